@@ -1,0 +1,2 @@
+noinst_LIBRARIES += hv/libhv.a
+hv_libhv_a_SOURCES =

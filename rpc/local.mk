@@ -1,0 +1,2 @@
+noinst_LIBRARIES += rpc/librpc.a
+rpc_librpc_a_SOURCES =

@@ -1,0 +1,2 @@
+noinst_LIBRARIES += sm/libsm.a
+sm_libsm_a_SOURCES =

@@ -1,0 +1,2 @@
+sbin_PROGRAMS += xapid/xapid
+xapid_xapid_SOURCES = xapid/main.c
