@@ -1,0 +1,27 @@
+#ifndef RPC_REQUEST_H
+#define RPC_REQUEST_H
+/*
+ * RPC requests: bytes to method name and parameters. XML-RPC is read with xmlrpc-c and libxml2, JSON-RPC 1.0 and 2.0
+ * with jansson. Results live on ctx. Never yields.
+ */
+#include <stddef.h>
+#include "rpc/wire.h"
+
+enum rpc_protocol { RPC_XML, RPC_JSON_1, RPC_JSON_2 };
+
+struct rpc_request {
+    enum rpc_protocol protocol;
+    const char *method;
+    uint32_t n_params;
+    const struct wire *params;
+    const char *json_id; /* the id as JSON text, to be echoed */
+};
+
+/* 0, or -EBADMSG (answer HTTP 500 with *ret_reason, which is on ctx). */
+int rpc_request_parse_xml(void *ctx, const char *body, size_t len, struct rpc_request *ret, const char **ret_reason);
+int rpc_request_parse_json(void *ctx, const char *body, size_t len, struct rpc_request *ret, const char **ret_reason);
+
+/* A reply read by a client. On a failure reply fills e with the server's code and parameters and returns -1. */
+int rpc_reply_parse_xml(void *ctx, const char *body, size_t len, struct wire *ret, struct err *e);
+
+#endif
