@@ -1,0 +1,150 @@
+#ifndef HV_HV_H
+#define HV_HV_H
+/*
+ * A hypervisor as the agent sees it. Drivers: hv/qemu (one QEMU process a VM, QMP), hv/sim (scripted, for scale and
+ * fault tests), later Xen. A driver knows guests by uuid and complete specifications; it never reads the database.
+ *
+ * Guests survive the daemon: each has STATE/vm/<uuid>/ with its sockets, its console log and the specification it was
+ * started from, and co_hv_adopt finds them again.
+ *
+ * Calls for one VM are serialised by the caller (current_operations). Errors are API errors ready for the client.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include "lib/err.h"
+#include "model/value.h"
+
+enum hv_boot { HV_BOOT_KERNEL, HV_BOOT_BIOS, HV_BOOT_UEFI };
+enum hv_disk_bus { HV_BUS_VIRTIO, HV_BUS_IDE };
+
+struct hv_disk {
+    char uuid[UUID_TEXT_SIZE]; /* of the VBD */
+    unsigned userdevice;       /* 0 is the first disk */
+    bool cdrom, readonly;
+    enum hv_disk_bus bus;
+    const char *path;   /* NULL: an empty CD drive */
+    const char *format; /* "raw", "qcow2" */
+};
+
+enum hv_nic_backend { HV_NIC_TAP, HV_NIC_USER };
+
+struct hv_nic {
+    char uuid[UUID_TEXT_SIZE]; /* of the VIF */
+    unsigned device;
+    const char *mac; /* "aa:bb:cc:dd:ee:ff" */
+    unsigned mtu;
+    enum hv_nic_backend backend;
+    const char *ifname; /* HV_NIC_TAP: an existing tap device */
+};
+
+struct hv_vm_spec {
+    char uuid[UUID_TEXT_SIZE];
+    const char *name;
+    int64_t domid;
+    int64_t memory; /* bytes */
+    unsigned vcpus, vcpus_max;
+    enum hv_boot boot;
+    const char *kernel, *ramdisk, *cmdline; /* HV_BOOT_KERNEL: files on this host */
+    const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
+    bool start_paused;
+    const struct map *platform; /* text to text, as in VM.platform */
+    unsigned n_disks, n_nics;
+    const struct hv_disk *disks;
+    const struct hv_nic *nics;
+};
+
+enum hv_state { HV_STATE_GONE, HV_STATE_RUNNING, HV_STATE_PAUSED };
+
+/* What a start or an adoption found out. */
+struct hv_vm_facts {
+    enum hv_state state;
+    int64_t domid;
+    int64_t start_time;  /* seconds since 1970 UTC */
+    bool vnc, serial;    /* consoles it has */
+};
+
+/* What a guest said through its agent; all on the report's memory. */
+struct hv_guest_info {
+    const struct map *addresses; /* "0/ip" "10.0.2.15", "0/ipv4/0", "0/ipv6/0" …, as in VM_guest_metrics.networks */
+    const struct map *os;        /* as in VM_guest_metrics.os_version; NULL when not known yet */
+    const char *agent_version;
+    const char *hostname;
+};
+
+enum hv_stop_reason {
+    HV_STOP_GUEST_SHUTDOWN, /* the guest switched itself off */
+    HV_STOP_GUEST_REBOOT,   /* the guest asked for a reboot and the driver could not do it in place */
+    HV_STOP_GUEST_CRASH,    /* the guest reported a panic */
+    HV_STOP_KILLED,         /* its process ended without being asked to */
+    HV_STOP_REQUESTED,      /* by co_hv_stop */
+};
+
+enum hv_report_kind { HV_REPORT_STOPPED, HV_REPORT_REBOOTED, HV_REPORT_GUEST_INFO, HV_REPORT_PAUSED, HV_REPORT_RESUMED };
+
+struct hv_report {
+    enum hv_report_kind kind;
+    char uuid[UUID_TEXT_SIZE];
+    enum hv_stop_reason reason;      /* HV_REPORT_STOPPED */
+    const struct hv_guest_info *info; /* HV_REPORT_GUEST_INFO */
+};
+
+/* Called from the loop or a driver's fiber; must not yield; the report is gone when it returns. */
+typedef void hv_report_fn(const struct hv_report *r, void *arg);
+
+struct hv; /* a driver's state; its first member is its table */
+struct hv_driver {
+    const char *name;
+
+    /* Bring the guest up, to its first instruction (or paused before it). On failure nothing is left behind. */
+    int (*co_start)(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
+    int (*co_pause)(struct hv *hv, const char *uuid, struct err *e);
+    int (*co_unpause)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* Ask the guest to shut down or reboot and wait until it did: through its agent, else by ACPI.
+     * VM_LACKS_FEATURE when it cannot be asked, VM_SHUTDOWN_TIMEOUT when it does not obey before the deadline. */
+    int (*co_shutdown)(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
+    int (*co_reboot)(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
+
+    /* End the guest now; reaped and cleaned up when this returns. Succeeds when it is gone already. */
+    int (*co_stop)(struct hv *hv, const char *uuid, struct err *e);
+    int (*co_reset)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are cleaned up
+     * and not visited. */
+    int (*co_adopt)(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg), void *arg,
+                    struct err *e);
+
+    enum hv_state (*state)(struct hv *hv, const char *uuid);
+
+    /* A connected descriptor of the guest's console ("vnc" or "serial"), or -errno. */
+    int (*co_console)(struct hv *hv, const char *uuid, const char *kind);
+
+    /* Let go of everything without ending guests. */
+    void (*free)(struct hv *hv);
+};
+struct hv {
+    const struct hv_driver *driver;
+};
+
+struct hv_options {
+    const char *state_dir; /* guests live in state_dir/vm/<uuid>/ */
+    hv_report_fn *report;
+    void *report_arg;
+};
+
+/* What the host offers, found by trying it out. */
+struct hv_host_facts {
+    const char *accelerator; /* "kvm", "tcg", "sim" */
+    const char *version;     /* "7.2.22" */
+    char cpu_vendor[16], cpu_model[64];
+    unsigned cpus;
+    int64_t memory_total, memory_free; /* bytes */
+};
+
+int co_hv_qemu_open(const struct hv_options *o, struct hv **ret, struct hv_host_facts *facts, struct err *e);
+
+/* script: NULL or a text of timing and faults (hv/sim/README.md). */
+int co_hv_sim_open(const struct hv_options *o, const char *script, struct hv **ret, struct hv_host_facts *facts,
+                   struct err *e);
+
+#endif
