@@ -1,0 +1,28 @@
+#ifndef XAPID_SERVER_H
+#define XAPID_SERVER_H
+/*
+ * The daemon's parts, made by main in order and torn down in reverse. There is one a process; handlers reach it through
+ * struct call.
+ */
+#include "db/db.h"
+#include "pool/agent.h"
+#include "rpc/http.h"
+#include "rpc/tls.h"
+
+struct xapid_options {
+    const char *state_dir, *address, *hypervisor, *sim_script, *config;
+    uint16_t port;
+    bool foreground;
+};
+
+struct xapid {
+    struct xapid_options options;
+    struct db *db;
+    struct agent *agent;
+    struct agent_host_facts facts;
+    struct http_server *http;
+    struct tls_server *tls;
+    struct ref host, pool; /* this host, the pool */
+};
+
+#endif
