@@ -35,6 +35,7 @@ struct http_request {
     char peer_address[64];  /* numeric; "" on the unix socket */
     char local_address[64]; /* the address the client called */
     SSL *ssl;               /* for peer certificates; NULL without TLS */
+    void *handler_data;     /* the handlers' own: NULL at first, kept from `now` to `co_handle` */
 };
 
 /* NULL when absent. Cookie values are percent-decoded; separators ; and &. */
