@@ -1,9 +1,11 @@
 #ifndef LIB_BUF_H
 #define LIB_BUF_H
 /*
- * A growing byte buffer. Owned by whoever declared it (CLEANUP_BUF struct buf b = {0};). Not NUL-terminated unless
- * buf_cstr is called. Appending aborts when memory runs out: callers cap what comes from the network. Never yields.
+ * A growing byte buffer. Owned by whoever declared it (CLEANUP_BUF struct buf b = {0};). Not NUL-terminated
+ * unless buf_cstr is called. Appending aborts when memory runs out: callers cap what comes from the network.
+ * Never yields.
  */
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -40,6 +42,7 @@ static inline void buf_add_char(struct buf *b, char c)
 #define buf_add_lit(b, literal) buf_add((b), "" literal, sizeof(literal) - 1)
 
 void buf_add_int(struct buf *b, int64_t n);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Drop the first n bytes, moving the rest down. */

@@ -33,17 +33,17 @@ static inline void cleanup_talloc(void *p)
 #define CLEANUP_TALLOC CLEANUP(cleanup_talloc)
 
 /* Evaluate to the value and leave NULL (or -1) behind, so that the cleanup finds nothing to release. */
-#define TAKE_PTR(p)                                                                                          \
-    ({                                                                                                       \
-        __typeof__(p) taken_ = (p);                                                                          \
-        (p) = NULL;                                                                                          \
-        taken_;                                                                                              \
+#define TAKE_PTR(p)                 \
+    ({                              \
+        __typeof__(p) taken_ = (p); \
+        (p) = NULL;                 \
+        taken_;                     \
     })
-#define TAKE_FD(fd)                                                                                          \
-    ({                                                                                                       \
-        int taken_ = (fd);                                                                                   \
-        (fd) = -1;                                                                                           \
-        taken_;                                                                                              \
+#define TAKE_FD(fd)        \
+    ({                     \
+        int taken_ = (fd); \
+        (fd) = -1;         \
+        taken_;            \
     })
 
 #endif

@@ -3,10 +3,10 @@
 /*
  * The error of an operation: a XenAPI error code and its parameters, all UTF-8 text.
  *
- * Operations take `struct err *e` last and return 0, or -1 with *e filled. A struct err is owned by whoever declared
- * it (`CLEANUP_ERR struct err e = {0};`); filling one that is already filled keeps the first error, since that is the
- * cause. Code that knows the API uses the constructors generated in model/errors.gen.h; leaf code returns -errno and
- * never sees this type. Never yields; aborts when memory runs out.
+ * Operations take `struct err *e` last and return 0, or -1 with *e filled. A struct err is owned by whoever
+ * declared it (`CLEANUP_ERR struct err e = {0};`); filling one that is already filled keeps the first error,
+ * since that is the cause. Code that knows the API uses the constructors generated in model/errors.gen.h;
+ * leaf code returns -errno and never sees this type. Never yields; aborts when memory runs out.
  */
 #include <stdbool.h>
 #include "lib/cleanup.h"

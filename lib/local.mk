@@ -1,2 +1,18 @@
 noinst_LIBRARIES += lib/libbase.a
-lib_libbase_a_SOURCES =
+lib_libbase_a_SOURCES = \
+	lib/buf.c lib/buf.h \
+	lib/cleanup.h \
+	lib/clock.c lib/clock.h \
+	lib/err.c lib/err.h \
+	lib/fault.c lib/fault.h \
+	lib/fiber.c lib/fiber.h lib/fiber_private.h \
+	lib/fiber_stack.c \
+	lib/fiber_switch.S \
+	lib/fiber_wait.c \
+	lib/log.c lib/log.h \
+	lib/mem.c lib/mem.h \
+	lib/proc.c lib/proc.h \
+	lib/undo.c lib/undo.h \
+	lib/utf8.c lib/utf8.h \
+	lib/worker.c
+EXTRA_DIST += lib/README.md

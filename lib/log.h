@@ -1,16 +1,25 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 /*
- * Lines to standard error, each with a syslog priority prefix when standard error is not a terminal (systemd reads
- * it), the running fiber's name, and its log tag (the task it serves). Operations log; leaf code does not.
- * Never yields.
+ * Lines to standard error, each with a syslog priority prefix when standard error is not a terminal (systemd
+ * reads it), the running fiber's name, and its log tag (the task it serves). Operations log; leaf code does
+ * not. Control bytes and what is not UTF-8 are written as \\xNN (newlines as \\n), so text from clients may
+ * be logged as it is; past 16 KiB it is cut. Workers may log too. Never yields, apart from a standard error
+ * that blocks.
  */
+#include <stddef.h>
+
+struct buf;
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
 
 /* Give the text that identifies the running fiber's work (a task's uuid), or NULL; asked for at each line. */
 void log_set_tag_source(const char *(*tag)(void));
+
+/* Append text to b as log lines show it. */
+void log_escape(struct buf *b, const char *text, size_t n);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,8 +1,8 @@
 #ifndef LIB_PROC_H
 #define LIB_PROC_H
 /*
- * Child programs (qemu-img, ip, nft, dnsmasq …). Children get /dev/null as standard input, no inherited descriptors
- * but 0-2, default signals.
+ * Child programs (qemu-img, ip, nft, dnsmasq …). Children get /dev/null as standard input, no inherited
+ * descriptors but 0-2, default signals.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,13 +15,14 @@ struct proc_result {
     struct buf err; /* standard error, at most 64 KiB */
 };
 
-/* Run argv (NULL-terminated, argv[0] looked up in PATH and the sbin folders) to its end. 0 when it was run (whatever
- * its exit code), else -errno; on -ETIMEDOUT or -ECANCELED it has been killed and reaped. Free with proc_result_free
- * in any case. */
+/* Run argv (NULL-terminated, argv[0] looked up in PATH and the sbin folders) to its end. 0 when it was run
+ * (whatever its exit code), else -errno; on -ETIMEDOUT or -ECANCELED it has been killed and reaped. Free with
+ * proc_result_free in any case. */
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline);
 void proc_result_free(struct proc_result *r);
 
-/* Start argv without waiting; stdout and stderr go to log_fd (or /dev/null for -1). Returns the pid or -errno. */
+/* Start argv without waiting; stdout and stderr go to log_fd (or /dev/null for -1). Returns the pid or
+ * -errno. */
 pid_t proc_spawn(const char *const *argv, int log_fd);
 
 #endif

@@ -1,0 +1,300 @@
+#include "lib/proc.h"
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include "lib/clock.h"
+#include "lib/fiber.h"
+#include "lib/mem.h"
+
+#define OUT_MAX (16 * 1024 * 1024)
+#define ERR_MAX (64 * 1024)
+#define READ_SIZE 65536
+#define SBIN_PATH "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+
+extern char **environ;
+
+/* ---- starting ---- */
+
+/* Put folder/name into path (PATH_MAX bytes) when it is a program. */
+static bool program_in(const char *folder, size_t n, const char *name, char *path)
+{
+    int len = snprintf(path, PATH_MAX, "%.*s/%s", (int)n, folder, name);
+
+    return n > 0 && len < PATH_MAX && access(path, X_OK) == 0;
+}
+
+static bool program_find_in(const char *folders, const char *name, char *path)
+{
+    while (*folders != '\0') {
+        size_t n = strcspn(folders, ":");
+
+        if (program_in(folders, n, name, path))
+            return true;
+        folders += n + (folders[n] == ':');
+    }
+    return false;
+}
+
+/* Find a program as a shell would, the sbin folders included. */
+static int program_find(const char *name, char *path)
+{
+    const char *folders = getenv("PATH");
+
+    if (strchr(name, '/')) {
+        if (strlen(name) >= PATH_MAX)
+            return -ENAMETOOLONG;
+        strcpy(path, name);
+        return 0;
+    }
+    if ((folders && program_find_in(folders, name, path)) || program_find_in(SBIN_PATH, name, path))
+        return 0;
+    return -ENOENT;
+}
+
+/* Our environment with messages in English, since some of them are parsed. Free the array, not the strings.
+ */
+static char **child_environment(void)
+{
+    size_t n = 0, kept = 0;
+    char **env;
+
+    while (environ[n])
+        n++;
+    env = mem_zalloc((n + 2) * sizeof *env);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(environ[i], "LC_", 3) != 0 && strncmp(environ[i], "LANG", 4) != 0)
+            env[kept++] = environ[i];
+    }
+    env[kept] = (char *)"LC_ALL=C.UTF-8";
+    return env;
+}
+
+/* Own process group, default signals, none blocked. */
+static int attributes_init(posix_spawnattr_t *attr)
+{
+    sigset_t set;
+    int r = posix_spawnattr_init(attr);
+
+    if (r != 0)
+        return -r;
+    sigemptyset(&set);
+    posix_spawnattr_setsigmask(attr, &set);
+    sigfillset(&set);
+    sigdelset(&set, SIGKILL);
+    sigdelset(&set, SIGSTOP);
+    posix_spawnattr_setsigdefault(attr, &set);
+    posix_spawnattr_setpgroup(attr, 0);
+    posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    return 0;
+}
+
+static int actions_init(posix_spawn_file_actions_t *actions, int out_fd, int err_fd)
+{
+    int r = posix_spawn_file_actions_init(actions);
+
+    if (r != 0)
+        return -r;
+    r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (r == 0)
+        r = posix_spawn_file_actions_adddup2(actions, out_fd, 1);
+    if (r == 0)
+        r = posix_spawn_file_actions_adddup2(actions, err_fd, 2);
+    if (r == 0)
+        r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+    if (r != 0)
+        posix_spawn_file_actions_destroy(actions);
+    return -r;
+}
+
+/* Start argv with these as its standard output and error. Returns the pid or -errno. */
+static pid_t start(const char *const *argv, int out_fd, int err_fd)
+{
+    CLEANUP_FREE char *path = mem_zalloc(PATH_MAX);
+    CLEANUP_FREE char **env = NULL;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    pid_t pid;
+    int r;
+
+    if (!argv[0])
+        return -EINVAL;
+    r = program_find(argv[0], path);
+    if (r < 0)
+        return r;
+    r = actions_init(&actions, out_fd, err_fd);
+    if (r < 0)
+        return r;
+    r = attributes_init(&attr);
+    if (r == 0) {
+        env = child_environment();
+        r = -posix_spawn(&pid, path, &actions, &attr, (char *const *)argv, env);
+        posix_spawnattr_destroy(&attr);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return r < 0 ? r : pid;
+}
+
+/* A descriptor above the standard ones, so that giving the child its 0 to 2 overwrites none of them. */
+static int above_standard(int fd)
+{
+    int r = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    return r < 0 ? -errno : r;
+}
+
+pid_t proc_spawn(const char *const *argv, int log_fd)
+{
+    CLEANUP_FD int null = -1, fd = -1;
+
+    if (log_fd < 0) {
+        null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (null < 0)
+            return -errno;
+        log_fd = null;
+    }
+    fd = above_standard(log_fd);
+    return fd < 0 ? fd : start(argv, fd, fd);
+}
+
+/* ---- running to the end ---- */
+
+/* One of the child's streams on its way into a buffer. */
+struct capture {
+    ev_io watcher;
+    struct buf *into;
+    size_t max;
+    pid_t pid; /* 0: drop what is too much; else: kill this group for it */
+    bool overflown;
+};
+
+static void capture_add(struct capture *c, const char *bytes, size_t n)
+{
+    size_t room = c->max - c->into->len;
+
+    if (n > room) {
+        n = room;
+        if (c->pid > 0 && !c->overflown)
+            kill(-c->pid, SIGKILL);
+        c->overflown = true;
+    }
+    buf_add(c->into, bytes, n);
+}
+
+/* Take one piece of what the pipe holds; false at its end or when it is empty. */
+static bool capture_read(struct capture *c)
+{
+    static char piece[READ_SIZE]; /* the loop's thread only, and nothing here yields */
+    ssize_t n = read(c->watcher.fd, piece, sizeof piece);
+
+    if (n > 0)
+        capture_add(c, piece, (size_t)n);
+    return n > 0 || (n < 0 && errno == EINTR);
+}
+
+static void capture_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    errno = 0;
+    if (!capture_read(w->data) && errno != EAGAIN)
+        ev_io_stop(loop, w);
+}
+
+static void capture_start(struct capture *c, int fd, struct buf *into, size_t max, pid_t pid)
+{
+    *c = (struct capture){.into = into, .max = max, .pid = pid};
+    ev_io_init(&c->watcher, capture_cb, fd, EV_READ);
+    c->watcher.data = c;
+    ev_io_start(loop_get(), &c->watcher);
+}
+
+/* The child has ended: what it left in the pipe is all there is, whoever else may still hold the other end.
+ */
+static void capture_finish(struct capture *c)
+{
+    ev_io_stop(loop_get(), &c->watcher);
+    c->pid = 0;
+    while (!c->overflown && capture_read(c))
+        ;
+}
+
+static void co_kill_and_reap(pid_t pid)
+{
+    kill(-pid, SIGKILL);
+    fiber_mask_cancel();
+    co_wait_child(pid, NULL, CLOCK_NEVER, "the end of killed process %d", (int)pid);
+    fiber_unmask_cancel();
+}
+
+static int exit_code(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Collect the output of the child until it ends. */
+static int co_follow(pid_t pid, const char *name, int out_fd, int err_fd, struct proc_result *r,
+                     int64_t deadline)
+{
+    struct capture out, err;
+    int status, e;
+
+    capture_start(&out, out_fd, &r->out, OUT_MAX, pid);
+    capture_start(&err, err_fd, &r->err, ERR_MAX, 0);
+    e = co_wait_child(pid, &status, deadline, "%s (process %d)", name, (int)pid);
+    if (e < 0)
+        co_kill_and_reap(pid);
+    capture_finish(&out);
+    capture_finish(&err);
+    if (e < 0)
+        return e;
+    r->status = exit_code(status);
+    return out.overflown ? -EFBIG : 0;
+}
+
+/* A pipe whose reading end does not block. */
+static int pipe_open(int *ret_read, int *ret_write)
+{
+    int fds[2];
+    CLEANUP_FD int r = -1, w = -1;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    r = fds[0];
+    w = fds[1];
+    if (fcntl(r, F_SETFL, O_NONBLOCK) < 0)
+        return -errno;
+    *ret_write = above_standard(w);
+    if (*ret_write < 0)
+        return *ret_write;
+    *ret_read = TAKE_FD(r);
+    return 0;
+}
+
+int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline)
+{
+    CLEANUP_FD int out = -1, out_child = -1, err = -1, err_child = -1;
+    pid_t pid;
+    int e;
+
+    *r = (struct proc_result){0};
+    e = pipe_open(&out, &out_child);
+    if (e == 0)
+        e = pipe_open(&err, &err_child);
+    if (e < 0)
+        return e;
+    pid = start(argv, out_child, err_child);
+    if (pid < 0)
+        return pid;
+    close(TAKE_FD(out_child));
+    close(TAKE_FD(err_child));
+    return co_follow(pid, argv[0], out, err, r, deadline);
+}
+
+void proc_result_free(struct proc_result *r)
+{
+    buf_free(&r->out);
+    buf_free(&r->err);
+}
