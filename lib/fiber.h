@@ -77,7 +77,7 @@ void fiber_no_yield_leave(void);
 /* ---- waits ---- */
 
 /* Let the others that are ready run first. */
-int co_yield (void);
+int co_yield(void);
 
 int co_sleep_until(int64_t deadline, const char *what, ...) __attribute__((format(printf, 2, 3)));
 

@@ -16,7 +16,7 @@
 
 /* ---- what all waits share ---- */
 
-static void note_what(struct fiber *f, const char *what, va_list ap)
+__attribute__((format(printf, 2, 0))) static void note_what(struct fiber *f, const char *what, va_list ap)
 {
     if (strchr(what, '%')) {
         vsnprintf(f->what, sizeof f->what, what, ap);
@@ -101,7 +101,7 @@ static int co_park_until(int64_t deadline)
 
 /* ---- time ---- */
 
-int co_yield (void)
+int co_yield(void)
 {
     struct fiber *f = fiber_self();
     va_list none;

@@ -20,7 +20,7 @@ static int co_step(void *arg)
 {
     struct step *step = arg;
 
-    ck_assert_int_eq(co_yield (), 0);
+    ck_assert_int_eq(co_yield(), 0);
     buf_printf(&story, "%s ", step->word);
     return step->answer;
 }
@@ -43,7 +43,7 @@ static void co_fail_after_three(void *unused)
     push(&u, "three", 0);
     fiber_cancel(fiber_self());
     co_undo_run(&u);
-    ck_assert_int_eq(co_yield (), -ECANCELED);
+    ck_assert_int_eq(co_yield(), -ECANCELED);
     co_undo_run(&u);
 }
 

@@ -143,11 +143,11 @@ static void co_signal_twice(void *unused)
     fiber_cond_signal(&cond);
     ck_assert_int_eq(woken, 0);
     fiber_cond_signal(&cond);
-    ck_assert_int_eq(co_yield (), 0);
+    ck_assert_int_eq(co_yield(), 0);
     ck_assert_int_eq(woken, 2);
     fiber_cond_broadcast(&cond);
     ck_assert_int_eq(woken, 2);
-    ck_assert_int_eq(co_yield (), 0);
+    ck_assert_int_eq(co_yield(), 0);
     ck_assert_int_eq(woken, 5);
     fiber_cond_signal(&cond);
     fiber_cond_broadcast(&cond);
@@ -361,7 +361,7 @@ static void co_cancel_begun_and_queued(void *arg)
         c[i] = (struct job_case){.value = i + 1};
         f[i] = fiber_ref(fiber_spawn("job", co_job, &c[i]));
     }
-    ck_assert_int_eq(co_yield (), 0);
+    ck_assert_int_eq(co_yield(), 0);
     gate_await_begun(4);
     for (int i = 0; i < 6; i += 5) /* the first has begun, the last cannot have */
         fiber_cancel(f[i]);
@@ -413,7 +413,7 @@ static void co_three_waits(void *answers)
     int *r = answers, n = 0;
 
     r[0] = co_sleep_until(0, "one");
-    r[1] = co_yield ();
+    r[1] = co_yield();
     r[2] = co_run_worker(add_one, &n, "three");
     r[3] = n;
 }
