@@ -1,18 +1,16 @@
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 /*
- * The datamodel as tables. Source: model/classes/<class>.toml and model/errors.toml; model/generate.py turns them at
- * build time into
- *   model/ids.gen.h       enum model_class_id (CLASS_VM …), per class enum of fields (VM_F_POWER_STATE …), one C enum an
- *                         API enum (VM_POWER_STATE_RUNNING …)
- *   model/rows.gen.h      one struct a class (struct vm, struct host …), embedding struct row, members named as on the wire
- *   model/args.gen.h      one argument struct an explicit message (struct vm_start_args …)
- *   model/errors.gen.h    one constructor an error code, err_vm_bad_power_state(e, vm, expected, actual), returning -1
- *   model/tables.gen.c    the tables declared here
- *   db/setters.gen.h      typed row access (db/db.h)
- *   xapid/handlers.gen.h, xapid/handlers.gen.c   prototypes and the handler table (xapid/dispatch.h)
- *   doc/api/              the browsable reference
- * Everything is const and static; never yields.
+ * The datamodel as tables. Source: model/classes/<class>.toml and model/errors.toml; model/generate.py turns
+ * them at build time into model/ids.gen.h       enum model_class_id (CLASS_VM …), per class enum of fields
+ * (VM_F_POWER_STATE …), one C enum an API enum (VM_POWER_STATE_RUNNING …) model/rows.gen.h      one struct a
+ * class (struct vm, struct host …), embedding struct row, members named as on the wire model/args.gen.h one
+ * argument struct a message with a handler (struct vm_start_args …), members named as the parameters; a
+ * create has the members of the record it takes model/errors.gen.h    one constructor an error code,
+ * err_vm_bad_power_state(e, vm, expected, actual), returning -1 model/tables.gen.c    the tables declared
+ * here db/setters.gen.h      typed row access (db/db.h) xapid/handlers.gen.h, xapid/handlers.gen.c prototypes
+ * and the handler table (xapid/dispatch.h) doc/api/              the browsable reference Everything is const
+ * and static; never yields.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +29,8 @@ enum model_kind {
     KIND_REF,
     KIND_SET,
     KIND_MAP,
-    KIND_RECORD, /* never stored in rows; as an argument: a constructor's struct; as a result: written by the handler */
+    KIND_RECORD, /* never stored in rows; as an argument: a constructor's struct; as a result: written by the
+                    handler */
     KIND_OPTION, /* only inside records that handlers write */
 };
 
@@ -54,8 +53,8 @@ struct model_type {
 enum model_access {
     ACCESS_RUNTIME,     /* RO/runtime: only the server writes it */
     ACCESS_CONSTRUCTOR, /* RO/constructor: given at creation */
-    ACCESS_RW,          /* also has set_ (add_to_/remove_from_, add_/remove_) messages that write the row directly, or
-                           explicit ones where the model has a message of that name */
+    ACCESS_RW, /* also has set_ (add_to_/remove_from_, add_/remove_) messages that write the row directly, or
+                  explicit ones where the model has a message of that name */
 };
 
 /* The six roles, strongest first, as bits; a message's mask holds every role that may call it. */
@@ -68,6 +67,7 @@ enum model_role {
     ROLE_READ_ONLY = 32,
     ROLE_CLIENT_CERT = 64,
     ROLE_ANYONE = 128, /* needs no session */
+    /* A mask of 0 leaves the message to the local superuser. */
 };
 
 struct model_field {
@@ -80,9 +80,9 @@ struct model_field {
     bool has_default;    /* may be absent from a constructor's struct */
     bool internal;       /* stored but never shown on the wire */
     union value initial; /* value of a fresh row (all zero where the model gives none) */
-    size_t offset;       /* in the class's row struct; unused when derived */
-    /* A derived set is not stored: it is the set of rows of `of_class` whose field `of_field` holds (or, for a set of
-     * references, contains) this row. */
+    size_t offset;       /* in the class's row struct; unused when derived or removed */
+    /* A derived set is not stored: it is the set of rows of `of_class` whose field `of_field` holds (or, for
+     * a set of references, contains) this row. */
     bool derived;
     enum model_class_id of_class;
     unsigned of_field;
@@ -132,10 +132,16 @@ struct model_message {
     unsigned roles;     /* mask of enum model_role */
     unsigned n_params, n_required;
     const struct model_param *params;
-    size_t args_size;
+    /* VERB_CREATE: the members of the record that is the only parameter, with their places in the argument
+     * struct. */
+    unsigned n_members;
+    const struct model_param *members;
+    size_t args_size;          /* 0: the message has no argument struct */
     const char *const *errors; /* NULL-terminated codes it may raise */
-    unsigned handler;          /* index into the handler table; 0: none (implicit verbs, gaps) */
-    bool gap;                  /* stands in model/gaps.txt: answers NOT_IMPLEMENTED */
+    /* Index into the handler table; 0: none. A create or destroy has one where a class needs more than a row
+     * made or deleted (handler = true in its file); it then stands in for the interpreter. */
+    unsigned handler;
+    bool gap; /* stands in model/gaps.txt: answers NOT_IMPLEMENTED */
 };
 
 struct model_class {
@@ -145,8 +151,10 @@ struct model_class {
     enum model_class_id id;
     bool stored;     /* has rows at all */
     bool persistent; /* has a table in SQLite */
+    bool removed;    /* its get_all, create and the like answer MESSAGE_REMOVED */
     unsigned n_fields;
     const struct model_field *fields; /* index = the class's field enum */
+    const uint16_t *by_name;          /* indexes of fields, sorted by name */
     int uuid_field, name_field;       /* -1 when the class has none */
     size_t row_size;
 };
@@ -158,6 +166,7 @@ struct model_error {
     const char *const *params;
 };
 
+/* Sorted by name, full name and code. */
 extern const struct model_class model_classes[CLASS_COUNT];
 extern const struct model_message model_messages[];
 extern const unsigned model_message_count;

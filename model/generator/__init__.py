@@ -1,0 +1,1 @@
+"""Turns model/classes/*.toml and model/errors.toml into C and the reference pages."""

@@ -1,0 +1,441 @@
+"""Reads the data files into a Model, refusing bad data with the file and the key named."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .types import BadType, Type, default_problem, parse_type
+
+ROLES = ["pool-admin", "pool-operator", "vm-power-admin", "vm-admin", "vm-operator", "read-only"]
+STATES = ["published", "prototyped", "deprecated", "removed"]
+
+
+class BadModel(Exception):
+    """The data is wrong; str() says file, key and what."""
+
+
+@dataclass
+class Enum:
+    name: str
+    owner: str
+    values: dict  # wire spelling -> doc
+
+
+@dataclass
+class Field:
+    name: str
+    type: Type
+    access: str
+    doc: str
+    state: str = "published"
+    default: object = None
+    persistent: bool = True
+    internal: bool = False
+    derived: str = ""
+    read_role: object = None
+    write_role: object = None
+
+    @property
+    def removed(self):
+        return self.state == "removed"
+
+    @property
+    def stored(self):
+        return not self.derived and not self.removed
+
+    @property
+    def constructible(self):
+        return self.access != "runtime" and self.stored and not self.internal
+
+
+@dataclass
+class Param:
+    name: str
+    type: Type
+    doc: str
+    default: object = None
+
+    @property
+    def required(self):
+        return self.default is None
+
+
+@dataclass
+class Message:
+    cls: str
+    name: str
+    role: object
+    doc: str
+    verb: str = "EXPLICIT"
+    field: str = ""
+    result: Type = None
+    params: list = dataclasses.field(default_factory=list)
+    members: list = dataclasses.field(default_factory=list)  # of a constructor's struct
+    errors: list = dataclasses.field(default_factory=list)
+    state: str = "published"
+    has_async: bool = True
+    hidden: bool = False
+    pool_internal: bool = False
+    wants_handler: bool = False
+    gap: str = ""
+
+    @property
+    def full_name(self):
+        return f"{self.cls}.{self.name}"
+
+    @property
+    def removed(self):
+        return self.state == "removed"
+
+    @property
+    def takes_session(self):
+        return self.role != "anyone"
+
+    @property
+    def has_handler(self):
+        return self.wants_handler and not self.gap
+
+
+@dataclass
+class Class:
+    name: str
+    file: str
+    doc: str
+    state: str
+    stored: bool
+    persistent: bool
+    fields: list = dataclasses.field(default_factory=list)
+    enums: list = dataclasses.field(default_factory=list)
+    messages: list = dataclasses.field(default_factory=list)
+
+    def field(self, name):
+        return next((f for f in self.fields if f.name == name), None)
+
+
+@dataclass
+class Error:
+    code: str
+    params: list
+    doc: str
+
+
+@dataclass
+class Model:
+    classes: dict  # name -> Class, sorted by name
+    enums: dict
+    errors: dict  # code -> Error, sorted by code
+
+    def messages(self):
+        """Every message, sorted by full name as strcmp sorts."""
+        return sorted((m for c in self.classes.values() for m in c.messages), key=lambda m: m.full_name)
+
+
+def read_toml(path):
+    try:
+        with open(path, "rb") as f:
+            return tomllib.load(f)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadModel(f"{path}: {problem}") from None
+
+
+def take(file, where, table, **known):
+    """The values of table by the names of known, which gives defaults; ... marks what must be there."""
+    if not isinstance(table, dict):
+        raise BadModel(f"{file}: {where}: a table is wanted")
+    for key in table:
+        if key not in known:
+            raise BadModel(f"{file}: {where}: '{key}' is not known here")
+    for key, default in known.items():
+        if default is ... and key not in table:
+            raise BadModel(f"{file}: {where}: '{key}' is missing")
+    return {key: table.get(key, default) for key, default in known.items()}
+
+
+def check_role(file, where, role):
+    if role in ("anyone", "local-root") or role in ROLES:
+        return
+    if isinstance(role, list) and role and all(r in ROLES or r == "client-cert" for r in role):
+        return
+    raise BadModel(f"{file}: {where}: {role!r} is no role")
+
+
+class ClassLoader:
+    """Builds one Class from its file's table; names of all classes and enums are known by then."""
+
+    def __init__(self, file, table, class_names, enums, error_codes):
+        self.file, self.table = file, table
+        self.class_names, self.enums, self.error_codes = class_names, enums, error_codes
+
+    def fail(self, where, problem):
+        raise BadModel(f"{self.file}: {where}: {problem}")
+
+    def take(self, where, table, **known):
+        return take(self.file, where, table, **known)
+
+    def type(self, where, text):
+        try:
+            return parse_type(text, self.class_names, self.enums)
+        except BadType as problem:
+            self.fail(where, problem)
+
+    def default(self, where, t, value):
+        if value is None or t.kind in ("OPTION", "RECORD"):
+            return None
+        problem = default_problem(t, value)
+        if not problem and t.kind == "ENUM" and value not in self.enums[t.target].values:
+            problem = f"'{value}' is no value of {t.target}"
+        if problem:
+            self.fail(where, problem)
+        return value
+
+    def load(self):
+        t = self.take("class", self.table, name=..., doc=..., state="published", stored=True, persistent=True,
+                      read_role="read-only", write_role=None, verbs=None, removed=[], create=None, destroy=None,
+                      enums={}, fields={}, messages={})
+        if t["state"] not in STATES:
+            self.fail("state", f"'{t['state']}' is none of {', '.join(STATES)}")
+        c = Class(t["name"], self.file, t["doc"], t["state"], t["stored"], t["persistent"])
+        c.fields = [self.load_field(name, f) for name, f in t["fields"].items()]
+        if not c.persistent:
+            for f in c.fields:
+                f.persistent = False
+        c.messages = [self.load_message(c, name, m) for name, m in t["messages"].items()]
+        c.messages += [self.removed_message(c, name) for name in t["removed"]]
+        if c.stored:
+            self.add_implicit(c, t)
+        self.check_duplicates(c)
+        return c
+
+    def load_field(self, name, table):
+        where = f"fields.{name}"
+        f = self.take(where, table, type=..., access=..., doc=..., state="published", default=None, persistent=True,
+                      internal=False, derived="", read_role=None, write_role=None)
+        for key, known in (("access", ("runtime", "constructor", "rw")), ("state", STATES)):
+            if f[key] not in known:
+                self.fail(f"{where}.{key}", f"'{f[key]}' is none of {', '.join(known)}")
+        f["type"] = self.type(f"{where}.type", f["type"])
+        f["default"] = self.default(f"{where}.default", f["type"], f["default"])
+        for key in ("read_role", "write_role"):
+            if f[key] is not None:
+                check_role(self.file, f"{where}.{key}", f[key])
+        result = Field(name=name, **f)
+        result.persistent = result.persistent and result.stored
+        return result
+
+    def load_params(self, where, table):
+        result = []
+        for name, entry in table.items():
+            here = f"{where}.{name}"
+            p = self.take(here, entry, type=..., doc=..., default=None)
+            p["type"] = self.type(f"{here}.type", p["type"])
+            p["default"] = self.default(f"{here}.default", p["type"], p["default"])
+            if result and not result[-1].required and p["default"] is None:
+                self.fail(here, "a parameter without default follows one with")
+            result.append(Param(name=name, **p))
+        return result
+
+    def load_message(self, c, name, table):
+        where = f"messages.{name}"
+        m = self.take(where, table, doc=..., role=..., result="void", params={}, errors=[], state="published",
+                      hidden=False, pool_internal=False, plain=False, **{"async": True})
+        check_role(self.file, f"{where}.role", m["role"])
+        if m["state"] not in STATES[:3]:
+            self.fail(f"{where}.state", f"'{m['state']}' is none of {', '.join(STATES[:3])}")
+        for code in m["errors"]:
+            if code not in self.error_codes:
+                self.fail(f"{where}.errors", f"there is no error '{code}'")
+        msg = Message(c.name, name, m["role"], m["doc"], state=m["state"], errors=m["errors"], has_async=m["async"],
+                      result=self.type(f"{where}.result", m["result"]), hidden=m["hidden"],
+                      pool_internal=m["pool_internal"], params=self.load_params(f"{where}.params", m["params"]))
+        if m["plain"]:
+            self.make_plain(c, msg)
+        else:
+            msg.wants_handler = True
+        return msg
+
+    def make_plain(self, c, msg):
+        """An explicit message that the interpreter answers, since it only writes a field."""
+        for prefix, verb in (("set_", "SET_FIELD"), ("add_to_", "ADD_TO_MAP"), ("remove_from_", "REMOVE_FROM_MAP"),
+                             ("add_", "ADD_TO_SET"), ("remove_", "REMOVE_FROM_SET")):
+            f = c.field(msg.name.removeprefix(prefix)) if msg.name.startswith(prefix) else None
+            if f and f.stored:
+                msg.verb, msg.field = verb, f.name
+                return
+        self.fail(f"messages.{msg.name}.plain", "the name is not that of a field's setter")
+
+    def removed_message(self, c, name):
+        return Message(c.name, name, "read-only", "Gone: answers MESSAGE_REMOVED.", state="removed", has_async=False,
+                       result=self.type("removed", "void"))
+
+    def add_implicit(self, c, t):
+        maker = ImplicitMessages(self, c, t)
+        for f in c.fields:
+            if not f.internal:
+                maker.add_field(f)
+        maker.add_class_verbs(t["verbs"])
+        for name in ("create", "destroy"):
+            if t[name] is not None:
+                maker.add_life(name, t[name])
+
+    def check_duplicates(self, c):
+        seen = set()
+        for m in c.messages:
+            if m.name in seen:
+                self.fail(f"messages.{m.name}", "a message of this name exists already")
+            seen.add(m.name)
+
+
+class ImplicitMessages:
+    """The messages that follow from a class's fields."""
+
+    def __init__(self, loader, c, table):
+        self.loader, self.c = loader, c
+        self.read_role, self.write_role = table["read_role"], table["write_role"]
+
+    def type(self, text):
+        return self.loader.type("implicit", text)
+
+    def self_param(self):
+        return Param("self", self.type(f"{self.c.name} ref"), f"The {self.c.name}.")
+
+    def add(self, name, verb, role, doc, params, result="void", **more):
+        result = result if isinstance(result, Type) else self.type(result)
+        more.setdefault("has_async", False)
+        self.c.messages.append(Message(self.c.name, name, role, doc, verb=verb, params=params, result=result, **more))
+
+    def add_field(self, f):
+        c, t = self.c, f.type
+        common = {"field": f.name, "state": f.state}
+        self.add(f"get_{f.name}", "GET_FIELD", f.read_role or self.read_role, f"Read {f.name} of a {c.name}.",
+                 [self.self_param()], t, **common)
+        if f.access != "rw":
+            return
+        role = f.write_role or self.write_role
+        if role is None:
+            self.loader.fail(f"fields.{f.name}", "write_role is missing, here or for the class")
+        value = Param("value", t, f"The new value of {f.name}.")
+        self.add(f"set_{f.name}", "SET_FIELD", role, f"Set {f.name} of a {c.name}.", [self.self_param(), value], **common)
+        if t.kind == "MAP":
+            key = Param("key", t.key, "The key.")
+            value = Param("value", t.elem, "The value of that key.")
+            self.add(f"add_to_{f.name}", "ADD_TO_MAP", role, f"Add a key that is not there yet to {f.name} of a {c.name}.",
+                     [self.self_param(), key, value], **common)
+            self.add(f"remove_from_{f.name}", "REMOVE_FROM_MAP", role,
+                     f"Take a key, where it is there, out of {f.name} of a {c.name}.", [self.self_param(), key], **common)
+        if t.kind == "SET":
+            value = Param("value", t.elem, "The member.")
+            self.add(f"add_{f.name}", "ADD_TO_SET", role, f"Add a member, unless it is there already, to {f.name} of a {c.name}.",
+                     [self.self_param(), value], **common)
+            self.add(f"remove_{f.name}", "REMOVE_FROM_SET", role,
+                     f"Take a member, where it is there, out of {f.name} of a {c.name}.", [self.self_param(), value], **common)
+
+    def add_class_verbs(self, wanted):
+        n = self.c.name
+        if wanted is None:
+            wanted = ["get_record", "get_by_uuid", "get_all", "get_all_records", "get_all_records_where"]
+            if self.c.field("name_label"):
+                wanted.append("get_by_name_label")
+        records = f"({n} ref -> {n} record) map"
+        known = {
+            "get_record": (f"Read all fields of a {n} at once.", [self.self_param()], f"{n} record"),
+            "get_by_uuid": (f"Find the {n} that has this uuid.",
+                            [Param("uuid", self.type("string"), "The uuid.")], f"{n} ref"),
+            "get_by_name_label": (f"Find every {n} of this name.",
+                                  [Param("label", self.type("string"), "The name_label looked for.")], f"{n} ref set"),
+            "get_all": (f"List every {n}.", [], f"{n} ref set"),
+            "get_all_records": (f"Read all fields of every {n}.", [], records),
+            "get_all_records_where": (f"Read all fields of every {n} for which an expression holds.",
+                                      [Param("expr", self.type("string"), "The expression.")], records),
+        }
+        for verb in wanted:
+            if verb not in known:
+                self.loader.fail("verbs", f"'{verb}' is none of {', '.join(known)}")
+            doc, params, result = known[verb]
+            self.add(verb, verb.upper(), self.read_role, doc, params, result, state=self.c.state,
+                     hidden=verb == "get_all_records_where")
+
+    def add_life(self, name, table):
+        t = self.loader.take(name, table, role=..., handler=False, errors=[])
+        check_role(self.loader.file, f"{name}.role", t["role"])
+        more = {"has_async": True, "wants_handler": t["handler"], "errors": t["errors"], "state": self.c.state}
+        n = self.c.name
+        if name == "destroy":
+            self.add(name, "DESTROY", t["role"], f"Delete a {n}.", [self.self_param()], **more)
+            return
+        args = Param("args", self.type(f"{n} record"), "The fields that a caller may give at creation.")
+        more["members"] = [Param(f.name, f.type, f.doc, f.default) for f in self.c.fields if f.constructible]
+        self.add(name, "CREATE", t["role"], f"Make a {n}.", [args], f"{n} ref", **more)
+
+
+def load_errors(path):
+    result = {}
+    for code, entry in sorted(read_toml(path).items()):
+        t = take(path, code, entry, params=..., doc=...)
+        result[code] = Error(code, t["params"], t["doc"])
+    return result
+
+
+def collect_enums(tables):
+    enums = {}
+    for file, table in tables:
+        for name, values in table.get("enums", {}).items():
+            if name in enums:
+                raise BadModel(f"{file}: enums.{name}: class {enums[name].owner} defines it already")
+            if not values:
+                raise BadModel(f"{file}: enums.{name}: no values")
+            enums[name] = Enum(name, table.get("name", ""), values)
+    return enums
+
+
+def check_relations(model):
+    for c in model.classes.values():
+        for f in c.fields:
+            where = f"{c.file}: fields.{f.name}.derived"
+            if not f.derived:
+                continue
+            of_class, _, of_field = f.derived.partition(".")
+            other = model.classes.get(of_class)
+            source = other and other.field(of_field)
+            if not source or not source.stored:
+                raise BadModel(f"{where}: there is no stored field '{f.derived}'")
+            if source.type.name not in (f"{c.name} ref", f"{c.name} ref set"):
+                raise BadModel(f"{where}: '{f.derived}' does not refer to a {c.name}")
+            if f.type.name != f"{of_class} ref set":
+                raise BadModel(f"{where}: '{f.derived}' gives a set of {of_class}, not a {f.type.name}")
+
+
+def apply_gaps(model, path):
+    """Mark the messages that the gap list names, each with its reason."""
+    by_name = {m.full_name: m for m in model.messages()}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, reason = line.partition(" ")
+        m = by_name.get(name)
+        if not m or not m.wants_handler:
+            raise BadModel(f"{path}: line {number}: '{name}' is no message that wants a handler")
+        if m.gap:
+            raise BadModel(f"{path}: line {number}: '{name}' stands here twice")
+        if not reason.strip():
+            raise BadModel(f"{path}: line {number}: '{name}' has no reason")
+        m.gap = reason.strip()
+
+
+def load_model(directory):
+    """The whole model under directory (classes/, errors.toml, gaps.txt)."""
+    directory = Path(directory)
+    errors = load_errors(directory / "errors.toml")
+    tables = []
+    for path in sorted((directory / "classes").glob("*.toml")):
+        table = read_toml(path)
+        if table.get("name") != path.stem:
+            raise BadModel(f"{path}: name: must be '{path.stem}', as the file is called")
+        tables.append((path, table))
+    enums = collect_enums(tables)
+    names = {table["name"] for _, table in tables}
+    classes = [ClassLoader(path, table, names, enums, errors).load() for path, table in tables]
+    model = Model({c.name: c for c in sorted(classes, key=lambda c: c.name)}, enums, errors)
+    check_relations(model)
+    apply_gaps(model, directory / "gaps.txt")
+    return model
