@@ -19,7 +19,7 @@
 
 void fiber_switch(void **save_sp, void *to_sp);
 void fiber_start(void);
-void fiber_main(void) __attribute__((noreturn));
+void co_fiber_main(void) __attribute__((noreturn));
 
 /* The loop's own side of a switch. */
 static struct {
@@ -107,7 +107,7 @@ static void switch_to_loop(struct fiber *f)
 }
 
 /* Where fiber_start calls to: the life of a fiber on its own stack. */
-void fiber_main(void)
+void co_fiber_main(void)
 {
     struct fiber *f = running;
 

@@ -61,7 +61,7 @@ fiber_switch:
 fiber_start:
     .cfi_startproc
     .cfi_undefined %rip
-    call fiber_main
+    call co_fiber_main
     ud2
     .cfi_endproc
     .size fiber_start, . - fiber_start
@@ -113,7 +113,7 @@ fiber_switch:
 fiber_start:
     .cfi_startproc
     .cfi_undefined x30
-    bl fiber_main
+    bl co_fiber_main
     brk #0
     .cfi_endproc
     .size fiber_start, . - fiber_start

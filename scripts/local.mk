@@ -1,0 +1,1 @@
+EXTRA_DIST += scripts/lint scripts/gdb/fibers.py
