@@ -1,0 +1,507 @@
+/*
+ * The whole user space of the demo guest: process 1 of an initramfs that scripts/demo-guest builds.
+ *
+ * It prints "tick <n> <seconds>.<microseconds>" on the serial console every 10 ms, counts its boots on the
+ * first disk, gets an address by DHCP, answers the QEMU guest agent's protocol on org.qemu.guest_agent.0, and
+ * obeys the power button and the lines "poweroff", "reboot" and "crash" typed on the console.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <jansson.h>
+#include <linux/input.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AGENT_VERSION "0.1.0"
+#define AGENT_PORT "org.qemu.guest_agent.0"
+#define TICK_NS 10000000
+#define LINE_MAX_BYTES 65536
+#define BOOT_MAGIC "xapid demo guest boots "
+
+static int console_fd = -1;
+static int agent_fd = -1;
+static int button_fd = -1;
+
+static void say(const char *text)
+{
+    ssize_t ignored = write(console_fd, text, strlen(text));
+    (void)ignored;
+}
+
+/* Leave the machine: how is a RB_ constant of <sys/reboot.h>. */
+static void leave(int how)
+{
+    say(how == RB_AUTOBOOT ? "demo guest: rebooting\n" : "demo guest: switching off\n");
+    sync();
+    tcdrain(console_fd);
+    reboot(how);
+}
+
+static void crash(void)
+{
+    int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "c", 1) < 0)
+        say("demo guest: no sysrq\n");
+}
+
+/* ---- set-up, in a child so that the ticks begin at once ---- */
+
+static void load_module(const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "/modules/%s.ko", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    syscall(SYS_finit_module, fd, "", 0);
+    close(fd);
+}
+
+/* /modules/order lists the modules so that each comes after what it needs. */
+static void load_modules(void)
+{
+    FILE *f = fopen("/modules/order", "re");
+    if (!f)
+        return;
+    char name[128];
+    while (fscanf(f, "%127s", name) == 1)
+        load_module(name);
+    fclose(f);
+}
+
+static void configure_interface(const char *name)
+{
+    if (fork() == 0) {
+        execl("/bin/busybox", "udhcpc", "-i", name, "-f", "-t", "40", "-T", "1", "-s", "/udhcpc",
+              (char *)NULL);
+        _exit(127);
+    }
+}
+
+static void configure_network(void)
+{
+    DIR *d = opendir("/sys/class/net");
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strncmp(e->d_name, "eth", 3) == 0)
+            configure_interface(e->d_name);
+    if (d)
+        closedir(d);
+}
+
+/* Count this boot in the first sectors of the disk, but only on a disk that is empty there or counted before.
+ */
+static void count_boot(void)
+{
+    static char area[4096] __attribute__((aligned(4096)));
+    char text[128];
+    int fd = open("/dev/vda", O_RDWR | O_CLOEXEC | O_SYNC);
+    if (fd < 0)
+        return;
+    bool empty = false, ours = false;
+    if (pread(fd, area, sizeof(area), 0) == sizeof(area)) {
+        ours = memcmp(area, BOOT_MAGIC, sizeof(BOOT_MAGIC) - 1) == 0;
+        empty = area[0] == 0 && memcmp(area, area + 1, sizeof(area) - 1) == 0;
+    }
+    if (ours || empty) {
+        unsigned long boots = ours ? strtoul(area + sizeof(BOOT_MAGIC) - 1, NULL, 10) + 1 : 1;
+        memset(area, 0, sizeof(area));
+        snprintf(area, sizeof(area), BOOT_MAGIC "%lu\n", boots);
+        bool written = pwrite(fd, area, sizeof(area), 0) == sizeof(area) && fsync(fd) == 0;
+        snprintf(text, sizeof(text), "demo guest: disk vda, boot %lu%s\n", boots,
+                 written ? "" : " (read-only)");
+    } else {
+        snprintf(text, sizeof(text), "demo guest: disk vda holds something else\n");
+    }
+    say(text);
+    close(fd);
+}
+
+static void set_up(void)
+{
+    load_modules();
+    count_boot();
+    say("demo guest: modules loaded\n");
+    configure_network();
+}
+
+/* ---- the guest agent ---- */
+
+/* The port's device, found by the name that QEMU gave it; -1 while it is not there. */
+static int open_agent_port(void)
+{
+    char path[512], name[64] = "";
+    int fd = -1;
+    DIR *d = opendir("/sys/class/virtio-ports");
+    for (struct dirent *e; fd < 0 && d && (e = readdir(d));) {
+        snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", e->d_name);
+        FILE *f = fopen(path, "re");
+        if (!f)
+            continue;
+        if (fgets(name, sizeof(name), f) && strncmp(name, AGENT_PORT, sizeof(AGENT_PORT) - 1) == 0) {
+            snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+            fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        }
+        fclose(f);
+    }
+    if (d)
+        closedir(d);
+    return fd;
+}
+
+static json_t *interface_entry(json_t *list, const char *name)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach (list, i, entry)
+        if (strcmp(json_string_value(json_object_get(entry, "name")), name) == 0)
+            return entry;
+    entry = json_pack("{s:s}", "name", name);
+    json_array_append_new(list, entry);
+    return entry;
+}
+
+static unsigned prefix_of(const struct sockaddr *mask, unsigned family)
+{
+    const uint8_t *b = family == AF_INET
+                           ? (const uint8_t *)&((const struct sockaddr_in *)(const void *)mask)->sin_addr
+                           : (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)mask)->sin6_addr;
+    unsigned bits = 0;
+    for (unsigned i = 0; i < (family == AF_INET ? 4 : 16); i++)
+        bits += (unsigned)__builtin_popcount(b[i]);
+    return bits;
+}
+
+static void add_address(json_t *entry, const struct ifaddrs *a, int family)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *bytes = family == AF_INET
+                            ? (const void *)&((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr
+                            : (const void *)&((struct sockaddr_in6 *)(void *)a->ifa_addr)->sin6_addr;
+    inet_ntop(family, bytes, text, sizeof(text));
+    json_t *list = json_object_get(entry, "ip-addresses");
+    if (!list) {
+        list = json_array();
+        json_object_set_new(entry, "ip-addresses", list);
+    }
+    json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "ip-address", text, "ip-address-type",
+                                          family == AF_INET ? "ipv4" : "ipv6", "prefix",
+                                          (int)prefix_of(a->ifa_netmask, (unsigned)family)));
+}
+
+static void add_hardware_address(json_t *entry, const struct ifaddrs *a)
+{
+    const struct sockaddr_ll *ll = (const struct sockaddr_ll *)(const void *)a->ifa_addr;
+    const uint8_t *m = ll->sll_addr;
+    char text[18];
+    snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    json_object_set_new(entry, "hardware-address", json_string(text));
+}
+
+static json_t *do_interfaces(void)
+{
+    struct ifaddrs *all = NULL;
+    json_t *list = json_array();
+    if (getifaddrs(&all) != 0)
+        return list;
+    for (struct ifaddrs *a = all; a; a = a->ifa_next) {
+        json_t *entry = interface_entry(list, a->ifa_name);
+        if (!a->ifa_addr)
+            continue;
+        int family = a->ifa_addr->sa_family;
+        if (family == AF_PACKET)
+            add_hardware_address(entry, a);
+        else if (family == AF_INET || family == AF_INET6)
+            add_address(entry, a, family);
+    }
+    freeifaddrs(all);
+    return list;
+}
+
+static json_t *do_osinfo(void)
+{
+    struct utsname u;
+    uname(&u);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", "demo", "name", "xapid demo guest",
+                     "pretty-name", "xapid demo guest " AGENT_VERSION, "version", AGENT_VERSION, "version-id",
+                     AGENT_VERSION, "kernel-release", u.release, "kernel-version", u.version, "machine",
+                     u.machine);
+}
+
+static json_t *do_hostname(void)
+{
+    char name[256] = "";
+    gethostname(name, sizeof(name) - 1);
+    return json_pack("{s:s}", "host-name", name);
+}
+
+static const char *const commands[] = {
+    "guest-sync",       "guest-sync-delimited", "guest-ping",    "guest-info", "guest-network-get-interfaces",
+    "guest-get-osinfo", "guest-get-host-name",  "guest-shutdown"};
+
+static json_t *do_info(void)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:b}", "name", commands[i], "enabled", 1,
+                                        "success-response", strcmp(commands[i], "guest-shutdown") != 0));
+    return json_pack("{s:s, s:o}", "version", AGENT_VERSION, "supported_commands", list);
+}
+
+static void answer(json_t *reply, bool delimited)
+{
+    char *text = json_dumps(reply, JSON_COMPACT);
+    size_t n = text ? strlen(text) : 0;
+    char *line = malloc(n + 2);
+    if (text && line) {
+        size_t at = 0;
+        if (delimited)
+            line[at++] = (char)0xff;
+        memcpy(line + at, text, n);
+        line[at + n] = '\n';
+        struct pollfd p = {.fd = agent_fd, .events = POLLOUT};
+        for (size_t done = 0; done < at + n + 1;) {
+            ssize_t w = write(agent_fd, line + done, at + n + 1 - done);
+            if (w > 0)
+                done += (size_t)w;
+            else if (errno != EAGAIN || poll(&p, 1, 1000) <= 0)
+                break; /* nobody reads */
+        }
+    }
+    free(line);
+    free(text);
+    json_decref(reply);
+}
+
+static void answer_error(const char *kind, const char *text)
+{
+    answer(json_pack("{s:{s:s, s:s}}", "error", "class", kind, "desc", text), false);
+}
+
+/* A shutdown that succeeds is not answered, as the protocol has it. */
+static void do_shutdown(const json_t *arguments)
+{
+    const char *mode = json_string_value(json_object_get(arguments, "mode"));
+    if (!mode || strcmp(mode, "powerdown") == 0)
+        leave(RB_POWER_OFF);
+    else if (strcmp(mode, "reboot") == 0)
+        leave(RB_AUTOBOOT);
+    else if (strcmp(mode, "halt") == 0)
+        leave(RB_HALT_SYSTEM);
+    else
+        answer_error("GenericError", "mode must be powerdown, reboot or halt");
+}
+
+static void execute(const char *name, const json_t *arguments)
+{
+    bool delimited = strcmp(name, "guest-sync-delimited") == 0;
+    json_t *value;
+    if (delimited || strcmp(name, "guest-sync") == 0)
+        value = json_integer(json_integer_value(json_object_get(arguments, "id")));
+    else if (strcmp(name, "guest-ping") == 0)
+        value = json_object();
+    else if (strcmp(name, "guest-info") == 0)
+        value = do_info();
+    else if (strcmp(name, "guest-network-get-interfaces") == 0)
+        value = do_interfaces();
+    else if (strcmp(name, "guest-get-osinfo") == 0)
+        value = do_osinfo();
+    else if (strcmp(name, "guest-get-host-name") == 0)
+        value = do_hostname();
+    else if (strcmp(name, "guest-shutdown") == 0) {
+        do_shutdown(arguments);
+        return;
+    } else {
+        answer_error("CommandNotFound", "this agent does not know the command");
+        return;
+    }
+    answer(json_pack("{s:o}", "return", value), delimited);
+}
+
+static void agent_line(const char *line, size_t n)
+{
+    json_t *request = json_loadb(line, n, 0, NULL);
+    const char *name = json_string_value(json_object_get(request, "execute"));
+    if (name)
+        execute(name, json_object_get(request, "arguments"));
+    else
+        answer_error("GenericError", "not a request");
+    json_decref(request);
+}
+
+/* Requests are lines; a byte 0xFF throws away what came before it, a line that is too long is dropped. */
+static void agent_byte(char c)
+{
+    static char line[LINE_MAX_BYTES];
+    static size_t n;
+    static bool too_long;
+    if ((unsigned char)c == 0xff) {
+        n = 0;
+        too_long = false;
+    } else if (c != '\n') {
+        if (n < sizeof(line))
+            line[n++] = c;
+        else
+            too_long = true;
+    } else {
+        if (n > 0 && !too_long)
+            agent_line(line, n);
+        n = 0;
+        too_long = false;
+    }
+}
+
+static void agent_read(void)
+{
+    char bytes[4096];
+    ssize_t n;
+    while ((n = read(agent_fd, bytes, sizeof(bytes))) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            agent_byte(bytes[i]);
+}
+
+/* ---- power button and console ---- */
+
+/* The input device that has a power key; -1 while there is none. */
+static int open_button(void)
+{
+    char path[300];
+    unsigned long keys[KEY_MAX / (8 * sizeof(long)) + 1];
+    for (int i = 0; i < 8; i++) {
+        snprintf(path, sizeof(path), "/dev/input/event%d", i);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        memset(keys, 0, sizeof(keys));
+        if (ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(keys)), keys) >= 0 &&
+            keys[KEY_POWER / (8 * sizeof(long))] >> (KEY_POWER % (8 * sizeof(long))) & 1)
+            return fd;
+        close(fd);
+    }
+    return -1;
+}
+
+static void button_read(void)
+{
+    struct input_event e;
+    while (read(button_fd, &e, sizeof(e)) == sizeof(e))
+        if (e.type == EV_KEY && e.code == KEY_POWER && e.value == 1)
+            leave(RB_POWER_OFF);
+}
+
+static void console_read(void)
+{
+    char line[128];
+    ssize_t n = read(console_fd, line, sizeof(line) - 1);
+    if (n <= 0)
+        return;
+    line[n] = 0;
+    line[strcspn(line, "\r\n")] = 0;
+    if (strcmp(line, "poweroff") == 0)
+        leave(RB_POWER_OFF);
+    else if (strcmp(line, "reboot") == 0)
+        leave(RB_AUTOBOOT);
+    else if (strcmp(line, "crash") == 0)
+        crash();
+}
+
+/* ---- the loop ---- */
+
+static void tick(void)
+{
+    static unsigned long count;
+    struct timespec t;
+    char line[64];
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    snprintf(line, sizeof(line), "tick %lu %ld.%06ld\n", ++count, (long)t.tv_sec, t.tv_nsec / 1000);
+    say(line);
+}
+
+static void find_devices(void)
+{
+    if (agent_fd < 0)
+        agent_fd = open_agent_port();
+    if (button_fd < 0)
+        button_fd = open_button();
+}
+
+static void run(int timer_fd)
+{
+    bool agent_hung_up = false; /* the host is not connected: poll would return at once */
+    for (;;) {
+        struct pollfd p[4] = {{timer_fd, POLLIN, 0},
+                              {console_fd, POLLIN, 0},
+                              {button_fd, POLLIN, 0},
+                              {agent_hung_up ? -1 : agent_fd, POLLIN, 0}};
+        if (poll(p, 4, -1) < 0)
+            continue;
+        uint64_t ticks;
+        if ((p[0].revents & POLLIN) && read(timer_fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
+            tick();
+            find_devices();
+            agent_hung_up = false;
+        }
+        if (p[1].revents & POLLIN)
+            console_read();
+        if (p[2].revents & POLLIN)
+            button_read();
+        if (p[3].revents & POLLIN)
+            agent_read();
+        if (p[3].revents & POLLHUP)
+            agent_hung_up = true;
+    }
+}
+
+static int open_console(void)
+{
+    struct termios t;
+    int fd = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0 && tcgetattr(fd, &t) == 0) {
+        t.c_lflag &= ~(tcflag_t)ECHO;
+        t.c_oflag |= OPOST | ONLCR;
+        tcsetattr(fd, TCSANOW, &t);
+    }
+    return fd;
+}
+
+int main(void)
+{
+    mount("proc", "/proc", "proc", 0, NULL);
+    mount("sysfs", "/sys", "sysfs", 0, NULL);
+    mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+    console_fd = open_console();
+    say("demo guest: hello\n");
+    sethostname("demo", 4);
+    signal(SIGCHLD, SIG_IGN);
+    if (fork() == 0) {
+        set_up();
+        _exit(0);
+    }
+    int timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
+    timerfd_settime(timer_fd, 0, &every, NULL);
+    run(timer_fd);
+}
