@@ -1,5 +1,6 @@
 noinst_LIBRARIES += model/libmodel.a
-model_libmodel_a_SOURCES = model/model.h model/model.c model/row.h model/value.h
+model_libmodel_a_SOURCES = model/model.h model/model.c model/ref.c model/row.h model/text.c model/value.h \
+	model/value.c
 nodist_model_libmodel_a_SOURCES = model/tables.gen.c
 
 model_data = $(wildcard $(srcdir)/model/classes/*.toml) $(srcdir)/model/errors.toml $(srcdir)/model/gaps.txt

@@ -70,7 +70,7 @@ def errors(model):
     for e in model.errors.values():
         params = [identifier(p) for p in e.params]
         params = [p + "_" if p == "e" else p for p in params]
-        h.add("", f"/* {e.doc} */" if e.doc else "")
+        h.add("", f"/* {e.doc.replace(chr(42) + chr(47), chr(42))} */")
         h.add(f"static inline int err_{identifier(e.code).lower()}({', '.join(['struct err *e'] + [f'const char *{p}' for p in params])})")
         h.add("{", f"    return err_set({', '.join(['e', c_string(e.code), str(len(params))] + params)});", "}")
     return h

@@ -149,7 +149,14 @@ def take(file, where, table, **known):
     for key, default in known.items():
         if default is ... and key not in table:
             raise BadModel(f"{file}: {where}: '{key}' is missing")
+    if "doc" in known:
+        check_doc(file, where, table.get("doc", known["doc"]))
     return {key: table.get(key, default) for key, default in known.items()}
+
+
+def check_doc(file, where, doc):
+    if not isinstance(doc, str) or not doc.strip():
+        raise BadModel(f"{file}: {where}: 'doc' is empty")
 
 
 def check_role(file, where, role):
@@ -190,8 +197,8 @@ class ClassLoader:
         return value
 
     def load(self):
-        t = self.take("class", self.table, name=..., doc=..., state="published", stored=True, persistent=True,
-                      read_role="read-only", write_role=None, verbs=None, removed=[], create=None, destroy=None,
+        t = self.take("top level", self.table, name=..., doc=..., state="published", stored=True, persistent=True,
+                      read_role="read-only", write_role=None, verbs=None, field_messages=True, removed=[], create=None, destroy=None,
                       enums={}, fields={}, messages={})
         if t["state"] not in STATES:
             self.fail("state", f"'{t['state']}' is none of {', '.join(STATES)}")
@@ -209,7 +216,8 @@ class ClassLoader:
 
     def load_field(self, name, table):
         where = f"fields.{name}"
-        f = self.take(where, table, type=..., access=..., doc=..., state="published", default=None, persistent=True,
+        doc = "No longer kept." if table.get("state") == "removed" else ...
+        f = self.take(where, table, type=..., access=..., doc=doc, state="published", default=None, persistent=True,
                       internal=False, derived="", read_role=None, write_role=None)
         for key, known in (("access", ("runtime", "constructor", "rw")), ("state", STATES)):
             if f[key] not in known:
@@ -223,11 +231,12 @@ class ClassLoader:
         result.persistent = result.persistent and result.stored
         return result
 
-    def load_params(self, where, table):
+    def load_params(self, c, where, table):
         result = []
         for name, entry in table.items():
             here = f"{where}.{name}"
-            p = self.take(here, entry, type=..., doc=..., default=None)
+            is_self = not result and entry.get("type") == f"{c.name} ref"
+            p = self.take(here, entry, type=..., doc=f"The {c.name}." if is_self else ..., default=None)
             p["type"] = self.type(f"{here}.type", p["type"])
             p["default"] = self.default(f"{here}.default", p["type"], p["default"])
             if result and not result[-1].required and p["default"] is None:
@@ -247,7 +256,7 @@ class ClassLoader:
                 self.fail(f"{where}.errors", f"there is no error '{code}'")
         msg = Message(c.name, name, m["role"], m["doc"], state=m["state"], errors=m["errors"], has_async=m["async"],
                       result=self.type(f"{where}.result", m["result"]), hidden=m["hidden"],
-                      pool_internal=m["pool_internal"], params=self.load_params(f"{where}.params", m["params"]))
+                      pool_internal=m["pool_internal"], params=self.load_params(c, f"{where}.params", m["params"]))
         if m["plain"]:
             self.make_plain(c, msg)
         else:
@@ -270,7 +279,7 @@ class ClassLoader:
 
     def add_implicit(self, c, t):
         maker = ImplicitMessages(self, c, t)
-        for f in c.fields:
+        for f in c.fields if t["field_messages"] else []:
             if not f.internal:
                 maker.add_field(f)
         maker.add_class_verbs(t["verbs"])
@@ -384,6 +393,8 @@ def collect_enums(tables):
                 raise BadModel(f"{file}: enums.{name}: class {enums[name].owner} defines it already")
             if not values:
                 raise BadModel(f"{file}: enums.{name}: no values")
+            for value, doc in values.items():
+                check_doc(file, f"enums.{name}.{value}", doc)
             enums[name] = Enum(name, table.get("name", ""), values)
     return enums
 
