@@ -1,1 +1,2 @@
 include tests/lib/local.mk
+include tests/sm/local.mk

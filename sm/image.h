@@ -1,0 +1,15 @@
+#ifndef SM_IMAGE_H
+#define SM_IMAGE_H
+/*
+ * Disk images through qemu-img. Paths are absolute. Errors: SR_BACKEND_FAILURE_nn with qemu-img's first line
+ * of complaint. All may yield.
+ */
+#include <stdint.h>
+#include "sm/fail.h"
+
+/* A new qcow2 image; with backing (a file in the same folder, by its base name) one that shares its blocks.
+ */
+int co_image_create(const char *path, int64_t size, const char *backing, struct err *e);
+int co_image_resize(const char *path, int64_t size, struct err *e);
+
+#endif
