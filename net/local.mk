@@ -1,2 +1,3 @@
 noinst_LIBRARIES += net/libnet.a
-net_libnet_a_SOURCES =
+net_libnet_a_SOURCES = net/link.c net/link.h net/nat.c net/nat.h net/net.c net/net.h
+EXTRA_DIST += net/README.md

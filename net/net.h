@@ -1,9 +1,14 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 /*
- * Host networking as the agent sees it: bridges, taps, NAT with DHCP. As root the default network is a bridge with an
- * address, nftables masquerading and dnsmasq; without root QEMU's user networking stands in and these calls do nothing.
- * Names: bridges as in network.bridge ("xapi0", "xenbr0"), at most 15 bytes; a VIF's tap is "tapDOMID.DEVICE".
+ * Host networking as the agent sees it: bridges, taps, NAT with DHCP. As root the default network is a bridge
+ * with an address, nftables masquerading and dnsmasq; without root QEMU's user networking stands in and these
+ * calls do nothing.
+ *
+ * Names: bridges as in network.bridge, at most 15 bytes. A VIF's tap is named by a hash of its uuid and the
+ * state directory, so that two hosts on one machine (a lab, a migration within it) never share one. What was
+ * made is noted in STATE/net/bridges/ and STATE/net/taps/ before it is made, so that a sweep finds it after a
+ * crash.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,8 +19,8 @@ struct net_network {
     char uuid[UUID_TEXT_SIZE];
     const char *bridge;
     unsigned mtu;
-    bool nat;               /* give it an address, masquerading and DHCP */
-    const char *subnet;     /* "10.X.Y.1/24": the bridge's own address with its prefix; NULL: none */
+    bool nat;           /* give it an address, masquerading and DHCP */
+    const char *subnet; /* "10.X.Y.1/24": the bridge's own address with its prefix; NULL: none */
 };
 
 struct net_facts {
@@ -30,11 +35,11 @@ int co_net_open(const char *state_dir, struct net_facts *ret, struct err *e);
 int co_net_network_up(const struct net_network *n, struct err *e);
 int co_net_network_down(const char *bridge, struct err *e);
 
-/* A tap for a guest NIC, in the bridge and up. The name goes to ifname. */
-int co_net_tap_create(const char *bridge, int64_t domid, unsigned device, unsigned mtu, char ifname[16], struct err *e);
-int co_net_tap_destroy(const char *ifname, struct err *e);
+/* A tap for a guest NIC, in the bridge and up. Its name goes to ifname ("" without root). Idempotent. */
+int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, char ifname[16], struct err *e);
+int co_net_tap_destroy(const char *vif_uuid, struct err *e);
 
-/* Remove taps and helpers of ours that belong to no domain in `alive` (sorted domids). */
-int co_net_sweep(const int64_t *alive, unsigned n, struct err *e);
+/* Remove the taps of ours that belong to none of these n VIFs. */
+int co_net_sweep(const char *const *vif_uuids, unsigned n, struct err *e);
 
 #endif

@@ -1,0 +1,136 @@
+#include "net/nat.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "lib/clock.h"
+#include "lib/fault.h"
+#include "lib/proc.h"
+
+#define RUN_DIR "/run/xapid"
+enum { TOOL_MS = 20 * 1000 };
+
+/* Run a tool to its end; failure carries what it said. */
+static int co_run_tool(const char *const *argv, struct err *e)
+{
+    struct proc_result r = {0};
+    int rc = fault_point(FAULT_NETWORK, argv[0]);
+
+    if (rc == 0)
+        rc = co_proc_run(argv, &r, clock_in_ms(TOOL_MS));
+    if (rc < 0) {
+        err_errno(e, rc, "%s", argv[0]);
+    } else if (r.status != 0) {
+        const char *text = buf_cstr(&r.err);
+        rc = err_internal(e, "%s failed: %.*s", argv[0], (int)strcspn(text, "\n"), text);
+    }
+    proc_result_free(&r);
+    return rc < 0 ? -1 : 0;
+}
+
+/* Replace the network's table: masquerade what leaves its subnet, let it through a closed forward chain. */
+static int co_masquerade(const struct net_network *n, struct err *e)
+{
+    CLEANUP_TALLOC char *rules =
+        talloc_asprintf(NULL,
+                        "table ip xapid_%s {}\ndelete table ip xapid_%s\n"
+                        "table ip xapid_%s {\n"
+                        "  chain post { type nat hook postrouting priority srcnat; ip saddr %s oifname != "
+                        "\"%s\" masquerade; }\n"
+                        "  chain forward { type filter hook forward priority filter - 1; iifname \"%s\" "
+                        "accept; oifname \"%s\" accept; }\n"
+                        "}\n",
+                        n->bridge, n->bridge, n->bridge, n->subnet, n->bridge, n->bridge, n->bridge);
+    const char *argv[] = {"nft", rules, NULL};
+    return co_run_tool(argv, e);
+}
+
+/* The pid that a pid file names when that process is our dnsmasq still, else 0. */
+static pid_t running_helper(const char *pid_file)
+{
+    char text[32] = "", path[64], cmdline[4096 / 2] = "";
+    CLEANUP_FD int fd = open(pid_file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+        return 0;
+    long pid = strtol(text, NULL, 10);
+    if (pid <= 1)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%ld/cmdline", pid);
+    CLEANUP_FD int proc = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = proc < 0 ? -1 : read(proc, cmdline, sizeof cmdline - 1);
+    for (ssize_t i = 0; i < n; i++)
+        if (cmdline[i] == '\0')
+            cmdline[i] = ' ';
+    return n > 0 && strstr(cmdline, "dnsmasq") && strstr(cmdline, pid_file) ? (pid_t)pid : 0;
+}
+
+/* The DHCP range: the subnet without its first nine addresses, "10.1.2.10,10.1.2.254". */
+static char *dhcp_range(void *ctx, const char *subnet)
+{
+    const char *last_dot = strrchr(subnet, '.');
+    int len = last_dot ? (int)(last_dot - subnet) : 0;
+    return talloc_asprintf(ctx, "%.*s.10,%.*s.254,12h", len, subnet, len, subnet);
+}
+
+/* Start dnsmasq for the bridge unless it runs already; it puts itself into the background once it listens. */
+static int co_serve_dhcp(const struct net_network *n, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const char *pid_file = talloc_asprintf(mem, RUN_DIR "/dnsmasq-%s.pid", n->bridge);
+
+    if (running_helper(pid_file))
+        return 0;
+    if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST)
+        return err_errno(e, -errno, RUN_DIR);
+    const char *argv[] = {"dnsmasq",
+                          "--conf-file=/dev/null",
+                          "--bind-interfaces",
+                          "--except-interface=lo",
+                          "--dhcp-authoritative",
+                          "--dhcp-no-override",
+                          "--no-hosts",
+                          talloc_asprintf(mem, "--interface=%s", n->bridge),
+                          talloc_asprintf(mem, "--pid-file=%s", pid_file),
+                          talloc_asprintf(mem, "--dhcp-leasefile=" RUN_DIR "/dnsmasq-%s.leases", n->bridge),
+                          talloc_asprintf(mem, "--dhcp-range=%s", dhcp_range(mem, n->subnet)),
+                          NULL};
+    return co_run_tool(argv, e);
+}
+
+/* Let the kernel route between the bridge and the world. */
+static int allow_forwarding(void)
+{
+    CLEANUP_FD int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+    return fd < 0 || write(fd, "1\n", 2) != 2 ? -errno : 0;
+}
+
+int co_nat_up(const struct net_network *n, struct err *e)
+{
+    int rc = allow_forwarding();
+
+    if (rc < 0)
+        return err_errno(e, rc, "ip_forward");
+    if (co_masquerade(n, e) < 0)
+        return -1;
+    return co_serve_dhcp(n, e);
+}
+
+int co_nat_down(const char *bridge, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const char *pid_file = talloc_asprintf(mem, RUN_DIR "/dnsmasq-%s.pid", bridge);
+    pid_t pid = running_helper(pid_file);
+    const char *rules =
+        talloc_asprintf(mem, "table ip xapid_%s {}\ndelete table ip xapid_%s\n", bridge, bridge);
+    const char *argv[] = {"nft", rules, NULL};
+
+    if (pid > 0)
+        kill(pid, SIGTERM);
+    unlink(pid_file);
+    return co_run_tool(argv, e);
+}
