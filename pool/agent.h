@@ -1,12 +1,13 @@
 #ifndef POOL_AGENT_H
 #define POOL_AGENT_H
 /*
- * The seam between the control plane and the agent of a host. The control plane plans on the database, gives the agent
- * a complete specification and gets facts back; the agent (this file's implementation, over hv/, sm/, net/) never reads
- * the database. Here the agent of the coordinator's own host, called directly; an agent on another host takes the same
- * structs over mutual TLS.
+ * The seam between the control plane and the agent of a host. The control plane plans on the database, gives
+ * the agent a complete specification and gets facts back; the agent (this file's implementation, over hv/,
+ * sm/, net/) never reads the database. Here the agent of the coordinator's own host, called directly; an
+ * agent on another host takes the same structs over mutual TLS.
  *
- * Each call leaves nothing behind when it fails.
+ * Each call leaves nothing behind when it fails. What a guest holds is noted on disk first
+ * (pool/attachments.h).
  */
 #include "hv/hv.h"
 #include "net/net.h"
@@ -18,7 +19,7 @@ struct agent_disk {
     unsigned userdevice;
     bool cdrom, readonly;
     enum hv_disk_bus bus;
-    struct sm_sr sr;      /* of the disk; type NULL: an empty drive */
+    struct sm_sr sr; /* of the disk; type NULL: an empty drive */
     const char *location;
 };
 
@@ -41,7 +42,7 @@ struct agent;
 
 struct agent_options {
     const char *state_dir;
-    const char *hypervisor;  /* "qemu", "sim" */
+    const char *hypervisor; /* "qemu", "sim" */
     const char *sim_script;
     hv_report_fn *report;
     void *report_arg;
@@ -51,10 +52,12 @@ struct agent_host_facts {
     struct net_facts net;
 };
 
-int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts, struct err *e);
+int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
+                  struct err *e);
 void agent_free(struct agent *a);
 
-int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
+int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+                      struct err *e);
 
 /* After the guest has ended by itself: detach its disks, remove its taps. Also done by stop. Idempotent. */
 int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e);
@@ -68,7 +71,7 @@ enum hv_state agent_vm_state(struct agent *a, const char *uuid);
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
 /* Guests alive from before the daemon's start; what belongs to none of them is swept away. */
-int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg), void *arg,
-                   struct err *e);
+int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                   void *arg, struct err *e);
 
 #endif

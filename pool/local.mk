@@ -1,2 +1,3 @@
 noinst_LIBRARIES += pool/libpool.a
-pool_libpool_a_SOURCES =
+pool_libpool_a_SOURCES = pool/agent.c pool/agent.h pool/attachments.c pool/attachments.h
+EXTRA_DIST += pool/README.md

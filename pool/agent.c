@@ -1,0 +1,204 @@
+#include "pool/agent.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "pool/attachments.h"
+
+struct agent {
+    struct hv *hv;
+    char *state_dir;
+    bool user_networking;
+};
+
+int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
+                  struct err *e)
+{
+    struct hv_options hv_options = {
+        .state_dir = o->state_dir, .report = o->report, .report_arg = o->report_arg};
+    struct agent *a = talloc_zero(NULL, struct agent);
+    bool sim = strcmp(o->hypervisor, "sim") == 0;
+    int rc;
+
+    a->state_dir = talloc_strdup(a, o->state_dir);
+    if (!sim && strcmp(o->hypervisor, "qemu") != 0)
+        rc = err_internal(e, "no such hypervisor: %s", o->hypervisor);
+    else
+        rc = co_net_open(o->state_dir, &facts->net, e);
+    if (sim)
+        facts->net.root = false;
+    a->user_networking = !facts->net.root;
+    if (rc == 0)
+        rc = sim ? co_hv_sim_open(&hv_options, o->sim_script, &a->hv, &facts->hv, e)
+                 : co_hv_qemu_open(&hv_options, &a->hv, &facts->hv, e);
+    if (rc < 0) {
+        talloc_free(a);
+        return -1;
+    }
+    *ret = a;
+    return 0;
+}
+
+void agent_free(struct agent *a)
+{
+    if (!a)
+        return;
+    a->hv->driver->free(a->hv);
+    talloc_free(a);
+}
+
+/* Attach one disk and describe it to the hypervisor. */
+static int co_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *ret, struct err *e)
+{
+    struct sm_attachment at = {0};
+
+    if (d->sr.type) {
+        const struct sm_driver *driver = sm_driver_by_type(d->sr.type);
+        if (!driver)
+            return err_set(e, "SR_UNKNOWN_DRIVER", 1, d->sr.type);
+        if (driver->co_vdi_attach(&d->sr, mem, d->location, !d->readonly, &at, e) < 0)
+            return -1;
+    }
+    *ret = (struct hv_disk){.userdevice = d->userdevice,
+                            .cdrom = d->cdrom,
+                            .readonly = d->readonly,
+                            .bus = d->bus,
+                            .path = at.path,
+                            .format = at.format};
+    memcpy(ret->uuid, d->vbd_uuid, sizeof ret->uuid);
+    return 0;
+}
+
+/* Bring the NIC's network up and give it a tap, or user networking. */
+static int co_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, struct hv_nic *ret,
+                         struct err *e)
+{
+    char *ifname = talloc_zero_array(mem, char, 16);
+
+    if (!a->user_networking && (co_net_network_up(&n->network, e) < 0 ||
+                                co_net_tap_create(n->network.bridge, n->vif_uuid, n->mtu, ifname, e) < 0))
+        return -1;
+    *ret = (struct hv_nic){.device = n->device,
+                           .mac = n->mac,
+                           .mtu = n->mtu,
+                           .ifname = ifname,
+                           .backend = ifname[0] ? HV_NIC_TAP : HV_NIC_USER};
+    memcpy(ret->uuid, n->vif_uuid, sizeof ret->uuid);
+    return 0;
+}
+
+/* Attach everything and start the guest; the caller cleans up when this fails. */
+static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec, void *mem,
+                               struct hv_vm_facts *ret, struct err *e)
+{
+    struct hv_vm_spec vm = spec->vm;
+    struct hv_disk *disks = talloc_zero_array(mem, struct hv_disk, spec->n_disks + 1);
+    struct hv_nic *nics = talloc_zero_array(mem, struct hv_nic, spec->n_nics + 1);
+
+    for (unsigned i = 0; i < spec->n_disks; i++)
+        if (co_attach_disk(&spec->disks[i], mem, &disks[i], e) < 0)
+            return -1;
+    for (unsigned i = 0; i < spec->n_nics; i++)
+        if (co_attach_nic(a, &spec->nics[i], mem, &nics[i], e) < 0)
+            return -1;
+    vm.disks = disks;
+    vm.n_disks = spec->n_disks;
+    vm.nics = nics;
+    vm.n_nics = spec->n_nics;
+    return a->hv->driver->co_start(a->hv, &vm, ret, e);
+}
+
+/* Give back what a guest that has ended still holds. Runs to its end even in a cancelled fiber. */
+int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e)
+{
+    fiber_mask_cancel();
+    int rc = co_attachments_release(a->state_dir, uuid, e);
+    fiber_unmask_cancel();
+    return rc;
+}
+
+int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+                      struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    int rc = attachments_note(a->state_dir, spec);
+
+    if (rc < 0)
+        return err_errno(e, rc, "%s/agent", a->state_dir);
+    if (co_attach_and_start(a, spec, mem, ret, e) == 0)
+        return 0;
+    CLEANUP_ERR struct err second = {0};
+    if (co_agent_vm_clean(a, spec->vm.uuid, &second) < 0)
+        log_warning("cleaning up after a failed start of VM %s: %s", spec->vm.uuid, err_text(mem, &second));
+    return -1;
+}
+
+int co_agent_vm_stop(struct agent *a, const char *uuid, struct err *e)
+{
+    if (a->hv->driver->co_stop(a->hv, uuid, e) < 0)
+        return -1;
+    return co_agent_vm_clean(a, uuid, e);
+}
+
+int co_agent_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+{
+    if (a->hv->driver->co_shutdown(a->hv, uuid, deadline, e) < 0)
+        return -1;
+    return co_agent_vm_clean(a, uuid, e);
+}
+
+int co_agent_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+{
+    return a->hv->driver->co_reboot(a->hv, uuid, deadline, e);
+}
+
+int co_agent_vm_reset(struct agent *a, const char *uuid, struct err *e)
+{
+    return a->hv->driver->co_reset(a->hv, uuid, e);
+}
+
+int co_agent_vm_pause(struct agent *a, const char *uuid, struct err *e)
+{
+    return a->hv->driver->co_pause(a->hv, uuid, e);
+}
+
+int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e)
+{
+    return a->hv->driver->co_unpause(a->hv, uuid, e);
+}
+
+enum hv_state agent_vm_state(struct agent *a, const char *uuid)
+{
+    return a->hv->driver->state(a->hv, uuid);
+}
+
+int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
+{
+    return a->hv->driver->co_console(a->hv, uuid, kind);
+}
+
+/* Release what guests that are gone left, and taps that no note explains. */
+static int co_sweep(struct agent *a, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    unsigned n_guests, n_vifs = 0;
+    const char **guests = attachments_guests(mem, a->state_dir, &n_guests);
+    const char **vifs = talloc_array(mem, const char *, 0);
+
+    for (unsigned i = 0; i < n_guests; i++) {
+        if (agent_vm_state(a, guests[i]) != HV_STATE_GONE)
+            attachments_add_vifs(mem, a->state_dir, guests[i], &vifs, &n_vifs);
+        else if (co_attachments_release(a->state_dir, guests[i], e) < 0)
+            return -1;
+    }
+    return a->user_networking ? 0 : co_net_sweep(vifs, n_vifs, e);
+}
+
+int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                   void *arg, struct err *e)
+{
+    if (a->hv->driver->co_adopt(a->hv, visit, arg, e) < 0)
+        return -1;
+    return co_sweep(a, e);
+}
