@@ -1,1 +1,10 @@
-EXTRA_DIST += scripts/lint scripts/gdb/fibers.py
+# What is installed beside the programs, and the scripts that work from a checkout.
+EXTRA_DIST += scripts/build scripts/check scripts/gdb/fibers.py scripts/lab scripts/lint scripts/quickstart scripts/setup \
+	scripts/xapid.service.in .ci/run .clang-format
+
+systemdsystemunitdir = $(SYSTEMD_UNIT_DIR)
+nodist_systemdsystemunit_DATA = scripts/xapid.service
+CLEANFILES += scripts/xapid.service
+scripts/xapid.service: scripts/xapid.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) scripts && sed -e 's,@sbindir@,$(sbindir),' -e 's,@sysconfdir@,$(sysconfdir),' \
+		$(srcdir)/scripts/xapid.service.in >$@.tmp && mv $@.tmp $@
