@@ -1,2 +1,16 @@
 noinst_LIBRARIES += db/libdb.a
-db_libdb_a_SOURCES =
+db_libdb_a_SOURCES = \
+	db/batch.c db/batch.h \
+	db/cell.c db/cell.h \
+	db/changes.c \
+	db/db.h db/db_private.h \
+	db/index.c db/index.h \
+	db/load.c \
+	db/rows.c \
+	db/schema.c \
+	db/statements.c \
+	db/store.c db/store.h \
+	db/table.c db/table.h \
+	db/txn.c \
+	db/writer.c
+EXTRA_DIST += db/README.md

@@ -1,0 +1,106 @@
+#ifndef DB_STORE_H
+#define DB_STORE_H
+/*
+ * The SQLite file behind a database: opened by store.c, given its shape by schema.c, read by load.c, written
+ * by writer.c (the queue, on the loop's thread) and statements.c (the SQL, on a worker). All functions accept
+ * a database without a file. Only functions with co_ yield.
+ */
+#include <pthread.h>
+#include <sqlite3.h>
+#include "db/batch.h"
+#include "db/db_private.h"
+
+/* Raised when files of this program can no longer be read by older ones. New classes and fields do not raise
+ * it. */
+#define SCHEMA_VERSION 1
+
+/* "xapi" in the file's header. */
+#define STORE_APPLICATION_ID 0x78617069
+
+/* How far generations may run ahead of what the file says, and by how much it is raised. */
+#define GENERATION_RESERVE 1000000
+
+/* ---- statements.c: on a worker or, at start and end, on the loop's thread; never on both ---- */
+
+struct statement;
+struct statements {
+    sqlite3 *sql;
+    sqlite3_stmt *begin, *commit, *rollback, *set_meta;
+    struct table cache;
+};
+
+int statements_init(struct statements *s, sqlite3 *sql);
+void statements_fini(struct statements *s);
+
+/* Write the batches and, when it is not 0, the limit of generations, in one SQLite transaction; all or
+ * nothing. 0, or -ENOSPC or -EIO with a reason. */
+#define STORE_REASON_SIZE 160
+int statements_write(struct statements *s, const struct batch_list *batches, uint64_t generation_limit,
+                     char reason[STORE_REASON_SIZE]);
+
+/* ---- the store ---- */
+
+struct store {
+    unsigned refs; /* the database, the writer, each waiting fiber */
+    struct db *db; /* NULL once closed */
+    char *path;
+    int lock_fd;
+
+    /* The worker's while it writes. */
+    pthread_mutex_t sql_lock;
+    sqlite3 *sql;
+    struct statements statements;
+    bool closed;         /* changed under the lock, like the next */
+    bool flight_written; /* what is in flight has reached the disk */
+
+    struct batch_list queue, flight; /* waiting for the writer; with it */
+    uint64_t first_pending;          /* generation of the oldest batch in either, UINT64_MAX for none */
+    uint64_t limit, limit_wanted;    /* of generations: in the file; to be put there */
+    struct fiber *writer;            /* runs while there is anything to write */
+    struct fiber_cond durable;       /* something became durable, or failed */
+    char *failure;                   /* why the last attempt to write failed; NULL while all is well */
+};
+
+int store_open(const char *path, struct db *db, struct err *e);
+
+/* Write what is left, as far as that goes, and let go of the file. */
+void store_close(struct db *db);
+
+/* Take over a batch to be written. */
+void store_put(struct db *db, struct batch *b);
+
+/* Called after each commit, before which memory-only generations have no other way to the file. */
+void store_note_generation(struct db *db);
+
+/* -1 with the reason while the file cannot be written. */
+int store_check_writable(struct db *db, struct err *e);
+
+struct store *store_ref(struct store *s);
+void store_unref(struct store *s);
+
+/* writer.c, for store_close: write everything that is queued, on this thread. */
+void store_flush(struct store *s);
+
+/* ---- schema.c and load.c: at start ---- */
+
+/* Give an empty file the model's tables. */
+int schema_make(sqlite3 *sql, struct err *e);
+
+/* Make the tables of a file fit the model and fill db, in one SQLite transaction. */
+int schema_open(sqlite3 *sql, const char *path, struct db *db, struct err *e);
+bool field_has_column(const struct model_class *c, const struct model_field *f);
+
+/* A field's initial value as an SQL literal, to be freed with sqlite3_free. */
+char *schema_default_literal(const struct model_field *f);
+
+/* Read all rows. mend: replace values that their type does not know by the initial one instead of failing. */
+int load_rows(sqlite3 *sql, struct db *db, bool mend, struct err *e);
+
+/* Run one statement made with sqlite3_mprintf (freed here). */
+int sql_exec(sqlite3 *sql, char *text, struct err *e);
+int sql_error(sqlite3 *sql, const char *doing, struct err *e);
+
+/* One integer; -1 with e when there is none. */
+int sql_get_int(sqlite3 *sql, const char *query, int64_t *ret, struct err *e);
+
+#endif

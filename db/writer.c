@@ -1,0 +1,240 @@
+/* The queue between commits in memory and SQLite: everything that is queued when the writer comes round
+ * shares one SQLite commit. The writer is a fiber that lives while there is something to write; SQLite runs
+ * on a worker. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "db/store.h"
+#include "lib/clock.h"
+#include "lib/fault.h"
+#include "lib/mem.h"
+
+/* Between two attempts to write when writing failed: soon, then every second. */
+#define FIRST_RETRY_MS 100
+#define RETRY_MS 1000
+
+/* One hand-over to the worker; lives on the writer's stack. */
+struct job {
+    struct store *store;
+    uint64_t limit;
+    int result;
+    char reason[STORE_REASON_SIZE];
+};
+
+/* ---- references ---- */
+
+struct store *store_ref(struct store *s)
+{
+    s->refs++;
+    return s;
+}
+
+void store_unref(struct store *s)
+{
+    if (--s->refs > 0)
+        return;
+    pthread_mutex_destroy(&s->sql_lock);
+    free(s->failure);
+    free(s->path);
+    free(s);
+}
+
+/* ---- on the worker ---- */
+
+static int write_flight(void *arg)
+{
+    struct job *job = arg;
+    struct store *s = job->store;
+
+    pthread_mutex_lock(&s->sql_lock);
+    if (!s->closed) {
+        job->result = statements_write(&s->statements, &s->flight, job->limit, job->reason);
+        s->flight_written = job->result == 0;
+    }
+    pthread_mutex_unlock(&s->sql_lock);
+    return 0;
+}
+
+/* ---- outcomes ---- */
+
+static void note_first_pending(struct store *s)
+{
+    const struct batch *first = STAILQ_FIRST(&s->flight);
+
+    if (!first)
+        first = STAILQ_FIRST(&s->queue);
+    s->first_pending = first ? first->generation : UINT64_MAX;
+}
+
+static void flight_is_durable(struct store *s, uint64_t limit)
+{
+    struct batch *b;
+
+    if (limit != 0)
+        s->limit = limit;
+    if (s->failure)
+        log_info("the database %s can be written again", s->path);
+    free(s->failure);
+    s->failure = NULL;
+    while ((b = STAILQ_FIRST(&s->flight))) {
+        STAILQ_REMOVE_HEAD(&s->flight, link);
+        if (s->db && s->db->batch_hook.durable)
+            s->db->batch_hook.durable(b, s->db->batch_hook.arg);
+        batch_free(b);
+    }
+    s->flight_written = false;
+    note_first_pending(s);
+    fiber_cond_broadcast(&s->durable);
+}
+
+/* The batches stay first in the queue; until an attempt succeeds nobody may commit more of them. */
+static void flight_failed(struct store *s, const char *reason)
+{
+    STAILQ_CONCAT(&s->flight, &s->queue);
+    STAILQ_CONCAT(&s->queue, &s->flight);
+    if (!s->failure || strcmp(s->failure, reason) != 0)
+        log_error("the database %s cannot be written: %s", s->path, reason);
+    free(s->failure);
+    s->failure = mem_strdup(reason);
+    fiber_cond_broadcast(&s->durable);
+}
+
+/* ---- the writer ---- */
+
+/* One attempt to write what is queued now. */
+static int co_write_queue(struct store *s)
+{
+    struct job job = {.store = s, .result = -EIO, .reason = "the attempt was interrupted"};
+
+    STAILQ_CONCAT(&s->flight, &s->queue);
+    job.limit = s->limit_wanted > s->limit ? s->limit_wanted : 0;
+    if (fault_point(FAULT_DB, "sqlite commit") < 0) {
+        snprintf(job.reason, sizeof job.reason, "a fault was injected");
+    } else {
+        fiber_mask_cancel();
+        co_run_worker(write_flight, &job, "database commit");
+        fiber_unmask_cancel();
+    }
+    if (s->closed)
+        return -ECANCELED;
+    if (job.result == 0)
+        flight_is_durable(s, job.limit);
+    else
+        flight_failed(s, job.reason);
+    return job.result;
+}
+
+static void co_writer(void *arg)
+{
+    struct store *s = arg;
+    int64_t pause = FIRST_RETRY_MS;
+
+    while (!s->closed && !STAILQ_EMPTY(&s->queue)) {
+        if (co_write_queue(s) == 0) {
+            pause = FIRST_RETRY_MS;
+            continue;
+        }
+        if (!s->closed)
+            co_sleep_until(clock_in_ms(pause), "the database can be written again");
+        pause = RETRY_MS;
+    }
+    if (!s->closed) {
+        fiber_unref(s->writer);
+        s->writer = NULL;
+    }
+    store_unref(s);
+}
+
+static void writer_start(struct store *s)
+{
+    if (!s->writer)
+        s->writer = fiber_ref(fiber_spawn("db writer", co_writer, store_ref(s)));
+}
+
+/* ---- for the transactions ---- */
+
+void store_put(struct db *db, struct batch *b)
+{
+    struct store *s = db->store;
+
+    if (!s) {
+        if (db->batch_hook.durable)
+            db->batch_hook.durable(b, db->batch_hook.arg);
+        batch_free(b);
+        return;
+    }
+    STAILQ_INSERT_TAIL(&s->queue, b, link);
+    if (s->first_pending == UINT64_MAX)
+        s->first_pending = b->generation;
+    writer_start(s);
+}
+
+void store_note_generation(struct db *db)
+{
+    struct store *s = db->store;
+    struct batch *b;
+
+    if (!s || db->generation + GENERATION_RESERVE / 2 < s->limit_wanted)
+        return;
+    s->limit_wanted = db->generation + GENERATION_RESERVE;
+    b = batch_new();
+    b->generation = db->generation;
+    store_put(db, b);
+}
+
+int store_check_writable(struct db *db, struct err *e)
+{
+    struct store *s = db->store;
+
+    if (!s || !s->failure)
+        return 0;
+    return err_internal(e, "the database %s cannot be written (%s); this is tried again every second",
+                        s->path, s->failure);
+}
+
+/* ---- durability ---- */
+
+bool db_is_durable(struct db *db, uint64_t gen)
+{
+    return !db->store || gen < db->store->first_pending;
+}
+
+int co_db_wait_durable(struct db *db, uint64_t gen, int64_t deadline)
+{
+    struct store *s = db->store;
+    int r = 0;
+
+    if (db_is_durable(db, gen))
+        return 0;
+    store_ref(s);
+    while (r == 0 && gen >= s->first_pending) {
+        if (s->failure)
+            r = -EIO;
+        else if (s->closed)
+            r = -ECANCELED;
+        else
+            r = co_cond_wait(&s->durable, deadline, "the disk to have database generation %llu",
+                             (unsigned long long)gen);
+    }
+    /* What became durable just before the wait ended otherwise is durable all the same. */
+    if (gen < s->first_pending)
+        r = 0;
+    store_unref(s);
+    return r;
+}
+
+/* ---- the end ---- */
+
+void store_flush(struct store *s)
+{
+    char reason[STORE_REASON_SIZE];
+
+    if (s->flight_written)
+        flight_is_durable(s, 0);
+    STAILQ_CONCAT(&s->flight, &s->queue);
+    if (statements_write(&s->statements, &s->flight, s->db->generation, reason) == 0)
+        flight_is_durable(s, 0);
+    else
+        flight_failed(s, reason);
+}
