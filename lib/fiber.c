@@ -1,6 +1,7 @@
 #include "lib/fiber.h"
 #include <errno.h>
 #include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,8 @@ struct ev_loop *loop_get(void)
     ev_prepare_start(the_loop, &before_poll);
     ev_unref(the_loop);
     ev_idle_init(&stay_awake, stay_awake_cb);
+    /* A parent that ignores it hands that down, and then no child's status could be waited for. */
+    signal(SIGCHLD, SIG_DFL);
     return the_loop;
 }
 

@@ -9,7 +9,9 @@
  * - While a fault sweep has FAULT_WAIT armed a wait may answer -EIO without having waited (lib/fault.h).
  * - Waits return 0 (or what is stated) or -ETIMEDOUT or -ECANCELED. After -ECANCELED a fiber unwinds; each
  * further unmasked wait answers -ECANCELED at once. A parked fiber is never freed.
- * - Stacks are 64 KiB with a guard page.
+ * - Stacks are 64 KiB with a guard page. A fiber that has begun holds two memory mappings, of which a process
+ * may have 65530 (vm.max_map_count); running out aborts. So whoever spawns a fiber for the network caps their
+ * number.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +26,8 @@ typedef void fiber_fn(void *arg);
 
 /* ---- the loop ---- */
 
-/* The process's loop (made on first use). Plain libev watchers may be put on it by leaf code. */
+/* The process's loop (made on first use, which also gives SIGCHLD its default action). Plain libev watchers
+ * may be put on it by leaf code. */
 struct ev_loop *loop_get(void);
 
 /* Run until loop_stop() is called or nothing is left to wait for. Called once, from main. */

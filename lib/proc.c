@@ -221,6 +221,7 @@ static void capture_finish(struct capture *c)
         ;
 }
 
+/* Only for a child that has not been reaped, or the number may be somebody else's by now. */
 static void co_kill_and_reap(pid_t pid)
 {
     kill(-pid, SIGKILL);
@@ -244,7 +245,7 @@ static int co_follow(pid_t pid, const char *name, int out_fd, int err_fd, struct
     capture_start(&out, out_fd, &r->out, OUT_MAX, pid);
     capture_start(&err, err_fd, &r->err, ERR_MAX, 0);
     e = co_wait_child(pid, &status, deadline, "%s (process %d)", name, (int)pid);
-    if (e < 0)
+    if (e < 0 && e != -ECHILD)
         co_kill_and_reap(pid);
     capture_finish(&out);
     capture_finish(&err);

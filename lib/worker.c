@@ -23,13 +23,21 @@ TAILQ_HEAD(job_list, job);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-static struct job_list queued = TAILQ_HEAD_INITIALIZER(queued); /* under the lock, as the next three */
+static struct job_list queued = TAILQ_HEAD_INITIALIZER(queued); /* under the lock, as the next four */
 static struct job_list done = TAILQ_HEAD_INITIALIZER(done);
+static unsigned n_queued;
 static unsigned n_threads;
 static unsigned n_idle;
 
 static ev_async finished; /* the workers' way back into the loop */
 static unsigned n_jobs;   /* of the loop's thread: while there are any the loop must not end */
+
+/* Under the lock. */
+static void queue_remove(struct job *job)
+{
+    TAILQ_REMOVE(&queued, job, link);
+    n_queued--;
+}
 
 static void *worker_main(void *unused)
 {
@@ -43,7 +51,7 @@ static void *worker_main(void *unused)
             n_idle--;
             continue;
         }
-        TAILQ_REMOVE(&queued, job, link);
+        queue_remove(job);
         job->state = JOB_BEGUN;
         pthread_mutex_unlock(&lock);
         job->result = job->fn(job->arg);
@@ -93,7 +101,8 @@ static int threads_ensure(void)
 {
     int r;
 
-    if (n_idle > 0 || n_threads == WORKERS_MAX)
+    /* An idle thread that was woken for a job counts as idle until it has taken it. */
+    if (n_idle > n_queued || n_threads == WORKERS_MAX)
         return 0;
     r = thread_start();
     if (r == 0)
@@ -109,6 +118,7 @@ static int job_submit(struct job *job)
     r = threads_ensure();
     if (r == 0) {
         TAILQ_INSERT_TAIL(&queued, job, link);
+        n_queued++;
         pthread_cond_signal(&work);
     }
     pthread_mutex_unlock(&lock);
@@ -123,7 +133,7 @@ static bool job_withdraw(struct job *job)
     pthread_mutex_lock(&lock);
     withdrawn = job->state == JOB_QUEUED;
     if (withdrawn)
-        TAILQ_REMOVE(&queued, job, link);
+        queue_remove(job);
     pthread_mutex_unlock(&lock);
     return withdrawn;
 }

@@ -1,6 +1,8 @@
 /* Life of fibers, scheduling, cancellation, no-yield regions, stacks. */
 #include <errno.h>
 #include <ev.h>
+#include <inttypes.h>
+#include <setjmp.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -267,6 +269,27 @@ START_TEST(fibers_that_only_yield_do_not_starve_descriptors)
 }
 END_TEST
 
+static void co_yield_then_cancel(void *f)
+{
+    for (int i = 0; i < 1000; i++)
+        ck_assert_int_eq(co_yield(), 0);
+    fiber_cancel(f);
+}
+
+static void co_sleep_an_hour(void *ret)
+{
+    *(int *)ret = co_sleep_until(clock_in_ms(3600000), "an hour");
+}
+
+START_TEST(the_loop_does_not_sleep_while_fibers_are_ready)
+{
+    int r = 0;
+
+    run_in_fiber(co_yield_then_cancel, fiber_spawn("sleeper", co_sleep_an_hour, &r));
+    ck_assert_int_eq(r, -ECANCELED);
+}
+END_TEST
+
 /* ---- shuffling ---- */
 
 static void shuffled_story(uint64_t seed)
@@ -518,6 +541,31 @@ START_TEST(a_stack_that_overflows_hits_the_guard_page)
 }
 END_TEST
 
+static void co_look_below(void *found)
+{
+    char line[256], access[8];
+    uintptr_t stack = (uintptr_t)fiber_self()->stack->base, from, to, guard_end = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof line, maps)) {
+        ck_assert_int_eq(sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, access), 3);
+        if (from <= stack && stack < to)
+            *(bool *)found = guard_end == from;
+        guard_end = strcmp(access, "---p") == 0 ? to : 0;
+    }
+    fclose(maps);
+}
+
+START_TEST(a_guard_page_lies_below_each_stack)
+{
+    bool found = false;
+
+    run_in_fiber(co_look_below, &found);
+    ck_assert(found);
+}
+END_TEST
+
 START_TEST(the_high_water_mark_knows_the_deepest_stack)
 {
     int levels = 40;
@@ -558,6 +606,38 @@ START_TEST(asan_sees_an_overflow_in_a_frame_that_lived_across_a_yield)
     ck_assert_ptr_nonnull(strstr(buf_cstr(&err), "stack-buffer-overflow"));
 }
 END_TEST
+
+static void co_jump(void *unused)
+{
+    jmp_buf here;
+
+    if (setjmp(here) == 0)
+        longjmp(here, 1);
+    co_yield();
+    if (setjmp(here) == 0)
+        longjmp(here, 1);
+}
+
+static void child_jumps(void)
+{
+    jmp_buf here;
+
+    for (int i = 0; i < 3; i++)
+        fiber_spawn("jumper", co_jump, NULL);
+    loop_run();
+    if (setjmp(here) == 0)
+        longjmp(here, 1);
+}
+
+/* At a jump it looks for the bounds of the stack, and complains when it does not know which one it is on. */
+START_TEST(asan_knows_which_stack_it_is_on)
+{
+    CLEANUP_BUF struct buf err = {0};
+
+    ck_assert_int_eq(run_forked(child_jumps, &err), 0);
+    ck_assert_str_eq(buf_cstr(&err), "");
+}
+END_TEST
 #endif
 
 int main(void)
@@ -578,6 +658,7 @@ int main(void)
     tcase_add_test(t, stopping_the_loop_leaves_what_was_ready_for_the_next_run);
     tcase_add_test(t, a_fiber_spawned_by_the_last_callback_still_runs);
     tcase_add_test(t, fibers_that_only_yield_do_not_starve_descriptors);
+    tcase_add_test(t, the_loop_does_not_sleep_while_fibers_are_ready);
     tcase_add_test(t, a_seed_shuffles_and_the_same_seed_shuffles_alike);
     tcase_add_test(t, a_cancelled_wait_and_each_one_after_it_answer_ecanceled);
     tcase_add_test(t, a_fiber_cancelled_before_it_ran_still_runs_and_unwinds);
@@ -589,9 +670,11 @@ int main(void)
     tcase_add_test(t, a_wait_outside_of_any_fiber_aborts);
     tcase_add_test(t, a_fiber_that_runs_long_is_named_in_the_log);
     tcase_add_test(t, a_stack_that_overflows_hits_the_guard_page);
+    tcase_add_test(t, a_guard_page_lies_below_each_stack);
     tcase_add_test(t, the_high_water_mark_knows_the_deepest_stack);
 #ifdef FIBER_ASAN
     tcase_add_test(t, asan_sees_an_overflow_in_a_frame_that_lived_across_a_yield);
+    tcase_add_test(t, asan_knows_which_stack_it_is_on);
 #endif
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -37,6 +37,40 @@ START_TEST(clock_saturates)
 }
 END_TEST
 
+static void co_long_text(void *unused)
+{
+    char text[201];
+
+    memset(text, 'x', 200);
+    text[200] = '\0';
+    ck_assert_int_eq(co_sleep_until(clock_in_ms(1), "%s", text), 0);
+    ck_assert_str_eq(fiber_waiting_for(fiber_self()), "");
+}
+
+static void check_long_text(struct fiber *f, void *n_seen)
+{
+    if (strcmp(fiber_name(f), "long") != 0)
+        return;
+    ck_assert_uint_eq(strspn(fiber_waiting_for(f), "x"), 95);
+    ck_assert_uint_eq(strlen(fiber_waiting_for(f)), 95);
+    ++*(int *)n_seen;
+}
+
+static void co_check_long_text(void *n_seen)
+{
+    fiber_foreach(check_long_text, n_seen);
+}
+
+START_TEST(the_text_of_a_wait_is_bounded)
+{
+    int n_seen = 0;
+
+    fiber_spawn("long", co_long_text, NULL);
+    run_in_fiber(co_check_long_text, &n_seen);
+    ck_assert_int_eq(n_seen, 1);
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 struct pipe_case {
@@ -340,6 +374,12 @@ START_TEST(a_worker_answers_has_all_signals_blocked_and_is_no_fiber)
 }
 END_TEST
 
+static int add_one(void *n)
+{
+    __atomic_add_fetch((int *)n, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
 struct job_case {
     int value;
     int answer;
@@ -356,7 +396,9 @@ static void co_cancel_begun_and_queued(void *arg)
 {
     struct job_case c[6];
     struct fiber *f[6];
+    int n = 0;
 
+    ck_assert_int_eq(co_run_worker(add_one, &n, "a thread to be idle"), 0);
     for (int i = 0; i < 6; i++) {
         c[i] = (struct job_case){.value = i + 1};
         f[i] = fiber_ref(fiber_spawn("job", co_job, &c[i]));
@@ -381,12 +423,6 @@ START_TEST(a_job_that_has_begun_outlasts_cancellation_and_a_queued_one_does_not)
     run_in_fiber(co_cancel_begun_and_queued, NULL);
 }
 END_TEST
-
-static int add_one(void *n)
-{
-    __atomic_add_fetch((int *)n, 1, __ATOMIC_RELAXED);
-    return 0;
-}
 
 static void co_many_jobs(void *n)
 {
@@ -519,6 +555,7 @@ int main(void)
     tcase_set_timeout(t, TEST_HANG_GUARD_S);
     tcase_add_test(t, sleep_is_never_too_short);
     tcase_add_test(t, clock_saturates);
+    tcase_add_test(t, the_text_of_a_wait_is_bounded);
     tcase_add_test(t, a_descriptor_wakes_its_reader);
     tcase_add_test(t, a_descriptor_wait_ends_at_its_deadline);
     tcase_add_test(t, a_descriptor_wait_can_be_cancelled);
