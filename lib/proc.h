@@ -12,12 +12,13 @@
 struct proc_result {
     int status;     /* exit code, or 128 + signal */
     struct buf out; /* standard output, at most 16 MiB */
-    struct buf err; /* standard error, at most 64 KiB */
+    struct buf err; /* standard error, its first 64 KiB */
 };
 
 /* Run argv (NULL-terminated, argv[0] looked up in PATH and the sbin folders) to its end. 0 when it was run
- * (whatever its exit code), else -errno; on -ETIMEDOUT or -ECANCELED it has been killed and reaped. Free with
- * proc_result_free in any case. */
+ * (whatever its exit code), else -errno. On -ETIMEDOUT, -ECANCELED and -EFBIG (too much
+ * output) its process group has been killed and it has been reaped. What it left running otherwise is not
+ * waited for. Free with proc_result_free in any case. */
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline);
 void proc_result_free(struct proc_result *r);
 
