@@ -2,7 +2,8 @@
 #define LIB_PROC_H
 /*
  * Child programs (qemu-img, ip, nft, dnsmasq …). Children get /dev/null as standard input, no inherited
- * descriptors but 0-2, default signals.
+ * descriptors but 0-2, default signals, a process group of their own, and messages in English
+ * (LC_ALL=C.UTF-8).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -16,9 +17,9 @@ struct proc_result {
 };
 
 /* Run argv (NULL-terminated, argv[0] looked up in PATH and the sbin folders) to its end. 0 when it was run
- * (whatever its exit code), else -errno. On -ETIMEDOUT, -ECANCELED and -EFBIG (too much
- * output) its process group has been killed and it has been reaped. What it left running otherwise is not
- * waited for. Free with proc_result_free in any case. */
+ * (whatever its exit code), else -errno. On -ETIMEDOUT, -ECANCELED and -EFBIG (too much output) its process
+ * group has been killed and it has been reaped. What it left running otherwise is not waited for. Free with
+ * proc_result_free in any case. */
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline);
 void proc_result_free(struct proc_result *r);
 
