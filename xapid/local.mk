@@ -1,3 +1,49 @@
+# Everything but main, so that unit tests link it too. Other folders below add their files in a local.mk of their own.
+noinst_LIBRARIES += xapid/libxapid.a
+xapid_libxapid_a_SOURCES = \
+	xapid/args.c xapid/args.h \
+	xapid/call.c xapid/call.h \
+	xapid/daemonize.c xapid/daemonize.h \
+	xapid/dispatch.h \
+	xapid/event/batch.c xapid/event/batch.h \
+	xapid/event/filter.c xapid/event/filter.h \
+	xapid/event/legacy.c xapid/event/legacy.h \
+	xapid/event/messages.c \
+	xapid/event/token.c xapid/event/token.h \
+	xapid/event/wait.c xapid/event/wait.h \
+	xapid/host/bootstrap.c xapid/host/bootstrap.h \
+	xapid/housekeeping.c xapid/housekeeping.h \
+	xapid/implicit.c xapid/implicit.h \
+	xapid/list_methods.c xapid/list_methods.h \
+	xapid/message/message.c xapid/message/message.h \
+	xapid/message/messages.c \
+	xapid/op.h \
+	xapid/options.c xapid/options.h \
+	xapid/request.c xapid/request.h \
+	xapid/role/messages.c \
+	xapid/role/permission.c xapid/role/permission.h \
+	xapid/role/role.c xapid/role/role.h \
+	xapid/routes.c xapid/routes.h \
+	xapid/rpc.c xapid/rpc.h \
+	xapid/server.h \
+	xapid/session/login.c \
+	xapid/session/logout.c \
+	xapid/session/passwd.c xapid/session/passwd.h \
+	xapid/session/passwd_worker.c \
+	xapid/session/session.c xapid/session/session.h \
+	xapid/set_password.c xapid/set_password.h \
+	xapid/start.c xapid/start.h \
+	xapid/state_dir.c xapid/state_dir.h \
+	xapid/subject/messages.c \
+	xapid/task/async.c \
+	xapid/task/messages.c \
+	xapid/task/task.c xapid/task/task.h \
+	xapid/where.c xapid/where.h
+nodist_xapid_libxapid_a_SOURCES = xapid/handlers.gen.c
+
 sbin_PROGRAMS += xapid/xapid
 xapid_xapid_SOURCES = xapid/main.c
-nodist_xapid_xapid_SOURCES = xapid/handlers.gen.c
+xapid_libraries = xapid/libxapid.a pool/libpool.a hv/libhv.a sm/libsm.a net/libnet.a rpc/librpc.a db/libdb.a \
+	model/libmodel.a lib/libbase.a
+xapid_system_libraries = $(MICROHTTPD_LIBS) $(XMLRPC_LIBS) $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) \
+	$(SQLITE_LIBS) $(TALLOC_LIBS) $(EV_LIBS) -lpthread -lm

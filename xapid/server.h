@@ -1,8 +1,8 @@
 #ifndef XAPID_SERVER_H
 #define XAPID_SERVER_H
 /*
- * The daemon's parts, made by main in order and torn down in reverse. There is one a process; handlers reach it through
- * struct call.
+ * The daemon's parts, made by main in order and torn down in reverse. There is one a process; handlers reach
+ * it through struct call.
  */
 #include "db/db.h"
 #include "pool/agent.h"
@@ -11,7 +11,10 @@
 
 struct xapid_options {
     const char *state_dir, *address, *hypervisor, *sim_script, *config;
-    uint16_t port;
+    const char *unix_socket;   /* NULL: STATE/xapi.sock */
+    const char *password_user; /* --set-password */
+    int port;
+    int login_delay_ms; /* after a failed login */
     bool foreground;
 };
 
@@ -23,6 +26,7 @@ struct xapid {
     struct http_server *http;
     struct tls_server *tls;
     struct ref host, pool; /* this host, the pool */
+    uint16_t port;         /* that it listens on */
 };
 
 #endif

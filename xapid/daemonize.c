@@ -1,0 +1,91 @@
+#include "xapid/daemonize.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "lib/buf.h"
+#include "xapid/state_dir.h"
+
+static int ready_fd = -1;
+
+/* The calling process: wait for a byte from the daemon, or its end. */
+static void wait_and_exit(int fd)
+{
+    char byte;
+    ssize_t n;
+    do
+        n = read(fd, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n != 1)
+        fputs("xapid: the daemon did not start, its log says why\n", stderr);
+    _exit(n == 1 ? 0 : 1);
+}
+
+static int redirect(const char *state_dir, struct err *e)
+{
+    CLEANUP_BUF struct buf path = {0};
+    buf_printf(&path, "%s/log/xapid.log", state_dir);
+    CLEANUP_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CLEANUP_FD int log = open(buf_cstr(&path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (null < 0 || log < 0)
+        return err_errno(e, -errno, "opening %s", buf_cstr(&path));
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0)
+        return err_errno(e, -errno, "going into the background");
+    return 0;
+}
+
+int daemonize(const char *state_dir, struct err *e)
+{
+    int fds[2];
+    if (state_dir_make(state_dir, e) < 0)
+        return -1;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_errno(e, -errno, "going into the background");
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_errno(e, -errno, "going into the background");
+    if (pid > 0) {
+        close(fds[1]);
+        wait_and_exit(fds[0]);
+    }
+    close(fds[0]);
+    ready_fd = fds[1];
+    setsid();
+    return redirect(state_dir, e);
+}
+
+/* One datagram to the supervisor's socket, which may be an abstract one ("@name"). */
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    if (!path || strlen(path) < 2 || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (to.sun_path[0] == '@')
+        to.sun_path[0] = '\0';
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (fd >= 0 && sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, size) < 0)
+        return;
+}
+
+void daemonize_ready(void)
+{
+    notify("READY=1");
+    if (ready_fd < 0)
+        return;
+    ssize_t ignored = write(ready_fd, "1", 1);
+    (void)ignored;
+    close(ready_fd);
+    ready_fd = -1;
+}
+
+void daemonize_stopping(void)
+{
+    notify("STOPPING=1");
+}

@@ -1,0 +1,15 @@
+#ifndef XAPID_DAEMONIZE_H
+#define XAPID_DAEMONIZE_H
+#include "lib/err.h"
+
+/* Go into the background, logging to STATE/log/xapid.log. The process that was called waits until the daemon
+ * says it is ready and then exits: 0, or 1 when it died before. Returns in the daemon only. Blocks. */
+int daemonize(const char *state_dir, struct err *e);
+
+/* The daemon serves: tell the process that waits, and systemd (NOTIFY_SOCKET). */
+void daemonize_ready(void);
+
+/* Tell systemd that the daemon stops. */
+void daemonize_stopping(void);
+
+#endif

@@ -1,0 +1,21 @@
+#ifndef XAPID_EVENT_WAIT_H
+#define XAPID_EVENT_WAIT_H
+/*
+ * Waiting for events. One fiber follows the database and wakes only those whose filter a change passes, so a
+ * thousand waiting clients cost a thousand comparisons a commit.
+ */
+#include "db/db.h"
+#include "xapid/event/filter.h"
+
+/* Start following; once. */
+void event_pump_start(struct db *db);
+
+/* Let every waiter go, now and from now on (the daemon stops). */
+void event_pump_stop(void);
+
+/* Wait until something the filter wants has changed after `since`, the session has ended, or the daemon
+ * stops. 0, -ETIMEDOUT or -ECANCELED. */
+int co_event_wait(struct db *db, const struct event_filter *f, struct ref session, uint64_t since,
+                  int64_t deadline);
+
+#endif

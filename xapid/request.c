@@ -1,0 +1,123 @@
+#include "xapid/request.h"
+#include <stdio.h>
+#include <strings.h>
+#include <talloc.h>
+#include "rpc/wire.h"
+#include "xapid/args.h"
+#include "xapid/dispatch.h"
+#include "xapid/implicit.h"
+#include "xapid/session/session.h"
+
+/* Fill call.session and call.roles from the first parameter. */
+static int check_session(struct request *q, struct err *e)
+{
+    const struct wire *first = q->rpc.n_params > 0 ? &q->rpc.params[0] : NULL;
+    const char *text = first && first->kind == WIRE_STRING ? first->s : "";
+    return session_check(&q->call, text, e);
+}
+
+/* Split "Async.VM.start" and find the message; the task's and the alias' spellings are the model's business.
+ */
+static void find_message(struct request *q)
+{
+    static const char prefix[] = "Async.";
+    q->async = strncmp(q->rpc.method, prefix, sizeof prefix - 1) == 0;
+    q->name = q->async ? q->rpc.method + sizeof prefix - 1 : q->rpc.method;
+    q->call.message = model_message_by_name(q->name);
+}
+
+static int unknown_message(struct request *q, struct err *e)
+{
+    if (check_session(q, e) < 0)
+        return -1;
+    return err_message_method_unknown(e, q->rpc.method);
+}
+
+static int no_async(struct request *q, struct err *e)
+{
+    const char *text =
+        talloc_asprintf(q->call.mem, "No async mode for this operation (rpc: %s)", q->rpc.method);
+    return err_set(e, "Fault", 1, text);
+}
+
+/* Mandatory parameters must be there; beyond the optional ones anything is ignored, but a message without
+ * optional ones takes none too many. */
+static int check_count(struct request *q, struct err *e)
+{
+    const struct model_message *m = q->call.message;
+    uint32_t session = m->takes_session ? 1 : 0;
+    uint32_t n = q->rpc.n_params;
+    bool enough = n >= m->n_required + session;
+    bool exact = m->n_required == m->n_params;
+    if (enough && (!exact || n == m->n_required + session)) {
+        q->params = q->rpc.params + session;
+        q->n_params = n - session;
+        return 0;
+    }
+    char expected[16], received[16];
+    snprintf(expected, sizeof expected, "%u", m->n_required);
+    snprintf(received, sizeof received, "%d", (int)n - (int)session);
+    return err_message_parameter_count_mismatch(e, m->full_name, expected, received);
+}
+
+/* "vm.start", as roles name it. */
+static char *permission_name(void *ctx, const struct model_message *m)
+{
+    char *name = talloc_strdup(ctx, m->full_name);
+    for (char *p = name; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p += 'a' - 'A';
+    return name;
+}
+
+static int check_role(struct request *q, struct err *e)
+{
+    const struct model_message *m = q->call.message;
+    if (m->pool_internal && !q->call.local_root)
+        return err_internal(e, "%s is only for the members of a pool", m->full_name);
+    if ((m->roles & (q->call.roles | ROLE_ANYONE)) || q->call.local_root)
+        return 0;
+    return err_rbac_permission_denied(e, permission_name(q->call.mem, m), "No permission in user session");
+}
+
+int request_check(struct request *q, struct err *e)
+{
+    q->call.db = q->call.x->db;
+    find_message(q);
+    const struct model_message *m = q->call.message;
+    if (!m)
+        return unknown_message(q, e);
+    if (m->removed)
+        return err_message_removed(e);
+    if (q->async && !m->has_async)
+        return no_async(q, e);
+    if (check_count(q, e) < 0)
+        return -1;
+    if (m->takes_session && (check_session(q, e) < 0 || check_role(q, e) < 0))
+        return -1;
+    if (m->gap)
+        return err_not_implemented(e, m->full_name);
+    if (!m->handler)
+        return 0;
+    q->args = args_decode(q->call.mem, m, q->params, q->n_params, e);
+    return q->args ? 0 : -1;
+}
+
+bool request_may_wait(const struct request *q)
+{
+    return q->call.message->handler != 0;
+}
+
+int co_request_run(struct request *q, struct enc *out, struct err *e)
+{
+    const struct model_message *m = q->call.message;
+    if (!m->handler)
+        return implicit_run(&q->call, q->params, out, e);
+    union value ret = {0};
+    size_t before = out->out->len;
+    if (xapid_handlers[m->handler](&q->call, q->args, &ret, out, e) < 0)
+        return -1;
+    if (out->out->len == before)
+        enc_value(out, m->result, ret);
+    return 0;
+}

@@ -1,0 +1,32 @@
+#ifndef XAPID_REQUEST_H
+#define XAPID_REQUEST_H
+/*
+ * One RPC request on its way: parsed, checked, run, answered. Lives on a talloc context of its own, which is
+ * the request's (or, for Async, the task's).
+ */
+#include "rpc/encode.h"
+#include "rpc/request.h"
+#include "xapid/call.h"
+
+struct request {
+    struct rpc_request rpc;
+    struct call call;
+    const char *name; /* of the message, without Async. */
+    bool async;
+    void *args;                /* a handler's argument struct; NULL for the interpreter */
+    const struct wire *params; /* those after the session */
+    uint32_t n_params;
+};
+
+/* Everything between the parse and the run: message, argument count, session, role, arguments. q->rpc,
+ * q->call.x, q->call.mem and q->call.local_root are set. Errors as in protocol.md section 4. Never yields. */
+int request_check(struct request *q, struct err *e);
+
+/* May the run wait? (Then it needs a fiber.) After request_check. */
+bool request_may_wait(const struct request *q);
+
+/* Run it and write the result as a value. What it wrote is to be dropped when it fails. Yields only when
+ * request_may_wait. */
+int co_request_run(struct request *q, struct enc *out, struct err *e);
+
+#endif

@@ -1,0 +1,140 @@
+#include "xapid/rpc.h"
+#include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "xapid/list_methods.h"
+#include "xapid/request.h"
+#include "xapid/server.h"
+#include "xapid/task/task.h"
+
+/* What every reply to a call carries, so that pages from elsewhere may call. */
+static void set_header(struct http_reply *reply, const struct request *q)
+{
+    reply->content_type = q->rpc.protocol == RPC_XML ? "text/xml" : "application/json";
+    reply->n_headers = 2;
+    reply->headers[0] = (struct http_pair){"Access-Control-Allow-Origin", "*"};
+    reply->headers[1] = (struct http_pair){"Access-Control-Allow-Headers", "X-Requested-With"};
+}
+
+static struct enc encoder(struct http_reply *reply, const struct request *q)
+{
+    return (struct enc){.out = &reply->body, .format = q->rpc.protocol == RPC_XML ? ENC_XML : ENC_JSON};
+}
+
+static void answer_failure(struct http_reply *reply, const struct request *q, const struct err *e)
+{
+    buf_reset(&reply->body);
+    struct enc enc = encoder(reply, q);
+    enc_reply_failure(&enc, &q->rpc, e);
+}
+
+/* Run the request into the reply, whatever it waits for. */
+static void co_answer(struct http_reply *reply, struct request *q)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct enc enc = encoder(reply, q);
+    enc_reply_begin(&enc, &q->rpc);
+    if (co_request_run(q, &enc, &e) < 0)
+        answer_failure(reply, q, &e);
+    else
+        enc_reply_end(&enc, &q->rpc);
+    reply->durable_gen = db_generation(q->call.db);
+}
+
+static void answer_ref(struct http_reply *reply, struct request *q, struct ref ref)
+{
+    struct enc enc = encoder(reply, q);
+    enc_reply_begin(&enc, &q->rpc);
+    enc_ref(&enc, ref);
+    enc_reply_end(&enc, &q->rpc);
+}
+
+/* The request's memory moves to the task; the reply needs only its envelope. */
+static void answer_async(struct http_reply *reply, struct request *q)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct request envelope = {.rpc = q->rpc};
+    struct ref task;
+    if (task_start_async(q, &task, &e) < 0)
+        answer_failure(reply, q, &e);
+    else
+        answer_ref(reply, &envelope, task);
+}
+
+static void answer_list_methods(struct http_reply *reply, struct request *q)
+{
+    struct enc enc = encoder(reply, q);
+    list_methods(&enc, &q->rpc);
+}
+
+static bool answer_now(struct http_request *r, struct http_reply *reply, struct request *q)
+{
+    CLEANUP_ERR struct err e = {0};
+    set_header(reply, q);
+    if (strcmp(q->rpc.method, "system.listMethods") == 0) {
+        answer_list_methods(reply, q);
+        return true;
+    }
+    if (request_check(q, &e) < 0) {
+        answer_failure(reply, q, &e);
+        return true;
+    }
+    if (q->async) {
+        answer_async(reply, q);
+        return true;
+    }
+    if (request_may_wait(q)) {
+        r->handler_data = q;
+        return false;
+    }
+    co_answer(reply, q);
+    return true;
+}
+
+static struct request *request_new(struct http_request *r, struct xapid *x)
+{
+    struct request *q = talloc_zero(r->mem, struct request);
+    q->call = (struct call){.x = x, .db = x->db, .mem = q, .local_root = r->local_root};
+    return q;
+}
+
+bool rpc_xml_now(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct request *q = request_new(r, arg);
+    const char *reason = NULL;
+    if (rpc_request_parse_xml(q, r->body, r->body_len, &q->rpc, &reason) == 0)
+        return answer_now(r, reply, q);
+    http_reply_error(r, reply, 500, reason);
+    return true;
+}
+
+bool rpc_json_now(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct request *q = request_new(r, arg);
+    const char *reason = NULL;
+    if (rpc_request_parse_json(q, r->body, r->body_len, &q->rpc, &reason) == 0)
+        return answer_now(r, reply, q);
+    http_reply_error(r, reply, 500, reason);
+    return true;
+}
+
+void co_rpc(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct request *q = r->handler_data;
+    q->call.task = ref_new();
+    fiber_set_context(fiber_self(), &q->call);
+    co_answer(reply, q);
+    fiber_set_context(fiber_self(), NULL);
+}
+
+/* The message that the running fiber works on. */
+static const char *log_tag(void)
+{
+    struct call *c = fiber_self() ? fiber_context(fiber_self()) : NULL;
+    return c && c->message ? c->message->full_name : NULL;
+}
+
+void rpc_init_log(void)
+{
+    log_set_tag_source(log_tag);
+}

@@ -1,0 +1,135 @@
+#include "xapid/session/session.h"
+#include <string.h>
+#include "lib/clock.h"
+#include "xapid/role/role.h"
+
+enum { DAY = 24 * 3600, REFRESH = 600 };
+enum { LIMIT_ORIGINATOR = 500, LIMIT_USER = 500, LIMIT_ANONYMOUS = 400, LIMIT_POOL = 400 };
+
+bool session_exists(struct db *db, struct ref session)
+{
+    return db_get(db, CLASS_SESSION, session) != NULL;
+}
+
+unsigned session_roles(struct db *db, const struct session *s)
+{
+    if (s->is_local_superuser || s->pool)
+        return ROLE_ALL;
+    const struct subject *subject = db_subject(db, s->subject);
+    return subject ? role_mask(db, subject->roles) : 0;
+}
+
+/* Note that the session is in use; rarely, since each note is a change. */
+static void refresh(struct db *db, const struct session *s)
+{
+    int64_t now = clock_wall();
+    if (now - s->last_active < REFRESH)
+        return;
+    CLEANUP_ERR struct err ignored = {0};
+    struct txn *t = db_begin(db);
+    session_set_last_active(t, s, now);
+    (void)db_commit(t, &ignored);
+}
+
+int session_check(struct call *c, const char *text, struct err *e)
+{
+    struct ref ref;
+    if (c->local_root && !*text) {
+        c->roles = ROLE_ALL;
+        return 0;
+    }
+    const struct session *s = ref_parse(text, &ref) ? db_session(c->db, ref) : NULL;
+    if (!s)
+        return err_session_invalid(e, text);
+    refresh(c->db, s);
+    c->session = ref;
+    c->roles = session_roles(c->db, s);
+    return 0;
+}
+
+/* ---- limits ---- */
+
+/* Do the two count against the same limit? Returns that limit, or 0. */
+static unsigned shared_limit(const struct session *s, const struct session_new *n)
+{
+    const char *originator = s->originator ? s->originator : "",
+               *user = s->auth_user_name ? s->auth_user_name : "";
+    if (s->pool || n->pool)
+        return s->pool && n->pool ? LIMIT_POOL : 0;
+    if (*n->originator)
+        return strcmp(originator, n->originator) == 0 ? LIMIT_ORIGINATOR : 0;
+    if (*originator)
+        return 0;
+    if (n->superuser)
+        return s->is_local_superuser ? LIMIT_ANONYMOUS : 0;
+    return strcmp(user, n->user) == 0 ? LIMIT_USER : 0;
+}
+
+/* A session with a pending task is in use however long ago it called. */
+static bool has_pending_task(struct db *db, const struct session *s)
+{
+    const struct row *task = db_first_referrer(db, CLASS_TASK, TASK_F_SESSION, s->row.ref);
+    for (; task; task = db_next_referrer(db, task, TASK_F_SESSION, s->row.ref))
+        if (((const struct task *)task)->status == TASK_STATUS_TYPE_PENDING)
+            return true;
+    return false;
+}
+
+/* Make room for one more: end the longest unused session of the same kind when there are too many. */
+static void evict(struct db *db, struct txn *t, const struct session_new *n)
+{
+    unsigned count = 0, limit = 0;
+    const struct session *oldest = NULL;
+    DB_FOREACH_SESSION(db, s)
+    {
+        unsigned shared = shared_limit(s, n);
+        if (!shared)
+            continue;
+        limit = shared;
+        count++;
+        if ((!oldest || s->last_active < oldest->last_active) && !has_pending_task(db, s))
+            oldest = s;
+    }
+    if (count >= limit && oldest)
+        db_delete(t, &oldest->row);
+}
+
+static void fill(struct xapid *x, struct txn *t, const struct session *row, const struct session_new *s)
+{
+    int64_t now = clock_wall();
+    session_set_this_host(t, row, x->host);
+    session_set_last_active(t, row, now);
+    session_set_validation_time(t, row, now);
+    session_set_pool(t, row, s->pool);
+    session_set_is_local_superuser(t, row, s->superuser);
+    session_set_subject(t, row, s->subject);
+    session_set_auth_user_sid(t, row, s->sid);
+    session_set_auth_user_name(t, row, s->user);
+    session_set_originator(t, row, s->originator);
+}
+
+int session_open(struct xapid *x, const struct session_new *s, struct ref *ret, struct err *e)
+{
+    struct txn *t = db_begin(x->db);
+    evict(x->db, t, s);
+    const struct session *row = session_create(t);
+    struct ref ref = row->row.ref;
+    fill(x, t, row, s);
+    if (db_commit(t, e) < 0)
+        return -1;
+    *ret = ref;
+    return 0;
+}
+
+void session_expire(struct xapid *x, int64_t now)
+{
+    CLEANUP_ERR struct err ignored = {0};
+    struct txn *t = db_begin(x->db);
+    const struct session *next;
+    for (const struct session *s = (const struct session *)db_first(x->db, CLASS_SESSION); s; s = next) {
+        next = session_next(s);
+        if (now - s->last_active > DAY && !has_pending_task(x->db, s))
+            db_delete(t, &s->row);
+    }
+    (void)db_commit(t, &ignored);
+}

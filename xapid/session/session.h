@@ -1,0 +1,36 @@
+#ifndef XAPID_SESSION_SESSION_H
+#define XAPID_SESSION_SESSION_H
+/*
+ * Sessions: rows of class session, in memory only. A session's reference is its secret, so the class makes no
+ * events and is not listed; its uuid is not secret.
+ */
+#include "xapid/call.h"
+#include "xapid/server.h"
+
+/* The session that a client names: fills c->session and c->roles, and notes now and then that it is in use.
+ * Over the unix socket an empty text stands for the local root. Errors: SESSION_INVALID [text]. Never yields.
+ */
+int session_check(struct call *c, const char *text, struct err *e);
+
+struct session_new {
+    const char *user;       /* auth_user_name */
+    const char *sid;        /* auth_user_sid; "" for the local superuser */
+    const char *originator; /* may be "" */
+    bool superuser;
+    bool pool; /* of another host of the pool */
+    struct ref subject;
+};
+
+/* Make a session, ending the oldest unused ones beyond the limits. Never yields. */
+int session_open(struct xapid *x, const struct session_new *s, struct ref *ret, struct err *e);
+
+/* Is there (still) such a session? */
+bool session_exists(struct db *db, struct ref session);
+
+/* The roles that a subject's row gives, or every role for a local superuser. */
+unsigned session_roles(struct db *db, const struct session *s);
+
+/* End what nobody has used for a day. Called from the daemon's housekeeping. Never yields. */
+void session_expire(struct xapid *x, int64_t now);
+
+#endif

@@ -1,0 +1,14 @@
+#ifndef XAPID_STATE_DIR_H
+#define XAPID_STATE_DIR_H
+#include "lib/err.h"
+
+/* Make the state directory and its `log` folder. Blocks. */
+int state_dir_make(const char *path, struct err *e);
+
+/* Take the lock that one daemon a state directory holds until it exits. Blocks not. */
+int state_dir_lock(const char *path, struct err *e);
+
+/* Write the port that was chosen to STATE/port. */
+int state_dir_write_port(const char *path, unsigned port, struct err *e);
+
+#endif
