@@ -1,8 +1,8 @@
 #ifndef RPC_CLIENT_H
 #define RPC_CLIENT_H
 /*
- * An HTTP(S) client on fibers for peers and xe: one connection, kept alive, made again when the server closed it
- * between calls. Not shared between fibers that use it at the same time.
+ * An HTTP(S) client on fibers for peers and xe: one connection, kept alive, made again when the server closed
+ * it between calls. Not shared between fibers that use it at the same time.
  */
 #include <stdbool.h>
 #include "lib/buf.h"
@@ -13,9 +13,9 @@
 struct rpc_client;
 
 struct rpc_client_options {
-    const char *host;       /* name or address; ignored with unix_path */
+    const char *host; /* name or address; ignored with unix_path */
     uint16_t port;
-    const char *unix_path;  /* connect to this socket instead, without TLS */
+    const char *unix_path; /* connect to this socket instead, without TLS */
     bool tls;
     SSL_CTX *tls_context; /* NULL: no verification (as xe does) */
     const char *user_agent;
@@ -24,32 +24,27 @@ struct rpc_client_options {
 struct rpc_client *rpc_client_new(const struct rpc_client_options *o);
 void rpc_client_free(struct rpc_client *c);
 
-/* One XML-RPC call; params are n wire values (session first where the method takes one). The result is on ctx.
- * Errors: those of the server; or, without contact, CANNOT_CONTACT_HOST-like text in an INTERNAL_ERROR whose errno
- * is in *ret_errno (may be NULL). */
+/* One XML-RPC call; params are n wire values (session first where the method takes one). The result is on
+ * ctx. Errors: those of the server; or, without contact, CANNOT_CONTACT_HOST-like text in an INTERNAL_ERROR
+ * whose errno is in *ret_errno (may be NULL). */
 int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struct wire *params, uint32_t n,
                 struct wire *ret, int *ret_errno, struct err *e);
 
 /* A plain HTTP exchange. body may be NULL. The reply's body is appended to ret_body (bounded by max_body). */
 int co_http_exchange(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
-                     const void *body, size_t body_len, size_t max_body, unsigned *ret_status, struct buf *ret_body,
-                     struct err *e);
+                     const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
+                     struct buf *ret_body, struct err *e);
 
-/* Open a connection for a method such as CONNECT or a streaming GET/PUT, send the header, and read the reply's header:
- * the caller then reads and writes the stream until it closes it. */
+/* Open a connection for a method such as CONNECT or a streaming GET/PUT, send the header, and read the
+ * reply's header: the caller then reads and writes the stream until it closes it. */
 struct client_stream;
-int co_client_stream_open(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
-                          struct client_stream **ret, unsigned *ret_status, struct err *e);
+int co_client_stream_open(struct rpc_client *c, const char *method, const char *target,
+                          const char *extra_headers, struct client_stream **ret, unsigned *ret_status,
+                          struct err *e);
 ssize_t co_client_stream_read(struct client_stream *s, void *bytes, size_t size, int64_t deadline);
 int co_client_stream_write(struct client_stream *s, const void *bytes, size_t n, int64_t deadline);
 int client_stream_fd(const struct client_stream *s);
 bool client_stream_has_buffered(const struct client_stream *s);
 void client_stream_close(struct client_stream *s);
-
-/* Parameters for co_rpc_call. */
-struct wire wire_string(const char *s);
-struct wire wire_int(int64_t i);
-struct wire wire_bool(bool b);
-struct wire wire_double(double f);
 
 #endif

@@ -1,3 +1,4 @@
 include tests/lib/local.mk
 include tests/sm/local.mk
 include tests/net/local.mk
+include tests/rpc/local.mk

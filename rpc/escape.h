@@ -1,0 +1,15 @@
+#ifndef RPC_ESCAPE_H
+#define RPC_ESCAPE_H
+/*
+ * Text as it stands inside XML and JSON: what is special is escaped, control characters other than tab, LF
+ * and CR are dropped, bytes that are no UTF-8 become U+FFFD. Clean runs are copied eight bytes at a time.
+ * Never yields.
+ */
+#include "lib/buf.h"
+
+void escape_xml(struct buf *out, const char *s, size_t n);
+
+/* Without the quotes around it. */
+void escape_json(struct buf *out, const char *s, size_t n);
+
+#endif

@@ -1,0 +1,15 @@
+if HAVE_CHECK
+check_PROGRAMS += $(RPC_TESTS)
+TESTS += $(RPC_TESTS)
+endif
+RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode
+RPC_LIBS = rpc/librpc.a model/libmodel.a lib/libbase.a $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(TALLOC_LIBS) \
+	$(EV_LIBS) -lpthread -lm
+tests_rpc_test_xml_SOURCES = tests/rpc/test_xml.c tests/rpc/story.h
+tests_rpc_test_xml_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
+tests_rpc_test_json_SOURCES = tests/rpc/test_json.c tests/rpc/story.h
+tests_rpc_test_json_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
+tests_rpc_test_wire_SOURCES = tests/rpc/test_wire.c
+tests_rpc_test_wire_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
+tests_rpc_test_encode_SOURCES = tests/rpc/test_encode.c
+tests_rpc_test_encode_LDADD = $(RPC_LIBS) $(XMLRPC_LIBS) $(CHECK_LIBS)
