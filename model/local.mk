@@ -9,7 +9,7 @@ model_headers = model/ids.gen.h model/rows.gen.h model/args.gen.h model/errors.g
 	xapid/handlers.gen.h
 model_generated = $(model_headers) model/tables.gen.c xapid/handlers.gen.c
 
-EXTRA_DIST += $(model_data) $(model_generator)
+EXTRA_DIST += model/README.md $(model_data) $(model_generator)
 BUILT_SOURCES += $(model_generated)
 CLEANFILES += $(model_generated) model/model.stamp
 

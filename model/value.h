@@ -1,13 +1,14 @@
 #ifndef MODEL_VALUE_H
 #define MODEL_VALUE_H
 /*
- * Typed values: what rows, arguments and results are made of. A value carries no type of its own; a struct model_type
- * (model/model.h) always travels beside it.
+ * Typed values: what rows, arguments and results are made of. A value carries no type of its own; a struct
+ * model_type (model/model.h) always travels beside it.
  *
- * Sets and maps are immutable once built and shared freely; maps are sorted by key (bytewise for text, numerically
- * for numbers). Values built here live on a talloc context (a request's memory); the values inside rows belong to the
- * row (see db/db.h) and stay valid until the row changes, so never across a yield.
- * A NULL string, set or map counts as the empty one. Text is UTF-8. Never yields; aborts when memory runs out.
+ * Sets and maps are immutable once built and shared freely; maps are sorted by key (bytewise for text,
+ * numerically for numbers). Values built here live on a talloc context (a request's memory); the values
+ * inside rows belong to the row (see db/db.h) and stay valid until the row changes, so never across a yield.
+ * A NULL string, set or map counts as the empty one. Text is UTF-8. Never yields; aborts when memory runs
+ * out.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,8 +101,8 @@ bool value_equal(const struct model_type *t, union value a, union value b);
 /* A deep copy on ctx. */
 union value value_copy(void *ctx, const struct model_type *t, union value v);
 
-/* The form in which the database and get_all_records_where see it ("true", "5", enum name, reference text); maps and
- * sets as JSON. On ctx. */
+/* The form in which the database and get_all_records_where see it ("true", "5", enum name, reference text);
+ * maps and sets as JSON. On ctx. */
 const char *value_to_text(void *ctx, const struct model_type *t, union value v);
 
 /* The reverse; false when text is not of the type. */

@@ -1,4 +1,5 @@
 include tests/lib/local.mk
+include tests/model/local.mk
 include tests/sm/local.mk
 include tests/net/local.mk
 include tests/rpc/local.mk
