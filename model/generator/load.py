@@ -1,13 +1,23 @@
 """Reads the data files into a Model, refusing bad data with the file and the key named."""
 
 import dataclasses
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from .names import identifier
 from .types import BadType, Type, default_problem, parse_type
 
 ROLES = ["pool-admin", "pool-operator", "vm-power-admin", "vm-admin", "vm-operator", "read-only"]
+# What each key of the files holds, wherever it stands ("params" differs, and is checked where it is read).
+SHAPES = {
+    **dict.fromkeys(("name", "doc", "state", "type", "access", "derived", "result"), str),
+    **dict.fromkeys(("stored", "persistent", "field_messages", "internal", "hidden", "pool_internal", "plain", "handler",
+                     "async"), bool),
+    **dict.fromkeys(("verbs", "removed", "errors"), list),
+    **dict.fromkeys(("create", "destroy", "enums", "fields", "messages"), dict),
+}
 STATES = ["published", "prototyped", "deprecated", "removed"]
 
 
@@ -139,13 +149,29 @@ def read_toml(path):
         raise BadModel(f"{path}: {problem}") from None
 
 
+def check_shape(file, where, key, value):
+    """Refuse a value that is not of the kind its key has everywhere."""
+    if (wanted := SHAPES.get(key)) is None:
+        return
+    if type(value) is not wanted or (wanted is list and not all(isinstance(x, str) for x in value)):
+        what = {str: "text", bool: "true or false", list: "a list of texts", dict: "a table"}[wanted]
+        raise BadModel(f"{file}: {where}: '{key}' must be {what}")
+
+
+def check_names(file, where, names):
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII):
+            raise BadModel(f"{file}: {where}: '{name}' cannot be a name")
+
+
 def take(file, where, table, **known):
     """The values of table by the names of known, which gives defaults; ... marks what must be there."""
     if not isinstance(table, dict):
         raise BadModel(f"{file}: {where}: a table is wanted")
-    for key in table:
+    for key, value in table.items():
         if key not in known:
             raise BadModel(f"{file}: {where}: '{key}' is not known here")
+        check_shape(file, where, key, value)
     for key, default in known.items():
         if default is ... and key not in table:
             raise BadModel(f"{file}: {where}: '{key}' is missing")
@@ -202,6 +228,11 @@ class ClassLoader:
                       enums={}, fields={}, messages={})
         if t["state"] not in STATES:
             self.fail("state", f"'{t['state']}' is none of {', '.join(STATES)}")
+        check_names(self.file, "fields", t["fields"])
+        check_names(self.file, "messages", [*t["messages"], *t["removed"]])
+        for key in ("read_role", "write_role"):
+            if t[key] is not None:
+                check_role(self.file, key, t[key])
         c = Class(t["name"], self.file, t["doc"], t["state"], t["stored"], t["persistent"])
         c.fields = [self.load_field(name, f) for name, f in t["fields"].items()]
         if not c.persistent:
@@ -216,7 +247,7 @@ class ClassLoader:
 
     def load_field(self, name, table):
         where = f"fields.{name}"
-        doc = "No longer kept." if table.get("state") == "removed" else ...
+        doc = "No longer kept." if isinstance(table, dict) and table.get("state") == "removed" else ...
         f = self.take(where, table, type=..., access=..., doc=doc, state="published", default=None, persistent=True,
                       internal=False, derived="", read_role=None, write_role=None)
         for key, known in (("access", ("runtime", "constructor", "rw")), ("state", STATES)):
@@ -233,9 +264,12 @@ class ClassLoader:
 
     def load_params(self, c, where, table):
         result = []
+        if not isinstance(table, dict):
+            self.fail(where, "a table is wanted")
+        check_names(self.file, where, table)
         for name, entry in table.items():
             here = f"{where}.{name}"
-            is_self = not result and entry.get("type") == f"{c.name} ref"
+            is_self = not result and isinstance(entry, dict) and entry.get("type") == f"{c.name} ref"
             p = self.take(here, entry, type=..., doc=f"The {c.name}." if is_self else ..., default=None)
             p["type"] = self.type(f"{here}.type", p["type"])
             p["default"] = self.default(f"{here}.default", p["type"], p["default"])
@@ -381,6 +415,9 @@ def load_errors(path):
     result = {}
     for code, entry in sorted(read_toml(path).items()):
         t = take(path, code, entry, params=..., doc=...)
+        check_names(path, code, [code])
+        if not isinstance(t["params"], list) or not all(isinstance(p, str) for p in t["params"]):
+            raise BadModel(f"{path}: {code}: 'params' must be a list of texts")
         result[code] = Error(code, t["params"], t["doc"])
     return result
 
@@ -388,11 +425,15 @@ def load_errors(path):
 def collect_enums(tables):
     enums = {}
     for file, table in tables:
+        check_shape(file, "top level", "enums", table.get("enums", {}))
         for name, values in table.get("enums", {}).items():
+            check_names(file, "enums", [name])
             if name in enums:
                 raise BadModel(f"{file}: enums.{name}: class {enums[name].owner} defines it already")
-            if not values:
+            if not isinstance(values, dict) or not values:
                 raise BadModel(f"{file}: enums.{name}: no values")
+            if len({identifier(v).upper() for v in values} - {""}) != len(values):
+                raise BadModel(f"{file}: enums.{name}: two values, or none, would have one name in C")
             for value, doc in values.items():
                 check_doc(file, f"enums.{name}.{value}", doc)
             enums[name] = Enum(name, table.get("name", ""), values)

@@ -166,7 +166,7 @@ class Tables:
         self.add(f"static const uint16_t {class_prefix(c.name)}_by_name[] = {{{', '.join(map(str, order))}}};", "")
 
     def add_classes(self):
-        self.add("const struct model_class model_classes[CLASS_COUNT] = {")
+        self.add("static const struct model_field no_fields[1];", "const struct model_class model_classes[CLASS_COUNT] = {")
         for c in self.model.classes.values():
             name = class_prefix(c.name)
             at = {f.name: field_id(c.name, f.name) for f in c.fields if f.stored}
@@ -176,6 +176,8 @@ class Tables:
                     f".n_fields = {len(c.fields)}"]
             if c.fields:
                 init += [f".fields = {name}_fields", f".by_name = {name}_by_name"]
+            else:
+                init.append(".fields = no_fields")
             stored = at if c.stored else {}
             init += [f".uuid_field = {stored.get('uuid', -1)}", f".name_field = {stored.get('name_label', -1)}"]
             if c.stored:
@@ -206,7 +208,8 @@ class Tables:
             self.add_params(f"{base}_members", m.members, struct)
             if m.errors:
                 self.add(f"static const char *const {base}_errors[] = {{{', '.join(map(c_string, m.errors))}, NULL}};")
-        self.add("", "static const char *const no_errors[] = {NULL};", "const struct model_message model_messages[] = {")
+        self.add("", "static const char *const no_errors[] = {NULL};", "static const struct model_param no_params[1];",
+                 "const struct model_message model_messages[] = {")
         self.add(*(f"    {{{', '.join(self.message(m))}}}," for m in messages))
         self.add("};", "const unsigned model_message_count = sizeof(model_messages) / sizeof(model_messages[0]);", "")
 
@@ -222,8 +225,7 @@ class Tables:
                 init.append(f".{key} = true")
         if m.field:
             init.append(f".field = {field_id(m.cls, m.field)}")
-        if m.params:
-            init.append(f".params = {base}_params")
+        init.append(f".params = {base}_params" if m.params else ".params = no_params")
         if m.members:
             init.append(f".n_members = {len(m.members)}, .members = {base}_members")
         if has_args(m):

@@ -1,5 +1,7 @@
 """The model's types, parsed from the reference's way of writing them: "VM ref set", "(string -> int) map"."""
 
+import re
+import time
 from dataclasses import dataclass
 
 SCALARS = {"void": "VOID", "string": "STRING", "int": "INT", "float": "FLOAT", "bool": "BOOL", "datetime": "DATETIME"}
@@ -68,11 +70,24 @@ def parse_type(text, classes, enums):
     return parse(text)
 
 
+def _is_datetime(text):
+    try:
+        time.strptime(text, "%Y%m%dT%H:%M:%SZ")
+    except ValueError:
+        return False
+    return True
+
+
+_REF = re.compile(r"OpaqueRef:(NULL|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
 def default_problem(t, value):
     """Why value, as TOML gives it, is not of type t; None when it is."""
     want = {"STRING": str, "INT": int, "FLOAT": float, "BOOL": bool, "DATETIME": str, "ENUM": str, "REF": str,
             "SET": list, "MAP": dict}.get(t.kind)
     if want is None or type(value) is not want:
+        return f"{value!r} is not of type {t.name}"
+    if (t.kind == "DATETIME" and not _is_datetime(value)) or (t.kind == "REF" and not _REF.fullmatch(value)):
         return f"{value!r} is not of type {t.name}"
     if t.kind == "SET":
         return next(filter(None, (default_problem(t.elem, v) for v in value)), None)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The generator is deterministic, and refuses bad data with the file and the key named.
+# shellcheck disable=SC2016 # the dollars are sed's
 set -u
 source=${srcdir:-.}/model
 python=${PYTHON:-python3}
@@ -72,6 +73,9 @@ refuses classes/VM.toml '2d' "'doc' is missing"
 refuses classes/VM.toml 's/^persistent = false$/persistant = false/' "'persistant' is not known"
 refuses classes/VM.toml 's/"VM_BAD_POWER_STATE"/"VM_BAD_MOOD"/' "no error 'VM_BAD_MOOD'"
 refuses classes/VM.toml 's/^\[fields.uuid\]$/[fields.uuid/' classes/VM.toml
+refuses classes/VM.toml '2s/^doc = .*/doc = 3/' "'doc' must be text"
+refuses classes/VM.toml 's/^\[messages.unpause\(.*\)\]$/[messages."un pause"\1]/' "'un pause' cannot be a name"
+refuses classes/VM.toml 's/^default = "OpaqueRef:NULL"$/default = "NULL"/' "not of type"
 refuses classes/VBD.toml 's/^write_role = .*//' "write_role is missing"
 refuses classes/VTPM.toml 's/^\[enums.vtpm_operations\]$/[enums.vm_operations]/' "enums.vm_operations" "defines it already"
 refuses errors.toml '0,/^doc = .*/s///' "'doc' is missing"
