@@ -3,3 +3,4 @@ include tests/model/local.mk
 include tests/sm/local.mk
 include tests/net/local.mk
 include tests/rpc/local.mk
+include tests/xapid/local.mk

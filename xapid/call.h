@@ -1,8 +1,8 @@
 #ifndef XAPID_CALL_H
 #define XAPID_CALL_H
 /*
- * One API call in progress: what every handler gets. Owned by dispatch (xapid/dispatch.c); handlers use it from the
- * call's own fiber until they return.
+ * One API call in progress: what every handler gets. Owned by dispatch (xapid/dispatch.c); handlers use it
+ * from the call's own fiber until they return.
  */
 #include "db/db.h"
 #include "db/setters.gen.h"

@@ -113,8 +113,8 @@ int co_message_destroy_all(struct call *c, const struct message_destroy_all_args
 int co_message_get_all(struct call *c, const struct message_get_all_args *a, union value *ret, struct err *e)
 {
     struct set *s = talloc_zero_size(c->mem, sizeof *s + db_count(c->db, CLASS_MESSAGE) * sizeof s->v[0]);
-    DB_FOREACH_MESSAGE(c->db, m)
-    s->v[s->n++].r = m->row.ref;
+    DB_FOREACH_MESSAGE (c->db, m)
+        s->v[s->n++].r = m->row.ref;
     ret->set = s;
     return 0;
 }

@@ -32,9 +32,9 @@ int co_role_get_permissions_name_label(struct call *c, const struct role_get_per
 static const struct set *roles_with(struct call *c, struct ref permission)
 {
     const struct set *roles = NULL;
-    DB_FOREACH_ROLE(c->db, role)
-    if (set_has_ref(role->subroles, permission))
-        roles = set_with_ref(c->mem, roles, role->row.ref);
+    DB_FOREACH_ROLE (c->db, role)
+        if (set_has_ref(role->subroles, permission))
+            roles = set_with_ref(c->mem, roles, role->row.ref);
     return roles;
 }
 

@@ -49,9 +49,9 @@ int co_session_get_all_subject_identifiers(struct call *c,
                                            union value *ret, struct err *e)
 {
     const struct set *sids = NULL;
-    DB_FOREACH_SESSION(c->db, s)
-    if (*sid_of(s) && !set_has_string(sids, sid_of(s)))
-        sids = set_with_string(c->mem, sids, talloc_strdup(c->mem, sid_of(s)));
+    DB_FOREACH_SESSION (c->db, s)
+        if (*sid_of(s) && !set_has_string(sids, sid_of(s)))
+            sids = set_with_string(c->mem, sids, talloc_strdup(c->mem, sid_of(s)));
     ret->set = sids;
     return 0;
 }

@@ -80,8 +80,7 @@ static void evict(struct db *db, struct txn *t, const struct session_new *n)
 {
     unsigned count = 0, limit = 0;
     const struct session *oldest = NULL;
-    DB_FOREACH_SESSION(db, s)
-    {
+    DB_FOREACH_SESSION (db, s) {
         unsigned shared = shared_limit(s, n);
         if (!shared)
             continue;

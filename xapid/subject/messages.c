@@ -8,9 +8,9 @@
 
 static bool is_known(struct db *db, const char *identifier)
 {
-    DB_FOREACH_SUBJECT(db, s)
-    if (strcmp(s->subject_identifier ? s->subject_identifier : "", identifier) == 0)
-        return true;
+    DB_FOREACH_SUBJECT (db, s)
+        if (strcmp(s->subject_identifier ? s->subject_identifier : "", identifier) == 0)
+            return true;
     return false;
 }
 

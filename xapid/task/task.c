@@ -113,8 +113,8 @@ void task_collect(struct db *db, int64_t now)
 {
     CLEANUP_ERR struct err ignored = {0};
     unsigned complete = 0;
-    DB_FOREACH_TASK(db, task)
-    complete += !task_is_pending(task);
+    DB_FOREACH_TASK (db, task)
+        complete += !task_is_pending(task);
     struct txn *t = db_begin(db);
     const struct task *next;
     for (const struct task *task = (const struct task *)db_first(db, CLASS_TASK); task; task = next) {
