@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from generator import headers
-from generator.load import BadModel, load_model
+from generator.check import BadModel
+from generator.load import load_model
 from generator.tables import Tables
 
 
@@ -19,7 +20,14 @@ def write_if_changed(path, text):
 
 
 def c_files(model):
-    for make in (headers.ids, headers.row_structs, headers.args, headers.errors, headers.setters, headers.handlers):
+    for make in (
+        headers.ids,
+        headers.row_structs,
+        headers.args,
+        headers.errors,
+        headers.setters,
+        headers.handlers,
+    ):
         header = make(model)
         yield header.path, header.text()
     yield "model/tables.gen.c", Tables(model).text()
@@ -28,7 +36,9 @@ def c_files(model):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, default=Path(__file__).parent, help="the folder of the data files")
+    parser.add_argument(
+        "--source", type=Path, default=Path(__file__).parent, help="the folder of the data files"
+    )
     parser.add_argument("--output", type=Path, required=True, help="the top of the build tree")
     parser.add_argument("--pages", action="store_true", help="write OUTPUT/doc/api instead of C")
     options = parser.parse_args()

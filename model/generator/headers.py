@@ -1,7 +1,19 @@
 """The generated headers: identifiers, rows, arguments, errors, typed row access, handlers."""
 
-from .names import (args_struct, by_size, c_string, c_type, class_id, class_prefix, enum_name, enum_value, field_id,
-                    identifier, message_function, union_member)
+from .names import (
+    args_struct,
+    by_size,
+    c_string,
+    c_type,
+    class_id,
+    class_prefix,
+    enum_name,
+    enum_value,
+    field_id,
+    identifier,
+    message_function,
+    union_member,
+)
 
 NOTICE = "/* Made by model/generate.py from model/classes and model/errors.toml; change those instead. */\n"
 
@@ -34,7 +46,9 @@ def ids(model):
     for c in model.classes.values():
         if c.fields:
             h.add("", f"enum {class_prefix(c.name)}_field {{")
-            h.add(*(f"    {field_id(c.name, f.name)}," for f in c.fields), f"    {c.name.upper()}_F_COUNT", "};")
+            h.add(
+                *(f"    {field_id(c.name, f.name)}," for f in c.fields), f"    {c.name.upper()}_F_COUNT", "};"
+            )
     for e in sorted(model.enums.values(), key=lambda e: e.name):
         h.add("", f"enum {enum_name(e.name)} {{", *(f"    {enum_value(e.name, v)}," for v in e.values), "};")
         h.add(f"#define {e.name.upper()}_COUNT {len(e.values)}")
@@ -43,10 +57,15 @@ def ids(model):
 
 
 def row_structs(model):
-    h = Header("model/rows.gen.h", ["<stdbool.h>", "<stdint.h>", "model/ids.gen.h", "model/row.h", "model/value.h"])
+    h = Header(
+        "model/rows.gen.h", ["<stdbool.h>", "<stdint.h>", "model/ids.gen.h", "model/row.h", "model/value.h"]
+    )
     for c in rows(model):
         h.add("", f"struct {class_prefix(c.name)} {{", "    struct row row;")
-        h.add(*(f"    {c_type(f.type)}{identifier(f.name)};" for f in by_size(f for f in c.fields if f.stored)), "};")
+        h.add(
+            *(f"    {c_type(f.type)}{identifier(f.name)};" for f in by_size(f for f in c.fields if f.stored)),
+            "};",
+        )
     return h
 
 
@@ -61,18 +80,24 @@ def args(model):
     for m in filter(has_args, model.messages()):
         h.add("", f"{args_struct(m)} {{")
         members = by_size(m.members or m.params)
-        h.add(*(f"    {c_type(p.type)}{identifier(p.name)};" for p in members) if members else ["    char none;"], "};")
+        h.add(
+            *(f"    {c_type(p.type)}{identifier(p.name)};" for p in members)
+            if members
+            else ["    char none;"],
+            "};",
+        )
     return h
 
 
 def errors(model):
     h = Header("model/errors.gen.h", ["lib/err.h"])
     for e in model.errors.values():
-        params = [identifier(p) for p in e.params]
-        params = [p + "_" if p == "e" else p for p in params]
-        h.add("", f"/* {e.doc.replace(chr(42) + chr(47), chr(42))} */")
-        h.add(f"static inline int err_{identifier(e.code).lower()}({', '.join(['struct err *e'] + [f'const char *{p}' for p in params])})")
-        h.add("{", f"    return err_set({', '.join(['e', c_string(e.code), str(len(params))] + params)});", "}")
+        params = ["e_" if p == "e" else p for p in map(identifier, e.params)]
+        arguments = ", ".join(["struct err *e"] + [f"const char *{p}" for p in params])
+        values = ", ".join(["e", c_string(e.code), str(len(params))] + params)
+        doc = e.doc.replace("*/", "*")
+        h.add("", f"/* {doc} */", f"static inline int err_{identifier(e.code).lower()}({arguments})")
+        h.add("{", f"    return err_set({values});", "}")
     return h
 
 
@@ -90,21 +115,45 @@ def setters(model):
     h = Header("db/setters.gen.h", ["db/db.h"])
     h.add(SETTERS_INTRO)
     for c in rows(model):
-        name, cls = class_prefix(c.name), class_id(c.name)
-        h.add("", f"static inline const struct {name} *db_{name}(struct db *db, struct ref ref)", "{",
-              f"    return (const struct {name} *)db_get(db, {cls}, ref);", "}",
-              f"static inline const struct {name} *{name}_create(struct txn *t)", "{",
-              f"    return (const struct {name} *)db_create(t, {cls}, REF_NULL);", "}",
-              f"static inline const struct {name} *{name}_next(const struct {name} *row)", "{",
-              f"    return (const struct {name} *)db_next(&row->row);", "}",
-              f"#define DB_FOREACH_{c.name.upper()}(db, var) \\",
-              f"    for (const struct {name} *var = (const struct {name} *)db_first((db), {cls}); var; \\",
-              f"         var = {name}_next(var))")
+        add_row_access(h, c)
         for f in c.fields:
             if f.stored:
-                h.add(f"static inline void {name}_set_{identifier(f.name).lower()}(struct txn *t, const struct {name} *row, {c_type(f.type)}v)",
-                      "{", f"    db_set(t, &row->row, {field_id(c.name, f.name)}, (union value){{.{union_member(f.type)} = v}});", "}")
+                add_setter(h, c, f)
     return h
+
+
+def add_row_access(h, c):
+    name, cls = class_prefix(c.name), class_id(c.name)
+    row = f"const struct {name} *"
+    h.add(
+        "",
+        f"static inline {row}db_{name}(struct db *db, struct ref ref)",
+        "{",
+        f"    return ({row})db_get(db, {cls}, ref);",
+        "}",
+        f"static inline {row}{name}_create(struct txn *t)",
+        "{",
+        f"    return ({row})db_create(t, {cls}, REF_NULL);",
+        "}",
+        f"static inline {row}{name}_next({row}row)",
+        "{",
+        f"    return ({row})db_next(&row->row);",
+        "}",
+        f"#define DB_FOREACH_{c.name.upper()}(db, var) \\",
+        f"    for ({row}var = ({row})db_first((db), {cls}); var; var = {name}_next(var))",
+    )
+
+
+def add_setter(h, c, f):
+    name = class_prefix(c.name)
+    arguments = f"struct txn *t, const struct {name} *row, {c_type(f.type)}v"
+    value = f"(union value){{.{union_member(f.type)} = v}}"
+    h.add(
+        f"static inline void {name}_set_{identifier(f.name).lower()}({arguments})",
+        "{",
+        f"    db_set(t, &row->row, {field_id(c.name, f.name)}, {value});",
+        "}",
+    )
 
 
 def handled(model):
@@ -118,7 +167,9 @@ def writes_result(m):
 
 
 def handler_arguments(m):
-    middle = "struct enc *out, " if writes_result(m) else "" if m.result.kind == "VOID" else "union value *ret, "
+    middle = (
+        "struct enc *out, " if writes_result(m) else "" if m.result.kind == "VOID" else "union value *ret, "
+    )
     return f"(struct call *c, const {args_struct(m)} *a, {middle}struct err *e)"
 
 
@@ -130,14 +181,23 @@ def handlers(model):
     return h
 
 
+HANDLER_SHAPE = "(struct call *c, const void *a, union value *ret, struct enc *out, struct err *e)"
+
+
 def handler_table(model):
     lines = [NOTICE + '#include "xapid/handlers.gen.h"', '#include "xapid/dispatch.h"', ""]
     for m in handled(model):
         name = message_function(m)
         middle = "out, " if writes_result(m) else "" if m.result.kind == "VOID" else "ret, "
-        lines += [f"static int call_{name}(struct call *c, const void *a, union value *ret, struct enc *out, struct err *e)",
-                  "{", f"    return co_{name}(c, a, {middle}e);", "}", ""]
+        lines += [
+            f"static int call_{name}{HANDLER_SHAPE}",
+            "{",
+            f"    return co_{name}(c, a, {middle}e);",
+            "}",
+            "",
+        ]
     lines += ["co_handler *const xapid_handlers[] = {", "    0,"]
     lines += [f"    call_{message_function(m)}," for m in handled(model)]
-    lines += ["};", "", "const unsigned xapid_handler_count = sizeof(xapid_handlers) / sizeof(xapid_handlers[0]);", ""]
+    count = "sizeof(xapid_handlers) / sizeof(xapid_handlers[0])"
+    lines += ["};", "", f"const unsigned xapid_handler_count = {count};", ""]
     return "\n".join(lines)

@@ -1,144 +1,13 @@
 """Reads the data files into a Model, refusing bad data with the file and the key named."""
 
-import dataclasses
-import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
+from .check import BadModel, check_doc, check_names, check_role, check_shape, take
+from .implicit import ImplicitMessages
+from .model import STATES, Class, Enum, Error, Field, Message, Model, Param
 from .names import identifier
-from .types import BadType, Type, default_problem, parse_type
-
-ROLES = ["pool-admin", "pool-operator", "vm-power-admin", "vm-admin", "vm-operator", "read-only"]
-# What each key of the files holds, wherever it stands ("params" differs, and is checked where it is read).
-SHAPES = {
-    **dict.fromkeys(("name", "doc", "state", "type", "access", "derived", "result"), str),
-    **dict.fromkeys(("stored", "persistent", "field_messages", "internal", "hidden", "pool_internal", "plain", "handler",
-                     "async"), bool),
-    **dict.fromkeys(("verbs", "removed", "errors"), list),
-    **dict.fromkeys(("create", "destroy", "enums", "fields", "messages"), dict),
-}
-STATES = ["published", "prototyped", "deprecated", "removed"]
-
-
-class BadModel(Exception):
-    """The data is wrong; str() says file, key and what."""
-
-
-@dataclass
-class Enum:
-    name: str
-    owner: str
-    values: dict  # wire spelling -> doc
-
-
-@dataclass
-class Field:
-    name: str
-    type: Type
-    access: str
-    doc: str
-    state: str = "published"
-    default: object = None
-    persistent: bool = True
-    internal: bool = False
-    derived: str = ""
-    read_role: object = None
-    write_role: object = None
-
-    @property
-    def removed(self):
-        return self.state == "removed"
-
-    @property
-    def stored(self):
-        return not self.derived and not self.removed
-
-    @property
-    def constructible(self):
-        return self.access != "runtime" and self.stored and not self.internal
-
-
-@dataclass
-class Param:
-    name: str
-    type: Type
-    doc: str
-    default: object = None
-
-    @property
-    def required(self):
-        return self.default is None
-
-
-@dataclass
-class Message:
-    cls: str
-    name: str
-    role: object
-    doc: str
-    verb: str = "EXPLICIT"
-    field: str = ""
-    result: Type = None
-    params: list = dataclasses.field(default_factory=list)
-    members: list = dataclasses.field(default_factory=list)  # of a constructor's struct
-    errors: list = dataclasses.field(default_factory=list)
-    state: str = "published"
-    has_async: bool = True
-    hidden: bool = False
-    pool_internal: bool = False
-    wants_handler: bool = False
-    gap: str = ""
-
-    @property
-    def full_name(self):
-        return f"{self.cls}.{self.name}"
-
-    @property
-    def removed(self):
-        return self.state == "removed"
-
-    @property
-    def takes_session(self):
-        return self.role != "anyone"
-
-    @property
-    def has_handler(self):
-        return self.wants_handler and not self.gap
-
-
-@dataclass
-class Class:
-    name: str
-    file: str
-    doc: str
-    state: str
-    stored: bool
-    persistent: bool
-    fields: list = dataclasses.field(default_factory=list)
-    enums: list = dataclasses.field(default_factory=list)
-    messages: list = dataclasses.field(default_factory=list)
-
-    def field(self, name):
-        return next((f for f in self.fields if f.name == name), None)
-
-
-@dataclass
-class Error:
-    code: str
-    params: list
-    doc: str
-
-
-@dataclass
-class Model:
-    classes: dict  # name -> Class, sorted by name
-    enums: dict
-    errors: dict  # code -> Error, sorted by code
-
-    def messages(self):
-        """Every message, sorted by full name as strcmp sorts."""
-        return sorted((m for c in self.classes.values() for m in c.messages), key=lambda m: m.full_name)
+from .types import BadType, default_problem, parse_type
 
 
 def read_toml(path):
@@ -147,50 +16,6 @@ def read_toml(path):
             return tomllib.load(f)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadModel(f"{path}: {problem}") from None
-
-
-def check_shape(file, where, key, value):
-    """Refuse a value that is not of the kind its key has everywhere."""
-    if (wanted := SHAPES.get(key)) is None:
-        return
-    if type(value) is not wanted or (wanted is list and not all(isinstance(x, str) for x in value)):
-        what = {str: "text", bool: "true or false", list: "a list of texts", dict: "a table"}[wanted]
-        raise BadModel(f"{file}: {where}: '{key}' must be {what}")
-
-
-def check_names(file, where, names):
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII):
-            raise BadModel(f"{file}: {where}: '{name}' cannot be a name")
-
-
-def take(file, where, table, **known):
-    """The values of table by the names of known, which gives defaults; ... marks what must be there."""
-    if not isinstance(table, dict):
-        raise BadModel(f"{file}: {where}: a table is wanted")
-    for key, value in table.items():
-        if key not in known:
-            raise BadModel(f"{file}: {where}: '{key}' is not known here")
-        check_shape(file, where, key, value)
-    for key, default in known.items():
-        if default is ... and key not in table:
-            raise BadModel(f"{file}: {where}: '{key}' is missing")
-    if "doc" in known:
-        check_doc(file, where, table.get("doc", known["doc"]))
-    return {key: table.get(key, default) for key, default in known.items()}
-
-
-def check_doc(file, where, doc):
-    if not isinstance(doc, str) or not doc.strip():
-        raise BadModel(f"{file}: {where}: 'doc' is empty")
-
-
-def check_role(file, where, role):
-    if role in ("anyone", "local-root") or role in ROLES:
-        return
-    if isinstance(role, list) and role and all(r in ROLES or r == "client-cert" for r in role):
-        return
-    raise BadModel(f"{file}: {where}: {role!r} is no role")
 
 
 class ClassLoader:
@@ -223,9 +48,25 @@ class ClassLoader:
         return value
 
     def load(self):
-        t = self.take("top level", self.table, name=..., doc=..., state="published", stored=True, persistent=True,
-                      read_role="read-only", write_role=None, verbs=None, field_messages=True, removed=[], create=None, destroy=None,
-                      enums={}, fields={}, messages={})
+        t = self.take(
+            "top level",
+            self.table,
+            name=...,
+            doc=...,
+            state="published",
+            stored=True,
+            persistent=True,
+            read_role="read-only",
+            write_role=None,
+            verbs=None,
+            field_messages=True,
+            removed=[],
+            create=None,
+            destroy=None,
+            enums={},
+            fields={},
+            messages={},
+        )
         if t["state"] not in STATES:
             self.fail("state", f"'{t['state']}' is none of {', '.join(STATES)}")
         check_names(self.file, "fields", t["fields"])
@@ -248,8 +89,20 @@ class ClassLoader:
     def load_field(self, name, table):
         where = f"fields.{name}"
         doc = "No longer kept." if isinstance(table, dict) and table.get("state") == "removed" else ...
-        f = self.take(where, table, type=..., access=..., doc=doc, state="published", default=None, persistent=True,
-                      internal=False, derived="", read_role=None, write_role=None)
+        f = self.take(
+            where,
+            table,
+            type=...,
+            access=...,
+            doc=doc,
+            state="published",
+            default=None,
+            persistent=True,
+            internal=False,
+            derived="",
+            read_role=None,
+            write_role=None,
+        )
         for key, known in (("access", ("runtime", "constructor", "rw")), ("state", STATES)):
             if f[key] not in known:
                 self.fail(f"{where}.{key}", f"'{f[key]}' is none of {', '.join(known)}")
@@ -280,17 +133,39 @@ class ClassLoader:
 
     def load_message(self, c, name, table):
         where = f"messages.{name}"
-        m = self.take(where, table, doc=..., role=..., result="void", params={}, errors=[], state="published",
-                      hidden=False, pool_internal=False, plain=False, **{"async": True})
+        m = self.take(
+            where,
+            table,
+            doc=...,
+            role=...,
+            result="void",
+            params={},
+            errors=[],
+            state="published",
+            hidden=False,
+            pool_internal=False,
+            plain=False,
+            **{"async": True},
+        )
         check_role(self.file, f"{where}.role", m["role"])
         if m["state"] not in STATES[:3]:
             self.fail(f"{where}.state", f"'{m['state']}' is none of {', '.join(STATES[:3])}")
         for code in m["errors"]:
             if code not in self.error_codes:
                 self.fail(f"{where}.errors", f"there is no error '{code}'")
-        msg = Message(c.name, name, m["role"], m["doc"], state=m["state"], errors=m["errors"], has_async=m["async"],
-                      result=self.type(f"{where}.result", m["result"]), hidden=m["hidden"],
-                      pool_internal=m["pool_internal"], params=self.load_params(c, f"{where}.params", m["params"]))
+        msg = Message(
+            c.name,
+            name,
+            m["role"],
+            m["doc"],
+            state=m["state"],
+            errors=m["errors"],
+            has_async=m["async"],
+            result=self.type(f"{where}.result", m["result"]),
+            hidden=m["hidden"],
+            pool_internal=m["pool_internal"],
+            params=self.load_params(c, f"{where}.params", m["params"]),
+        )
         if m["plain"]:
             self.make_plain(c, msg)
         else:
@@ -299,8 +174,13 @@ class ClassLoader:
 
     def make_plain(self, c, msg):
         """An explicit message that the interpreter answers, since it only writes a field."""
-        for prefix, verb in (("set_", "SET_FIELD"), ("add_to_", "ADD_TO_MAP"), ("remove_from_", "REMOVE_FROM_MAP"),
-                             ("add_", "ADD_TO_SET"), ("remove_", "REMOVE_FROM_SET")):
+        for prefix, verb in (
+            ("set_", "SET_FIELD"),
+            ("add_to_", "ADD_TO_MAP"),
+            ("remove_from_", "REMOVE_FROM_MAP"),
+            ("add_", "ADD_TO_SET"),
+            ("remove_", "REMOVE_FROM_SET"),
+        ):
             f = c.field(msg.name.removeprefix(prefix)) if msg.name.startswith(prefix) else None
             if f and f.stored:
                 msg.verb, msg.field = verb, f.name
@@ -308,8 +188,15 @@ class ClassLoader:
         self.fail(f"messages.{msg.name}.plain", "the name is not that of a field's setter")
 
     def removed_message(self, c, name):
-        return Message(c.name, name, "read-only", "Gone: answers MESSAGE_REMOVED.", state="removed", has_async=False,
-                       result=self.type("removed", "void"))
+        return Message(
+            c.name,
+            name,
+            "read-only",
+            "Gone: answers MESSAGE_REMOVED.",
+            state="removed",
+            has_async=False,
+            result=self.type("removed", "void"),
+        )
 
     def add_implicit(self, c, t):
         maker = ImplicitMessages(self, c, t)
@@ -327,88 +214,6 @@ class ClassLoader:
             if m.name in seen:
                 self.fail(f"messages.{m.name}", "a message of this name exists already")
             seen.add(m.name)
-
-
-class ImplicitMessages:
-    """The messages that follow from a class's fields."""
-
-    def __init__(self, loader, c, table):
-        self.loader, self.c = loader, c
-        self.read_role, self.write_role = table["read_role"], table["write_role"]
-
-    def type(self, text):
-        return self.loader.type("implicit", text)
-
-    def self_param(self):
-        return Param("self", self.type(f"{self.c.name} ref"), f"The {self.c.name}.")
-
-    def add(self, name, verb, role, doc, params, result="void", **more):
-        result = result if isinstance(result, Type) else self.type(result)
-        more.setdefault("has_async", False)
-        self.c.messages.append(Message(self.c.name, name, role, doc, verb=verb, params=params, result=result, **more))
-
-    def add_field(self, f):
-        c, t = self.c, f.type
-        common = {"field": f.name, "state": f.state}
-        self.add(f"get_{f.name}", "GET_FIELD", f.read_role or self.read_role, f"Read {f.name} of a {c.name}.",
-                 [self.self_param()], t, **common)
-        if f.access != "rw":
-            return
-        role = f.write_role or self.write_role
-        if role is None:
-            self.loader.fail(f"fields.{f.name}", "write_role is missing, here or for the class")
-        value = Param("value", t, f"The new value of {f.name}.")
-        self.add(f"set_{f.name}", "SET_FIELD", role, f"Set {f.name} of a {c.name}.", [self.self_param(), value], **common)
-        if t.kind == "MAP":
-            key = Param("key", t.key, "The key.")
-            value = Param("value", t.elem, "The value of that key.")
-            self.add(f"add_to_{f.name}", "ADD_TO_MAP", role, f"Add a key that is not there yet to {f.name} of a {c.name}.",
-                     [self.self_param(), key, value], **common)
-            self.add(f"remove_from_{f.name}", "REMOVE_FROM_MAP", role,
-                     f"Take a key, where it is there, out of {f.name} of a {c.name}.", [self.self_param(), key], **common)
-        if t.kind == "SET":
-            value = Param("value", t.elem, "The member.")
-            self.add(f"add_{f.name}", "ADD_TO_SET", role, f"Add a member, unless it is there already, to {f.name} of a {c.name}.",
-                     [self.self_param(), value], **common)
-            self.add(f"remove_{f.name}", "REMOVE_FROM_SET", role,
-                     f"Take a member, where it is there, out of {f.name} of a {c.name}.", [self.self_param(), value], **common)
-
-    def add_class_verbs(self, wanted):
-        n = self.c.name
-        if wanted is None:
-            wanted = ["get_record", "get_by_uuid", "get_all", "get_all_records", "get_all_records_where"]
-            if self.c.field("name_label"):
-                wanted.append("get_by_name_label")
-        records = f"({n} ref -> {n} record) map"
-        known = {
-            "get_record": (f"Read all fields of a {n} at once.", [self.self_param()], f"{n} record"),
-            "get_by_uuid": (f"Find the {n} that has this uuid.",
-                            [Param("uuid", self.type("string"), "The uuid.")], f"{n} ref"),
-            "get_by_name_label": (f"Find every {n} of this name.",
-                                  [Param("label", self.type("string"), "The name_label looked for.")], f"{n} ref set"),
-            "get_all": (f"List every {n}.", [], f"{n} ref set"),
-            "get_all_records": (f"Read all fields of every {n}.", [], records),
-            "get_all_records_where": (f"Read all fields of every {n} for which an expression holds.",
-                                      [Param("expr", self.type("string"), "The expression.")], records),
-        }
-        for verb in wanted:
-            if verb not in known:
-                self.loader.fail("verbs", f"'{verb}' is none of {', '.join(known)}")
-            doc, params, result = known[verb]
-            self.add(verb, verb.upper(), self.read_role, doc, params, result, state=self.c.state,
-                     hidden=verb == "get_all_records_where")
-
-    def add_life(self, name, table):
-        t = self.loader.take(name, table, role=..., handler=False, errors=[])
-        check_role(self.loader.file, f"{name}.role", t["role"])
-        more = {"has_async": True, "wants_handler": t["handler"], "errors": t["errors"], "state": self.c.state}
-        n = self.c.name
-        if name == "destroy":
-            self.add(name, "DESTROY", t["role"], f"Delete a {n}.", [self.self_param()], **more)
-            return
-        args = Param("args", self.type(f"{n} record"), "The fields that a caller may give at creation.")
-        more["members"] = [Param(f.name, f.type, f.doc, f.default) for f in self.c.fields if f.constructible]
-        self.add(name, "CREATE", t["role"], f"Make a {n}.", [args], f"{n} ref", **more)
 
 
 def load_errors(path):

@@ -2,9 +2,11 @@
 
 import re
 
-KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
+KEYWORDS = set(
+    """auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-linux unix asm typeof bool true false""".split())
+linux unix asm typeof bool true false""".split()
+)
 
 
 def identifier(text):
@@ -63,16 +65,33 @@ def c_string(text):
 
 def c_type(t, stored=True):
     """The C type of a value of type t, with the space before a name that follows."""
-    plain = {"STRING": "const char *", "INT": "int64_t ", "DATETIME": "int64_t ", "FLOAT": "double ", "BOOL": "bool ",
-             "REF": "struct ref ", "SET": "const struct set *", "MAP": "const struct map *",
-             "RECORD": "const struct wire *"}
+    plain = {
+        "STRING": "const char *",
+        "INT": "int64_t ",
+        "DATETIME": "int64_t ",
+        "FLOAT": "double ",
+        "BOOL": "bool ",
+        "REF": "struct ref ",
+        "SET": "const struct set *",
+        "MAP": "const struct map *",
+        "RECORD": "const struct wire *",
+    }
     return f"enum {enum_name(t.target)} " if t.kind == "ENUM" else plain[t.kind]
 
 
 def union_member(t):
     """The member of union value that holds a value of type t."""
-    return {"STRING": "s", "INT": "i", "DATETIME": "i", "ENUM": "i", "FLOAT": "f", "BOOL": "b", "REF": "r", "SET": "set",
-            "MAP": "map"}[t.kind]
+    return {
+        "STRING": "s",
+        "INT": "i",
+        "DATETIME": "i",
+        "ENUM": "i",
+        "FLOAT": "f",
+        "BOOL": "b",
+        "REF": "r",
+        "SET": "set",
+        "MAP": "map",
+    }[t.kind]
 
 
 def by_size(items):

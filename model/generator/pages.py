@@ -3,9 +3,10 @@
 import re
 from html import escape
 
-from .load import ROLES
+from .model import ROLES
 
-STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
+STYLE = """body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff }
 h1, h2, h3 { line-height: 1.2 }
 h3 { margin: 2rem 0 .3rem; font-size: 1.05rem }
 code, .signature { font-family: ui-monospace, monospace; font-size: .93em }
@@ -16,7 +17,8 @@ a { color: #06407a; text-decoration: none }
 a:hover { text-decoration: underline }
 .note { color: #666; font-size: .9em }
 @media (prefers-color-scheme: dark) {
-  body { color: #ddd; background: #1b1b1b } a { color: #8bc1f7 } .signature { background: #2a2a2a } .note { color: #aaa }
+  body { color: #ddd; background: #1b1b1b } a { color: #8bc1f7 }
+  .signature { background: #2a2a2a } .note { color: #aaa }
   th, td { border-color: #444 } }
 """
 
@@ -38,9 +40,13 @@ ACCESS = {"runtime": "read only", "constructor": "read only, given at creation",
 
 
 def page(title, body):
-    nav = '<p class="note"><a href="index.html">Classes</a> · <a href="errors.html">Errors</a> · <a href="roles.html">Roles</a></p>'
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
-            f'<link rel="stylesheet" href="style.css"></head><body>\n{nav}\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n')
+    chapters = (("index", "Classes"), ("errors", "Errors"), ("roles", "Roles"))
+    nav = " · ".join(f'<a href="{file}.html">{name}</a>' for file, name in chapters)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
+        '<link rel="stylesheet" href="style.css"></head><body>\n'
+        f'<p class="note">{nav}</p>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n'
+    )
 
 
 def table(head, rows):
@@ -59,6 +65,7 @@ class Pages:
 
     def type_link(self, t):
         """The type's name with every class and enum in it made a link."""
+
         def link(match):
             word = match.group(0)
             if word in self.model.classes:
@@ -66,6 +73,7 @@ class Pages:
             if word in self.model.enums and f"enum {word}" in t.name:
                 return f'<a href="{self.model.enums[word].owner}.html#enum-{word}">{word}</a>'
             return word
+
         return "<code>" + re.sub(r"\w+", link, escape(t.name).replace("-&gt;", "→")) + "</code>"
 
     def role_link(self, role):
@@ -86,19 +94,36 @@ class Pages:
             if f.derived and not self.model.classes[source[0]].field(source[1]).internal:
                 notes.append(f'follows from <a href="{source[0]}.html#field-{source[1]}">{f.derived}</a>')
             note = f' <span class="note">{"; ".join(notes)}</span>' if notes and c.stored else ""
-            rows.append((f'<code id="field-{f.name}">{f.name}</code>{state_note(f.state)}', self.type_link(f.type),
-                         ACCESS[f.access], escape(f.doc) + note))
+            rows.append(
+                (
+                    f'<code id="field-{f.name}">{f.name}</code>{state_note(f.state)}',
+                    self.type_link(f.type),
+                    ACCESS[f.access],
+                    escape(f.doc) + note,
+                )
+            )
         return "<h2>Fields</h2>\n" + table(("Field", "Type", "Access", ""), rows) if rows else ""
 
     def signature(self, m):
         params = (["session"] if m.takes_session else []) + [
-            f"{self.type_link(p.type)} {p.name}{'' if p.required else ' = …'}" for p in m.params]
-        return f'<div class="signature">{self.type_link(m.result)} {m.full_name} ({", ".join(params)})</div>\n'
+            f"{self.type_link(p.type)} {p.name}{'' if p.required else ' = …'}" for p in m.params
+        ]
+        return (
+            f'<div class="signature">{self.type_link(m.result)} {m.full_name} ({", ".join(params)})</div>\n'
+        )
 
     def message(self, m):
-        out = [f'<h3 id="{m.name}">{m.name}{state_note(m.state)}</h3>\n{self.signature(m)}<p>{escape(m.doc)}</p>\n']
-        rows = [(f"<code>{p.name}</code>", self.type_link(p.type), escape(p.doc) + ("" if p.required else " Optional."))
-                for p in m.params]
+        out = [
+            f'<h3 id="{m.name}">{m.name}{state_note(m.state)}</h3>\n{self.signature(m)}<p>{escape(m.doc)}</p>\n'
+        ]
+        rows = [
+            (
+                f"<code>{p.name}</code>",
+                self.type_link(p.type),
+                escape(p.doc) + ("" if p.required else " Optional."),
+            )
+            for p in m.params
+        ]
         if rows:
             out.append(table(("Parameter", "Type", ""), rows))
         notes = ["Role: " + self.role_link(m.role)]
@@ -119,26 +144,36 @@ class Pages:
             body.append("<h2>Messages</h2>\n" + "".join(map(self.message, own)))
         if follow:
             rows = [(self.signature(m), escape(m.doc), self.role_link(m.role)) for m in follow]
-            body.append("<h2>Messages that follow from the fields</h2>\n" + table(("Message", "", "Role"), rows))
+            body.append(
+                "<h2>Messages that follow from the fields</h2>\n" + table(("Message", "", "Role"), rows)
+            )
         enums = [e for e in self.model.enums.values() if e.owner == c.name]
         if enums:
             body.append("<h2>Enums</h2>\n" + "".join(map(self.enum, enums)))
         return page(c.name, "".join(body))
 
     def index(self):
-        rows = [(f'<a href="{c.name}.html">{c.name}</a>{state_note(c.state)}', escape(c.doc))
-                for c in self.model.classes.values()]
+        rows = [
+            (f'<a href="{c.name}.html">{c.name}</a>{state_note(c.state)}', escape(c.doc))
+            for c in self.model.classes.values()
+        ]
         return page("The API by class", table(("Class", ""), rows))
 
     def errors(self):
-        rows = [(f'<code id="{e.code}">{e.code}</code>', escape(", ".join(e.params)), escape(e.doc))
-                for e in self.model.errors.values()]
+        rows = [
+            (f'<code id="{e.code}">{e.code}</code>', escape(", ".join(e.params)), escape(e.doc))
+            for e in self.model.errors.values()
+        ]
         return page("Errors", table(("Code", "Parameters", "When"), rows))
 
     def roles(self):
         intro = "<p>Each role may do what those below it in this list may.</p>\n"
+
         def rows(docs):
-            return table(("Role", ""), [(f'<span id="{r}">{r}</span>', escape(doc)) for r, doc in docs.items()])
+            return table(
+                ("Role", ""), [(f'<span id="{r}">{r}</span>', escape(doc)) for r, doc in docs.items()]
+            )
+
         nested = {r: ROLE_DOCS[r] for r in ROLES}
         return page("Roles", intro + rows(nested) + "<p>Besides:</p>\n" + rows(SPECIAL_ROLES))
 

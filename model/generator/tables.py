@@ -5,13 +5,24 @@ import json
 import time
 
 from .headers import NOTICE, handled, has_args
-from .load import ROLES
-from .names import (args_struct, c_string, class_id, class_prefix, enum_name, field_id, identifier, union_member)
+from .model import ROLES
+from .names import (
+    args_struct,
+    c_string,
+    class_id,
+    class_prefix,
+    enum_name,
+    field_id,
+    identifier,
+    union_member,
+)
 from .types import SCALARS, Type
 
 # Types that code which writes results by hand may name.
 SHARED_TYPES = {name: f"model_type_{name}" for name in SCALARS} | {
-    "string set": "model_type_string_set", "(string -> string) map": "model_type_string_map"}
+    "string set": "model_type_string_set",
+    "(string -> string) map": "model_type_string_map",
+}
 
 
 def role_mask(role):
@@ -66,7 +77,12 @@ class Tables:
         self.lines += lines
 
     def text(self):
-        self.add(NOTICE + '#include "model/args.gen.h"', '#include "model/model.h"', '#include "model/rows.gen.h"', "")
+        self.add(
+            NOTICE + '#include "model/args.gen.h"',
+            '#include "model/model.h"',
+            '#include "model/rows.gen.h"',
+            "",
+        )
         for name in sorted(self.model.enums):
             self.add_enum(self.model.enums[name])
         self.add_types()
@@ -80,8 +96,16 @@ class Tables:
     def add_enum(self, e):
         name = enum_name(e.name)
         self.add(f"static const char *const {name}_values[] = {{{', '.join(map(c_string, e.values))}}};")
-        self.add(f"static const char *const {name}_docs[] = {{", *(f"    {c_string(d)}," for d in e.values.values()), "};")
-        self.add(f"const struct model_enum model_enum_{name} = {{{c_string(e.name)}, {len(e.values)}, {name}_values, {name}_docs}};", "")
+        self.add(
+            f"static const char *const {name}_docs[] = {{",
+            *(f"    {c_string(d)}," for d in e.values.values()),
+            "};",
+        )
+        self.add(
+            f"const struct model_enum model_enum_{name} = {{",
+            f"    {c_string(e.name)}, {len(e.values)}, {name}_values, {name}_docs}};",
+            "",
+        )
 
     def add_types(self):
         for name in SHARED_TYPES:
@@ -91,7 +115,9 @@ class Tables:
         self.type_of(Type("string set", "SET", elem=string))
         self.type_of(Type("(string -> string) map", "MAP", key=string, elem=string))
         for c in self.model.classes.values():
-            for t in [f.type for f in c.fields] + [t for m in c.messages for t in [m.result, *(p.type for p in m.params)]]:
+            for t in [f.type for f in c.fields] + [
+                t for m in c.messages for t in [m.result, *(p.type for p in m.params)]
+            ]:
                 self.type_of(t)
         self.add("")
 
@@ -110,7 +136,8 @@ class Tables:
             init.append(f".key = &{parts[t.key.name]}")
         if t.elem:
             init.append(f".elem = &{parts[t.elem.name]}")
-        self.add(f"{'' if t.name in SHARED_TYPES else 'static '}const struct model_type {name} = {{{', '.join(init)}}};")
+        storage = "" if t.name in SHARED_TYPES else "static "
+        self.add(f"{storage}const struct model_type {name} = {{{', '.join(init)}}};")
         self.types[t.name] = name
         return name
 
@@ -131,8 +158,13 @@ class Tables:
         elif t.kind == "SET":
             v = self.constant("set", len(v), ", ".join(self.value(t.elem, x) for x in v))
         elif t.kind == "MAP":
-            v = self.constant("map", len(v), ", ".join(
-                f"{{{self.value(t.key, k)}, {self.value(t.elem, x)}}}" for k, x in sorted(v.items())))
+            v = self.constant(
+                "map",
+                len(v),
+                ", ".join(
+                    f"{{{self.value(t.key, k)}, {self.value(t.elem, x)}}}" for k, x in sorted(v.items())
+                ),
+            )
         return f"{{.{union_member(t)} = {v}}}"
 
     def constant(self, kind, n, body):
@@ -147,10 +179,19 @@ class Tables:
             return
         entries = []
         for f in c.fields:
-            init = [f".name = {c_string(f.name)}", f".doc = {c_string(f.doc)}", f".type = &{self.type_of(f.type)}",
-                    f".access = ACCESS_{f.access.upper()}"]
-            for key, is_set in (("persistent", f.persistent and c.stored), ("removed", f.removed),
-                                ("has_default", f.default is not None), ("internal", f.internal), ("derived", f.derived)):
+            init = [
+                f".name = {c_string(f.name)}",
+                f".doc = {c_string(f.doc)}",
+                f".type = &{self.type_of(f.type)}",
+                f".access = ACCESS_{f.access.upper()}",
+            ]
+            for key, is_set in (
+                ("persistent", f.persistent and c.stored),
+                ("removed", f.removed),
+                ("has_default", f.default is not None),
+                ("internal", f.internal),
+                ("derived", f.derived),
+            ):
                 if is_set:
                     init.append(f".{key} = true")
             if f.default is not None:
@@ -163,23 +204,37 @@ class Tables:
             entries.append(f"    [{field_id(c.name, f.name)}] = {{{', '.join(init)}}},")
         self.add(f"static const struct model_field {class_prefix(c.name)}_fields[] = {{", *entries, "};")
         order = sorted(range(len(c.fields)), key=lambda i: c.fields[i].name)
-        self.add(f"static const uint16_t {class_prefix(c.name)}_by_name[] = {{{', '.join(map(str, order))}}};", "")
+        self.add(
+            f"static const uint16_t {class_prefix(c.name)}_by_name[] = {{{', '.join(map(str, order))}}};", ""
+        )
 
     def add_classes(self):
-        self.add("static const struct model_field no_fields[1];", "const struct model_class model_classes[CLASS_COUNT] = {")
+        self.add(
+            "static const struct model_field no_fields[1];",
+            "const struct model_class model_classes[CLASS_COUNT] = {",
+        )
         for c in self.model.classes.values():
             name = class_prefix(c.name)
             at = {f.name: field_id(c.name, f.name) for f in c.fields if f.stored}
-            init = [f".name = {c_string(c.name)}", f".doc = {c_string(c.doc)}", f".event_name = {c_string(c.name.lower())}",
-                    f".id = {class_id(c.name)}", f".stored = {bool_c(c.stored)}",
-                    f".persistent = {bool_c(c.stored and c.persistent)}", f".removed = {bool_c(c.state == 'removed')}",
-                    f".n_fields = {len(c.fields)}"]
+            init = [
+                f".name = {c_string(c.name)}",
+                f".doc = {c_string(c.doc)}",
+                f".event_name = {c_string(c.name.lower())}",
+                f".id = {class_id(c.name)}",
+                f".stored = {bool_c(c.stored)}",
+                f".persistent = {bool_c(c.stored and c.persistent)}",
+                f".removed = {bool_c(c.state == 'removed')}",
+                f".n_fields = {len(c.fields)}",
+            ]
             if c.fields:
                 init += [f".fields = {name}_fields", f".by_name = {name}_by_name"]
             else:
                 init.append(".fields = no_fields")
             stored = at if c.stored else {}
-            init += [f".uuid_field = {stored.get('uuid', -1)}", f".name_field = {stored.get('name_label', -1)}"]
+            init += [
+                f".uuid_field = {stored.get('uuid', -1)}",
+                f".name_field = {stored.get('name_label', -1)}",
+            ]
             if c.stored:
                 init.append(f".row_size = sizeof(struct {name})")
             self.add(f"    [{class_id(c.name)}] = {{{', '.join(init)}}},")
@@ -190,8 +245,12 @@ class Tables:
             return
         self.add(f"static const struct model_param {name}[] = {{")
         for p in params:
-            init = [f".name = {c_string(p.name)}", f".doc = {c_string(p.doc)}", f".type = &{self.type_of(p.type)}",
-                    f".required = {bool_c(p.required)}"]
+            init = [
+                f".name = {c_string(p.name)}",
+                f".doc = {c_string(p.doc)}",
+                f".type = &{self.type_of(p.type)}",
+                f".required = {bool_c(p.required)}",
+            ]
             if not p.required:
                 init.append(f".default_text = {c_string(default_text(p.type, p.default))}")
             if struct:
@@ -207,19 +266,35 @@ class Tables:
             self.add_params(f"{base}_params", m.params, None if m.members else struct)
             self.add_params(f"{base}_members", m.members, struct)
             if m.errors:
-                self.add(f"static const char *const {base}_errors[] = {{{', '.join(map(c_string, m.errors))}, NULL}};")
-        self.add("", "static const char *const no_errors[] = {NULL};", "static const struct model_param no_params[1];",
-                 "const struct model_message model_messages[] = {")
+                codes = ", ".join(map(c_string, m.errors))
+                self.add(f"static const char *const {base}_errors[] = {{{codes}, NULL}};")
+        self.add(
+            "",
+            "static const char *const no_errors[] = {NULL};",
+            "static const struct model_param no_params[1];",
+            "const struct model_message model_messages[] = {",
+        )
         self.add(*(f"    {{{', '.join(self.message(m))}}}," for m in messages))
-        self.add("};", "const unsigned model_message_count = sizeof(model_messages) / sizeof(model_messages[0]);", "")
+        self.add(
+            "};",
+            "const unsigned model_message_count = sizeof(model_messages) / sizeof(model_messages[0]);",
+            "",
+        )
 
     def message(self, m):
         base = identifier(m.full_name)
-        init = [f".name = {c_string(m.name)}", f".full_name = {c_string(m.full_name)}", f".doc = {c_string(m.doc)}",
-                f".cls = {class_id(m.cls)}", f".verb = VERB_{m.verb}", f".result = &{self.type_of(m.result)}",
-                f".roles = {role_mask(m.role)}", f".n_params = {len(m.params)}",
-                f".n_required = {sum(p.required for p in m.params)}",
-                f".errors = {base + '_errors' if m.errors else 'no_errors'}"]
+        init = [
+            f".name = {c_string(m.name)}",
+            f".full_name = {c_string(m.full_name)}",
+            f".doc = {c_string(m.doc)}",
+            f".cls = {class_id(m.cls)}",
+            f".verb = VERB_{m.verb}",
+            f".result = &{self.type_of(m.result)}",
+            f".roles = {role_mask(m.role)}",
+            f".n_params = {len(m.params)}",
+            f".n_required = {sum(p.required for p in m.params)}",
+            f".errors = {base + '_errors' if m.errors else 'no_errors'}",
+        ]
         for key in ("takes_session", "has_async", "removed", "hidden", "pool_internal"):
             if getattr(m, key):
                 init.append(f".{key} = true")
@@ -240,7 +315,8 @@ class Tables:
         errors = self.model.errors.values()
         for e in errors:
             if e.params:
-                self.add(f"static const char *const {identifier(e.code)}_params[] = {{{', '.join(map(c_string, e.params))}}};")
+                params = ", ".join(map(c_string, e.params))
+                self.add(f"static const char *const {identifier(e.code)}_params[] = {{{params}}};")
         self.add("const struct model_error model_errors[] = {")
         for e in errors:
             params = f"{identifier(e.code)}_params" if e.params else "NULL"

@@ -4,9 +4,16 @@ import re
 import time
 from dataclasses import dataclass
 
-SCALARS = {"void": "VOID", "string": "STRING", "int": "INT", "float": "FLOAT", "bool": "BOOL", "datetime": "DATETIME"}
+SCALARS = {
+    "void": "VOID",
+    "string": "STRING",
+    "int": "INT",
+    "float": "FLOAT",
+    "bool": "BOOL",
+    "datetime": "DATETIME",
+}
 
-# Records that are no class of the model: a record whose class is only known at run time, and event.from's result.
+# Records that are no class of the model: one whose class is only known at run time, and event.from's result.
 LOOSE_RECORDS = ("<class> record", "an event batch")
 
 
@@ -83,8 +90,17 @@ _REF = re.compile(r"OpaqueRef:(NULL|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 def default_problem(t, value):
     """Why value, as TOML gives it, is not of type t; None when it is."""
-    want = {"STRING": str, "INT": int, "FLOAT": float, "BOOL": bool, "DATETIME": str, "ENUM": str, "REF": str,
-            "SET": list, "MAP": dict}.get(t.kind)
+    want = {
+        "STRING": str,
+        "INT": int,
+        "FLOAT": float,
+        "BOOL": bool,
+        "DATETIME": str,
+        "ENUM": str,
+        "REF": str,
+        "SET": list,
+        "MAP": dict,
+    }.get(t.kind)
     if want is None or type(value) is not want:
         return f"{value!r} is not of type {t.name}"
     if (t.kind == "DATETIME" and not _is_datetime(value)) or (t.kind == "REF" and not _REF.fullmatch(value)):
