@@ -143,14 +143,15 @@ static int load_row(struct loader *l, sqlite3_stmt *stmt, const struct model_cla
     return 0;
 }
 
+/* Columns stand behind the table's name: SQLite takes a quoted name that it does not know for a text. */
 static void add_query(struct buf *out, const struct model_class *c)
 {
     buf_add_lit(out, "SELECT ref, created_generation, modified_generation");
     for (unsigned i = 0; i < c->n_fields; i++) {
         if (field_has_column(c, &c->fields[i]))
-            buf_printf(out, ", \"%s\"", c->fields[i].name);
+            buf_printf(out, ", t.\"%s\"", c->fields[i].name);
     }
-    buf_printf(out, " FROM \"%s\" ORDER BY created_generation, rowid", c->name);
+    buf_printf(out, " FROM \"%s\" AS t ORDER BY created_generation, rowid", c->name);
 }
 
 static int load_class(struct loader *l, const struct model_class *c)

@@ -4,3 +4,4 @@ include tests/sm/local.mk
 include tests/net/local.mk
 include tests/rpc/local.mk
 include tests/xapid/local.mk
+include tests/db/local.mk
