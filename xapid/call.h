@@ -17,11 +17,12 @@ struct call {
     struct db *db;
     void *mem; /* talloc context for arguments, results and temporaries; freed after the answer is encoded */
     const struct model_message *message;
-    struct ref session; /* REF_NULL for calls without one */
-    unsigned roles;     /* mask of enum model_role that the caller holds */
-    struct ref task;    /* names this call in current_operations; a row of class task only when has_task */
-    bool has_task;      /* Async, or an HTTP handler with a task: progress and cancelling are visible */
-    bool local_root;    /* came over the unix socket */
+    struct ref session;  /* REF_NULL for calls without one */
+    unsigned roles;      /* mask of enum model_role that the caller holds */
+    struct ref task;     /* names this call in current_operations; a row of class task only when has_task */
+    bool has_task;       /* Async, or an HTTP handler with a task: progress and cancelling are visible */
+    bool local_root;     /* came over the unix socket */
+    bool session_is_own; /* made for this request only (xapid/http_auth.h) */
 };
 
 /* Set the task's progress (0..1); nothing without a task. */

@@ -12,6 +12,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/event/token.c xapid/event/token.h \
 	xapid/event/wait.c xapid/event/wait.h \
 	xapid/host/bootstrap.c xapid/host/bootstrap.h \
+	xapid/http_auth.c xapid/http_auth.h \
 	xapid/housekeeping.c xapid/housekeeping.h \
 	xapid/implicit.c xapid/implicit.h \
 	xapid/list_methods.c xapid/list_methods.h \
@@ -47,3 +48,4 @@ xapid_libraries = xapid/libxapid.a pool/libpool.a hv/libhv.a sm/libsm.a net/libn
 	model/libmodel.a lib/libbase.a
 xapid_system_libraries = $(MICROHTTPD_LIBS) $(XMLRPC_LIBS) $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) \
 	$(SQLITE_LIBS) $(TALLOC_LIBS) $(EV_LIBS) -lpthread -lm
+EXTRA_DIST += xapid/README.md

@@ -55,12 +55,13 @@ static int set_number(int *at, const char *name, const char *text, struct err *e
     return 0;
 }
 
+/* text is kept by reference. */
 static int apply(struct xapid_options *o, const struct setting *s, const char *text, struct err *e)
 {
     void *at = (char *)o + s->offset;
     switch (s->kind) {
     case TEXT:
-        *(const char **)at = mem_strdup(text);
+        *(const char **)at = text;
         return 0;
     case NUMBER:
         return set_number(at, s->name, text, e);
@@ -82,6 +83,16 @@ static char *trim(char *s)
     return s;
 }
 
+/* Texts from the file, which live as long as the process. */
+static char *file_texts[N_SETTINGS];
+
+static int apply_from_file(struct xapid_options *o, unsigned which, const char *text, struct err *e)
+{
+    free(file_texts[which]);
+    file_texts[which] = mem_strdup(text);
+    return apply(o, &settings[which], file_texts[which], e);
+}
+
 static int apply_line(struct xapid_options *o, char *line, const char *path, struct err *e)
 {
     line[strcspn(line, "#")] = '\0';
@@ -95,7 +106,7 @@ static int apply_line(struct xapid_options *o, char *line, const char *path, str
     key = trim(key);
     for (unsigned i = 0; i < N_SETTINGS; i++)
         if (strcmp(settings[i].name, key) == 0)
-            return apply(o, &settings[i], trim(equals + 1), e);
+            return apply_from_file(o, i, trim(equals + 1), e);
     return err_internal(e, "%s: there is no setting '%s'", path, key);
 }
 

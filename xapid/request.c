@@ -6,6 +6,8 @@
 #include "xapid/args.h"
 #include "xapid/dispatch.h"
 #include "xapid/implicit.h"
+#include "xapid/role/permission.h"
+#include "xapid/role/role.h"
 #include "xapid/session/session.h"
 
 /* Fill call.session and call.roles from the first parameter. */
@@ -60,24 +62,16 @@ static int check_count(struct request *q, struct err *e)
     return err_message_parameter_count_mismatch(e, m->full_name, expected, received);
 }
 
-/* "vm.start", as roles name it. */
-static char *permission_name(void *ctx, const struct model_message *m)
-{
-    char *name = talloc_strdup(ctx, m->full_name);
-    for (char *p = name; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p += 'a' - 'A';
-    return name;
-}
-
 static int check_role(struct request *q, struct err *e)
 {
     const struct model_message *m = q->call.message;
     if (m->pool_internal && !q->call.local_root)
         return err_internal(e, "%s is only for the members of a pool", m->full_name);
-    if ((m->roles & (q->call.roles | ROLE_ANYONE)) || q->call.local_root)
+    bool superuser = q->call.roles == ROLE_ALL;
+    if (superuser || (m->roles & (q->call.roles | ROLE_ANYONE)))
         return 0;
-    return err_rbac_permission_denied(e, permission_name(q->call.mem, m), "No permission in user session");
+    return err_rbac_permission_denied(e, role_permission_name(q->call.mem, m),
+                                      "No permission in user session");
 }
 
 int request_check(struct request *q, struct err *e)
@@ -108,13 +102,18 @@ bool request_may_wait(const struct request *q)
     return q->call.message->handler != 0;
 }
 
+int request_run_now(struct request *q, struct enc *out, struct err *e)
+{
+    return implicit_run(&q->call, q->params, out, e);
+}
+
 int co_request_run(struct request *q, struct enc *out, struct err *e)
 {
     const struct model_message *m = q->call.message;
-    if (!m->handler)
-        return implicit_run(&q->call, q->params, out, e);
     union value ret = {0};
     size_t before = out->out->len;
+    if (!m->handler)
+        return request_run_now(q, out, e);
     if (xapid_handlers[m->handler](&q->call, q->args, &ret, out, e) < 0)
         return -1;
     if (out->out->len == before)

@@ -25,8 +25,11 @@ int request_check(struct request *q, struct err *e);
 /* May the run wait? (Then it needs a fiber.) After request_check. */
 bool request_may_wait(const struct request *q);
 
-/* Run it and write the result as a value. What it wrote is to be dropped when it fails. Yields only when
- * request_may_wait. */
+/* Run it and write the result as a value; for one that may not wait. What it wrote is to be dropped when it
+ * fails. Never yields. */
+int request_run_now(struct request *q, struct enc *out, struct err *e);
+
+/* The same for any request, in a fiber. */
 int co_request_run(struct request *q, struct enc *out, struct err *e);
 
 #endif

@@ -28,17 +28,34 @@ static void answer_failure(struct http_reply *reply, const struct request *q, co
     enc_reply_failure(&enc, &q->rpc, e);
 }
 
-/* Run the request into the reply, whatever it waits for. */
+/* End a reply that enc_reply_begin has begun and a run has filled. */
+static void answer_end(struct http_reply *reply, struct request *q, struct enc *enc, const struct err *e)
+{
+    if (err_is_set(e))
+        answer_failure(reply, q, e);
+    else
+        enc_reply_end(enc, &q->rpc);
+    reply->durable_gen = db_generation(q->call.db);
+}
+
+/* Run a request that does not wait into the reply. */
+static void answer(struct http_reply *reply, struct request *q)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct enc enc = encoder(reply, q);
+    enc_reply_begin(&enc, &q->rpc);
+    (void)request_run_now(q, &enc, &e);
+    answer_end(reply, q, &enc, &e);
+}
+
 static void co_answer(struct http_reply *reply, struct request *q)
 {
     CLEANUP_ERR struct err e = {0};
     struct enc enc = encoder(reply, q);
     enc_reply_begin(&enc, &q->rpc);
     if (co_request_run(q, &enc, &e) < 0)
-        answer_failure(reply, q, &e);
-    else
-        enc_reply_end(&enc, &q->rpc);
-    reply->durable_gen = db_generation(q->call.db);
+        err_internal(&e, "the call failed without saying why");
+    answer_end(reply, q, &enc, &e);
 }
 
 static void answer_ref(struct http_reply *reply, struct request *q, struct ref ref)
@@ -87,7 +104,7 @@ static bool answer_now(struct http_request *r, struct http_reply *reply, struct 
         r->handler_data = q;
         return false;
     }
-    co_answer(reply, q);
+    answer(reply, q);
     return true;
 }
 

@@ -55,7 +55,7 @@ static const char *call(enum rpc_protocol protocol, const char *method, const st
     if (request_check(q, e) < 0)
         return NULL;
     ck_assert(!request_may_wait(q));
-    if (co_request_run(q, &enc, e) < 0)
+    if (request_run_now(q, &enc, e) < 0)
         return NULL;
     return talloc_strdup(ctx, buf_cstr(&out));
 }

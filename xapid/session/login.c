@@ -33,8 +33,8 @@ static int co_authenticate(struct call *c, const char *user, const char *passwor
     return r < 0 ? err_errno(e, r, "checking the password of %s", user) : 0;
 }
 
-static int co_login(struct call *c, const char *user, const char *password, const char *originator,
-                    union value *ret, struct err *e)
+int co_session_login(struct call *c, const char *user, const char *password, const char *originator,
+                     union value *ret, struct err *e)
 {
     if (co_authenticate(c, user, password, e) < 0)
         return -1;
@@ -45,14 +45,14 @@ static int co_login(struct call *c, const char *user, const char *password, cons
 int co_session_login_with_password(struct call *c, const struct session_login_with_password_args *a,
                                    union value *ret, struct err *e)
 {
-    return co_login(c, a->uname, a->pwd, a->originator, ret, e);
+    return co_session_login(c, a->uname, a->pwd, a->originator, ret, e);
 }
 
 int co_session_slave_local_login_with_password(struct call *c,
                                                const struct session_slave_local_login_with_password_args *a,
                                                union value *ret, struct err *e)
 {
-    return co_login(c, a->uname, a->pwd, "local", ret, e);
+    return co_session_login(c, a->uname, a->pwd, "local", ret, e);
 }
 
 int co_session_change_password(struct call *c, const struct session_change_password_args *a, struct err *e)

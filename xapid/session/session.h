@@ -24,6 +24,11 @@ struct session_new {
 /* Make a session, ending the oldest unused ones beyond the limits. Never yields. */
 int session_open(struct xapid *x, const struct session_new *s, struct ref *ret, struct err *e);
 
+/* Check a user's password and make a session. Errors: SESSION_AUTHENTICATION_FAILED [user, text], after a
+ * delay. */
+int co_session_login(struct call *c, const char *user, const char *password, const char *originator,
+                     union value *ret, struct err *e);
+
 /* Is there (still) such a session? */
 bool session_exists(struct db *db, struct ref session);
 
