@@ -1,13 +1,15 @@
 #ifndef HV_HV_H
 #define HV_HV_H
 /*
- * A hypervisor as the agent sees it. Drivers: hv/qemu (one QEMU process a VM, QMP), hv/sim (scripted, for scale and
- * fault tests), later Xen. A driver knows guests by uuid and complete specifications; it never reads the database.
+ * A hypervisor as the agent sees it. Drivers: hv/qemu (one QEMU process a VM, QMP), hv/sim (scripted, for
+ * scale and fault tests), later Xen. A driver knows guests by uuid and complete specifications; it never
+ * reads the database.
  *
- * Guests survive the daemon: each has STATE/vm/<uuid>/ with its sockets, its console log and the specification it was
- * started from, and co_hv_adopt finds them again.
+ * Guests survive the daemon: each has STATE/vm/<uuid>/ with its sockets, its console log and the
+ * specification it was started from, and co_hv_adopt finds them again.
  *
- * Calls for one VM are serialised by the caller (current_operations). Errors are API errors ready for the client.
+ * Calls for one VM are serialised by the caller (current_operations). Errors are API errors ready for the
+ * client.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,14 +61,15 @@ enum hv_state { HV_STATE_GONE, HV_STATE_RUNNING, HV_STATE_PAUSED };
 struct hv_vm_facts {
     enum hv_state state;
     int64_t domid;
-    int64_t start_time;  /* seconds since 1970 UTC */
-    bool vnc, serial;    /* consoles it has */
+    int64_t start_time; /* seconds since 1970 UTC */
+    bool vnc, serial;   /* consoles it has */
 };
 
 /* What a guest said through its agent; all on the report's memory. */
 struct hv_guest_info {
-    const struct map *addresses; /* "0/ip" "10.0.2.15", "0/ipv4/0", "0/ipv6/0" …, as in VM_guest_metrics.networks */
-    const struct map *os;        /* as in VM_guest_metrics.os_version; NULL when not known yet */
+    const struct map
+        *addresses; /* "0/ip" "10.0.2.15", "0/ipv4/0", "0/ipv6/0" …, as in VM_guest_metrics.networks */
+    const struct map *os; /* as in VM_guest_metrics.os_version; NULL when not known yet */
     const char *agent_version;
     const char *hostname;
 };
@@ -79,12 +82,18 @@ enum hv_stop_reason {
     HV_STOP_REQUESTED,      /* by co_hv_stop */
 };
 
-enum hv_report_kind { HV_REPORT_STOPPED, HV_REPORT_REBOOTED, HV_REPORT_GUEST_INFO, HV_REPORT_PAUSED, HV_REPORT_RESUMED };
+enum hv_report_kind {
+    HV_REPORT_STOPPED,
+    HV_REPORT_REBOOTED,
+    HV_REPORT_GUEST_INFO,
+    HV_REPORT_PAUSED,
+    HV_REPORT_RESUMED
+};
 
 struct hv_report {
     enum hv_report_kind kind;
     char uuid[UUID_TEXT_SIZE];
-    enum hv_stop_reason reason;      /* HV_REPORT_STOPPED */
+    enum hv_stop_reason reason;       /* HV_REPORT_STOPPED */
     const struct hv_guest_info *info; /* HV_REPORT_GUEST_INFO */
 };
 
@@ -95,13 +104,15 @@ struct hv; /* a driver's state; its first member is its table */
 struct hv_driver {
     const char *name;
 
-    /* Bring the guest up, to its first instruction (or paused before it). On failure nothing is left behind. */
+    /* Bring the guest up, to its first instruction (or paused before it). On failure nothing is left behind.
+     */
     int (*co_start)(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
     int (*co_pause)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_unpause)(struct hv *hv, const char *uuid, struct err *e);
 
     /* Ask the guest to shut down or reboot and wait until it did: through its agent, else by ACPI.
-     * VM_LACKS_FEATURE when it cannot be asked, VM_SHUTDOWN_TIMEOUT when it does not obey before the deadline. */
+     * VM_LACKS_FEATURE when it cannot be asked, VM_SHUTDOWN_TIMEOUT when it does not obey before the
+     * deadline. */
     int (*co_shutdown)(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
     int (*co_reboot)(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
 
@@ -109,10 +120,10 @@ struct hv_driver {
     int (*co_stop)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_reset)(struct hv *hv, const char *uuid, struct err *e);
 
-    /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are cleaned up
-     * and not visited. */
-    int (*co_adopt)(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg), void *arg,
-                    struct err *e);
+    /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are
+     * cleaned up and not visited. */
+    int (*co_adopt)(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                    void *arg, struct err *e);
 
     enum hv_state (*state)(struct hv *hv, const char *uuid);
 
@@ -144,7 +155,7 @@ struct hv_host_facts {
 int co_hv_qemu_open(const struct hv_options *o, struct hv **ret, struct hv_host_facts *facts, struct err *e);
 
 /* script: NULL or a text of timing and faults (hv/sim/README.md). */
-int co_hv_sim_open(const struct hv_options *o, const char *script, struct hv **ret, struct hv_host_facts *facts,
-                   struct err *e);
+int co_hv_sim_open(const struct hv_options *o, const char *script, struct hv **ret,
+                   struct hv_host_facts *facts, struct err *e);
 
 #endif

@@ -1,3 +1,22 @@
 noinst_LIBRARIES += hv/libhv.a
-hv_libhv_a_SOURCES =
+hv_libhv_a_SOURCES = \
+	hv/hv.h \
+	hv/qemu/adopt.c \
+	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
+	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
+	hv/qemu/cmdline.c hv/qemu/cmdline.h \
+	hv/qemu/driver.c \
+	hv/qemu/firmware.S hv/qemu/firmware.h \
+	hv/qemu/guest_agent.c hv/qemu/guest_agent.h \
+	hv/qemu/json_lines.c hv/qemu/json_lines.h \
+	hv/qemu/operations.c \
+	hv/qemu/probe.c hv/qemu/probe.h \
+	hv/qemu/process.c hv/qemu/process.h \
+	hv/qemu/qemu.h \
+	hv/qemu/qmp.c hv/qemu/qmp.h \
+	hv/qemu/spec.c \
+	hv/qemu/start.c \
+	hv/qemu/vm.c \
+	hv/qemu/vm_dir.c hv/qemu/vm_dir.h
 EXTRA_DIST += scripts/demo-guest guest/demo-agent.c guest/udhcpc-script guest/README.md
+EXTRA_DIST += hv/README.md

@@ -5,3 +5,4 @@ include tests/net/local.mk
 include tests/rpc/local.mk
 include tests/xapid/local.mk
 include tests/db/local.mk
+include tests/hv/local.mk

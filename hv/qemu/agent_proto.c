@@ -1,0 +1,222 @@
+#include "hv/qemu/agent_proto.h"
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+#include "hv/qemu/agent_facts.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define LINE_MAX_BYTES (256 * 1024)
+#define MS 1000000LL
+#define ANSWER_MS 5000     /* for an answer; then synchronise anew */
+#define OBEY_MS 60000      /* for an order to show; then ask again */
+#define SYNC_FIRST_MS 1000 /* between syncs that are not answered */
+#define SYNC_LATER_MS 5000
+#define ROUND_FIRST_MS 250 /* between rounds while there is no address, doubled up to the next */
+#define ROUND_LATER_MS 5000
+
+static const char *const questions[] = {"guest-info", "guest-get-host-name", "guest-get-osinfo",
+                                        "guest-network-get-interfaces"};
+enum { ASK_INFO, ASK_HOST_NAME, ASK_OSINFO, ASK_INTERFACES, ASK_COUNT };
+
+void agent_proto_init(struct agent_proto *p, const struct agent_nic_name *nics, unsigned n_nics)
+{
+    *p = (struct agent_proto){.wake_at = CLOCK_NEVER, .nics = nics, .n_nics = n_nics};
+    json_lines_init(&p->in, LINE_MAX_BYTES);
+}
+
+void agent_proto_fini(struct agent_proto *p)
+{
+    json_lines_fini(&p->in);
+    buf_free(&p->out);
+    talloc_free(p->known_ctx);
+    talloc_free(p->round_ctx);
+}
+
+bool agent_proto_is_synced(const struct agent_proto *p)
+{
+    return p->state == AGENT_ASKING || p->state == AGENT_IDLE || p->state == AGENT_ORDERING;
+}
+
+/* ---- sending ---- */
+
+/* Quick tries at first, since an agent that has just opened its port may throw the first away. */
+static void send_sync(struct agent_proto *p, int64_t now, int64_t patience_ms)
+{
+    p->state = AGENT_SYNCING;
+    p->introduced = false;
+    p->sync_id = (p->sync_id + 1) & 0x7fffffff;
+    buf_reset(&p->out); /* what the guest did not take before is stale */
+    buf_printf(&p->out, "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%lld}}\n",
+               (long long)p->sync_id);
+    p->wake_at = now + patience_ms * MS;
+}
+
+static void send_order(struct agent_proto *p, int64_t now)
+{
+    const char *mode = p->order == ORDER_REBOOT ? "reboot" : "powerdown";
+
+    buf_printf(&p->out, "{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"%s\"}}\n", mode);
+    p->order = ORDER_NONE;
+    p->order_refused = false;
+    p->state = AGENT_ORDERING;
+    p->wake_at = now + OBEY_MS * MS;
+}
+
+static void send_question(struct agent_proto *p, int64_t now)
+{
+    if (p->order != ORDER_NONE) {
+        send_order(p, now);
+        return;
+    }
+    buf_printf(&p->out, "{\"execute\":\"%s\"}\n", questions[p->question]);
+    p->state = AGENT_ASKING;
+    p->wake_at = now + ANSWER_MS * MS;
+}
+
+/* ---- rounds ---- */
+
+static void drop_round(struct agent_proto *p)
+{
+    talloc_free(p->round_ctx);
+    p->round_ctx = NULL;
+    p->round = (struct hv_guest_info){0};
+}
+
+/* What was learnt once stays in force in the rounds that ask for addresses alone. */
+static void begin_round(struct agent_proto *p, int64_t now)
+{
+    drop_round(p);
+    p->round_ctx = talloc_new(NULL);
+    if (!p->round_ctx)
+        mem_abort();
+    if (p->introduced)
+        agent_facts_copy(p->round_ctx, &p->known, &p->round);
+    p->question = p->introduced ? ASK_INTERFACES : ASK_INFO;
+    send_question(p, now);
+}
+
+static int64_t pause_ms(const struct agent_proto *p)
+{
+    int64_t ms = p->quiet_rounds < 5 ? (int64_t)ROUND_FIRST_MS << p->quiet_rounds : ROUND_LATER_MS;
+
+    return map_count(p->known.addresses) > 0 || ms > ROUND_LATER_MS ? ROUND_LATER_MS : ms;
+}
+
+static void end_round(struct agent_proto *p, int64_t now)
+{
+    if (!agent_facts_equal(&p->known, &p->round)) {
+        talloc_free(p->known_ctx);
+        p->known_ctx = TAKE_PTR(p->round_ctx);
+        p->known = p->round;
+        p->changed = true;
+    }
+    drop_round(p);
+    p->introduced = true;
+    p->quiet_rounds = map_count(p->known.addresses) > 0 ? 0 : p->quiet_rounds + 1;
+    p->state = AGENT_IDLE;
+    p->wake_at = now + pause_ms(p) * MS;
+    if (p->order != ORDER_NONE)
+        send_order(p, now);
+}
+
+static void take_answer(struct agent_proto *p, const json_t *value)
+{
+    switch (p->question) {
+    case ASK_INFO:
+        p->round.agent_version = agent_facts_text(p->round_ctx, json_object_get(value, "version"));
+        break;
+    case ASK_HOST_NAME:
+        p->round.hostname = agent_facts_text(p->round_ctx, json_object_get(value, "host-name"));
+        break;
+    case ASK_OSINFO:
+        p->round.os = agent_facts_os(p->round_ctx, value);
+        break;
+    case ASK_INTERFACES:
+        p->round.addresses = agent_facts_addresses(p->round_ctx, value, p->nics, p->n_nics);
+        break;
+    }
+}
+
+/* An error counts as an answer: the agent does not know the question. */
+static void take_message(struct agent_proto *p, const json_t *message, int64_t now)
+{
+    const json_t *value = json_object_get(message, "return");
+    bool is_error = json_object_get(message, "error") != NULL;
+
+    if (!value && !is_error)
+        return;
+    if (p->state == AGENT_SYNCING) {
+        if (json_is_integer(value) && json_integer_value(value) == p->sync_id)
+            begin_round(p, now);
+    } else if (p->state == AGENT_ORDERING) {
+        p->order_refused = is_error;
+        begin_round(p, now);
+    } else if (p->state == AGENT_ASKING) {
+        if (value)
+            take_answer(p, value);
+        if (++p->question < ASK_COUNT)
+            send_question(p, now);
+        else
+            end_round(p, now);
+    }
+}
+
+/* ---- events ---- */
+
+void agent_proto_opened(struct agent_proto *p, int64_t now)
+{
+    json_lines_reset(&p->in);
+    p->quiet_rounds = 0;
+    send_sync(p, now, SYNC_FIRST_MS);
+}
+
+void agent_proto_closed(struct agent_proto *p)
+{
+    json_lines_reset(&p->in);
+    buf_reset(&p->out);
+    drop_round(p);
+    p->state = AGENT_CLOSED;
+    p->order = ORDER_NONE;
+    p->wake_at = CLOCK_NEVER;
+}
+
+void agent_proto_feed(struct agent_proto *p, const char *bytes, size_t n, int64_t now)
+{
+    json_t *message;
+    int r;
+
+    json_lines_feed(&p->in, bytes, n);
+    while ((r = json_lines_next(&p->in, &message)) != 0) {
+        if (r < 0)
+            continue; /* the answer is awaited in vain, and then we synchronise anew */
+        if (p->state != AGENT_CLOSED)
+            take_message(p, message, now);
+        json_decref(message);
+    }
+}
+
+void agent_proto_wake(struct agent_proto *p, int64_t now)
+{
+    p->wake_at = CLOCK_NEVER;
+    switch (p->state) {
+    case AGENT_IDLE:
+        begin_round(p, now);
+        break;
+    case AGENT_ASKING:
+    case AGENT_SYNCING:
+    case AGENT_ORDERING:
+        send_sync(p, now, ++p->quiet_rounds < 5 ? SYNC_FIRST_MS : SYNC_LATER_MS);
+        break;
+    case AGENT_CLOSED:
+        break;
+    }
+}
+
+void agent_proto_order(struct agent_proto *p, enum agent_order order, int64_t now)
+{
+    p->order = order;
+    p->order_refused = false;
+    if (order != ORDER_NONE && p->state == AGENT_IDLE)
+        send_order(p, now);
+}

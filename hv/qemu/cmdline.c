@@ -1,0 +1,308 @@
+#include "hv/qemu/cmdline.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+#include "hv/qemu/vm_dir.h"
+#include "lib/mem.h"
+#include "model/errors.gen.h"
+
+#define IDE_PLACES 4
+#define SERIAL_SIZE 20 /* of a virtio disk */
+
+struct cmdline {
+    const char **v;
+    unsigned n;
+    const struct hv_vm_spec *spec;
+    unsigned ide_taken; /* bits */
+    bool bad;           /* a value cannot be told to QEMU */
+};
+
+static void add(struct cmdline *c, const char *text)
+{
+    c->v = talloc_realloc(NULL, c->v, const char *, c->n + 2);
+    if (!c->v)
+        mem_abort();
+    c->v[c->n++] = text;
+    c->v[c->n] = NULL;
+}
+
+/* An option whose value is literal. */
+static void add2(struct cmdline *c, const char *option, const char *value)
+{
+    add(c, option);
+    add(c, value);
+}
+
+__attribute__((format(printf, 3, 4))) static void addf(struct cmdline *c, const char *option, const char *fmt,
+                                                       ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    text = talloc_vasprintf(c->v, fmt, ap);
+    va_end(ap);
+    if (!text)
+        mem_abort();
+    add2(c, option, text);
+}
+
+/* An option whose value is this object, which is taken over; NULL when it could not be made of what the
+ * specification holds (text that is not UTF-8, a missing value). */
+static void add_json(struct cmdline *c, const char *option, json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    if (text)
+        addf(c, option, "%s", text);
+    else
+        c->bad = true;
+    free(text);
+    json_decref(object);
+}
+
+bool qemu_spec_has_acpi(const struct hv_vm_spec *s)
+{
+    const char *acpi = map_get(s->platform, "acpi");
+
+    return !acpi || (strcmp(acpi, "0") != 0 && strcmp(acpi, "false") != 0);
+}
+
+bool qemu_spec_has_vnc(const struct hv_vm_spec *s)
+{
+    return s->boot != HV_BOOT_KERNEL;
+}
+
+/* ---- machine ---- */
+
+const char *qemu_cpu_model(const char *accelerator)
+{
+    return strcmp(accelerator, "kvm") == 0 ? "host" : "max";
+}
+
+static void add_cpu(struct cmdline *c, const struct qemu_cmdline_host *host)
+{
+    const struct hv_vm_spec *s = c->spec;
+    unsigned most = s->vcpus_max > s->vcpus ? s->vcpus_max : s->vcpus;
+
+    add2(c, "-accel", host->accelerator);
+    add2(c, "-cpu", qemu_cpu_model(host->accelerator));
+    addf(c, "-smp", "%u,maxcpus=%u", s->vcpus ? s->vcpus : 1, most ? most : 1);
+}
+
+static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
+{
+    const struct hv_vm_spec *s = c->spec;
+
+    add(c, host->program);
+    addf(c, "-name", "guest=%s", s->uuid);
+    add2(c, "-uuid", s->uuid);
+    addf(c, "-machine", "pc,usb=off,vmport=off,acpi=%s", qemu_spec_has_acpi(s) ? "on" : "off");
+    add_cpu(c, host);
+    addf(c, "-m", "size=%" PRId64 "k", s->memory / 1024);
+    add2(c, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add(c, "-nodefaults");
+    add(c, "-no-user-config");
+    add(c, "-S");
+    add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
+    add2(c, "-device", "pvpanic");
+}
+
+/* ---- monitor, consoles, agent ---- */
+
+static void add_channels(struct cmdline *c)
+{
+    addf(c, "-chardev", "socket,id=qmp,fd=%d,server=on,wait=off", QEMU_FD_QMP);
+    add2(c, "-mon", "chardev=qmp,mode=control");
+    addf(c, "-chardev",
+         "socket,id=serial,fd=%d,server=on,wait=off,logfile=" VM_DIR_CONSOLE_LOG ",logappend=on",
+         QEMU_FD_SERIAL);
+    add2(c, "-serial", "chardev:serial");
+    addf(c, "-chardev", "socket,id=agent,fd=%d,server=on,wait=off", QEMU_FD_AGENT);
+    add2(c, "-device", "virtio-serial-pci");
+    add2(c, "-device", "virtserialport,id=agent,chardev=agent,name=org.qemu.guest_agent.0");
+}
+
+static void add_screen(struct cmdline *c)
+{
+    if (!qemu_spec_has_vnc(c->spec)) {
+        add2(c, "-display", "none");
+        return;
+    }
+    add2(c, "-vga", "std");
+    add2(c, "-vnc", "unix:" VM_DIR_VNC);
+    add2(c, "-device", "piix3-usb-uhci,id=usb");
+    add2(c, "-device", "usb-tablet,bus=usb.0");
+}
+
+/* ---- boot ---- */
+
+static int add_boot(struct cmdline *c, struct err *e)
+{
+    const struct hv_vm_spec *s = c->spec;
+
+    if (s->boot == HV_BOOT_UEFI)
+        return err_domain_builder_error(e, "qemu", "uefi", "no UEFI firmware is set up on this host");
+    if (s->boot == HV_BOOT_BIOS)
+        return 0;
+    if (!s->kernel)
+        return err_domain_builder_error(e, "qemu", "kernel", "no kernel given");
+    add2(c, "-kernel", s->kernel);
+    if (s->ramdisk && s->ramdisk[0])
+        add2(c, "-initrd", s->ramdisk);
+    if (s->cmdline && s->cmdline[0])
+        add2(c, "-append", s->cmdline);
+    return 0;
+}
+
+/* The place in the boot order of the index-th device of a kind (letters c, d, n as in HVM_boot_params:order);
+ * -1 when the guest is not to boot from it. */
+static int boot_index(const struct hv_vm_spec *s, char kind, unsigned index)
+{
+    const char *order = s->boot_order && s->boot_order[0] ? s->boot_order : "cd";
+    const char *at = strchr(order, kind);
+
+    return s->boot == HV_BOOT_KERNEL || !at ? -1 : (int)(at - order) * 64 + (int)index;
+}
+
+static void set_boot_index(json_t *device, int index)
+{
+    if (index >= 0)
+        json_object_set_new(device, "bootindex", json_integer(index));
+}
+
+/* ---- disks ---- */
+
+/* Userdevices 0 to 3 have their own IDE places, the rest take what is free; -1 when all are taken. */
+static int take_ide_place(struct cmdline *c, unsigned userdevice)
+{
+    unsigned place = userdevice;
+
+    if (place >= IDE_PLACES || c->ide_taken & 1U << place)
+        for (place = 0; place < IDE_PLACES && c->ide_taken & 1U << place;)
+            place++;
+    if (place >= IDE_PLACES)
+        return -1;
+    c->ide_taken |= 1U << place;
+    return (int)place;
+}
+
+static void add_blockdev(struct cmdline *c, const struct hv_disk *d)
+{
+    bool readonly = d->readonly || d->cdrom;
+    char node[24];
+
+    snprintf(node, sizeof node, "node%u", d->userdevice);
+    add_json(c, "-blockdev",
+             json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s}}", "node-name", node, "driver",
+                       d->format ? d->format : "raw", "read-only", readonly, "discard", "unmap", "file",
+                       "driver", "file", "filename", d->path));
+}
+
+static void set_drive(json_t *device, const struct hv_disk *d)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "disk%u", d->userdevice);
+    json_object_set_new(device, "id", json_string(text));
+    snprintf(text, sizeof text, "node%u", d->userdevice);
+    if (d->path)
+        json_object_set_new(device, "drive", json_string(text));
+}
+
+static int add_ide(struct cmdline *c, const struct hv_disk *d, int boot, struct err *e)
+{
+    int place = take_ide_place(c, d->userdevice);
+    json_t *device;
+
+    if (place < 0)
+        return err_domain_builder_error(e, "qemu", "ide",
+                                        "a guest has room for four IDE disks and CD drives");
+    device = json_pack("{s:s, s:s, s:i}", "driver", d->cdrom ? "ide-cd" : "ide-hd", "bus",
+                       place < 2 ? "ide.0" : "ide.1", "unit", place % 2);
+    set_drive(device, d);
+    set_boot_index(device, boot);
+    add_json(c, "-device", device);
+    return 0;
+}
+
+static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
+{
+    json_t *device = json_pack("{s:s, s:s#}", "driver", "virtio-blk-pci", "serial", d->uuid,
+                               (int)strnlen(d->uuid, SERIAL_SIZE));
+
+    set_drive(device, d);
+    set_boot_index(device, boot);
+    add_json(c, "-device", device);
+}
+
+static int add_disk(struct cmdline *c, const struct hv_disk *d, unsigned index, struct err *e)
+{
+    int boot = boot_index(c->spec, d->cdrom ? 'd' : 'c', index);
+
+    if (d->path)
+        add_blockdev(c, d);
+    if (d->cdrom || d->bus == HV_BUS_IDE)
+        return add_ide(c, d, boot, e);
+    if (!d->path)
+        return err_domain_builder_error(e, "qemu", "disk", "a disk has no file");
+    add_virtio(c, d, boot);
+    return 0;
+}
+
+static int add_disks(struct cmdline *c, struct err *e)
+{
+    for (unsigned i = 0; i < c->spec->n_disks; i++)
+        if (add_disk(c, &c->spec->disks[i], i, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- network ---- */
+
+static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
+{
+    int boot = boot_index(c->spec, 'n', index);
+    char netdev[24];
+    json_t *device;
+
+    snprintf(netdev, sizeof netdev, "net%u", n->device);
+    if (n->backend == HV_NIC_TAP)
+        add_json(c, "-netdev",
+                 json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "tap", "id", netdev, "ifname", n->ifname,
+                           "script", "no", "downscript", "no"));
+    else
+        add_json(c, "-netdev", json_pack("{s:s, s:s}", "type", "user", "id", netdev));
+    device = json_pack("{s:s, s:s, s:s}", "driver", "virtio-net-pci", "netdev", netdev, "mac", n->mac);
+    if (n->mtu > 0 && n->mtu != 1500)
+        json_object_set_new(device, "host_mtu", json_integer(n->mtu));
+    /* The boot ROM costs time and memory, and only one that boots from the network needs it. */
+    if (boot < 0)
+        json_object_set_new(device, "romfile", json_string(""));
+    set_boot_index(device, boot);
+    add_json(c, "-device", device);
+}
+
+const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
+                          struct err *e)
+{
+    struct cmdline c = {.v = talloc_array(ctx, const char *, 1), .spec = s};
+
+    if (!c.v)
+        mem_abort();
+    add_machine(&c, host);
+    add_channels(&c);
+    add_screen(&c);
+    if (add_boot(&c, e) < 0 || add_disks(&c, e) < 0)
+        goto failed;
+    for (unsigned i = 0; i < s->n_nics; i++)
+        add_nic(&c, &s->nics[i], i);
+    if (!c.bad)
+        return c.v;
+    err_domain_builder_error(e, "qemu", "specification", "a path or an address is missing or is not UTF-8");
+failed:
+    talloc_free(c.v);
+    return NULL;
+}

@@ -1,0 +1,35 @@
+#ifndef HV_QEMU_CMDLINE_H
+#define HV_QEMU_CMDLINE_H
+/*
+ * The command line of a QEMU, from a guest's specification: pure text work, never yields.
+ *
+ * The machine is "pc": its IDE has room for the four disks that guests made for Xen's virtual hardware
+ * expect, and a Linux guest boots on it in less time than on "q35". The guest starts stopped (-S). Values
+ * that users choose go in as JSON or as arguments of their own, so no comma in a path or a name changes the
+ * meaning of an option.
+ */
+#include "hv/hv.h"
+
+/* The descriptors a QEMU is given, besides 0 to 2 (none, qemu.log, qemu.log). */
+enum qemu_fd { QEMU_FD_NOTE = 3, QEMU_FD_QMP, QEMU_FD_AGENT, QEMU_FD_SERIAL, QEMU_FD_COUNT };
+
+struct qemu_cmdline_host {
+    const char *program;     /* path of qemu-system-x86_64 */
+    const char *accelerator; /* "kvm", "tcg" */
+};
+
+/* argv, NULL-terminated, all on ctx; NULL with *e filled when the specification cannot be had. QEMU is to be
+ * started in the guest's folder. */
+const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
+                          struct err *e);
+
+/* The processor a guest sees under an accelerator. */
+const char *qemu_cpu_model(const char *accelerator);
+
+/* Does the guest's hardware have a power button to press (platform:acpi)? */
+bool qemu_spec_has_acpi(const struct hv_vm_spec *s);
+
+/* Does it have a screen? */
+bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
+
+#endif

@@ -1,0 +1,115 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include "hv/qemu/probe.h"
+#include "hv/qemu/qemu.h"
+#include "hv/qemu/vm_dir.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define TIDY_S 10.0
+#define LOG_MAX (4 * 1024 * 1024)
+
+static struct qemu_hv *qemu_of(struct hv *hv)
+{
+    return (struct qemu_hv *)(void *)hv;
+}
+
+static enum hv_state qemu_state(struct hv *hv, const char *uuid)
+{
+    const struct qemu_vm *vm = qemu_vm_find(qemu_of(hv), uuid);
+
+    return vm && vm->committed ? vm->state : HV_STATE_GONE;
+}
+
+static int co_qemu_console(struct hv *hv, const char *uuid, const char *kind)
+{
+    struct qemu_vm *vm = qemu_vm_find(qemu_of(hv), uuid);
+
+    if (!vm)
+        return -ENOENT;
+    if (strcmp(kind, "serial") == 0)
+        return vm_dir_connect(vm->dir_fd, VM_DIR_SERIAL);
+    if (strcmp(kind, "vnc") == 0 && vm->vnc)
+        return vm_dir_connect(vm->dir_fd, VM_DIR_VNC);
+    return -ENODEV;
+}
+
+static void qemu_free(struct hv *hv)
+{
+    struct qemu_hv *q = qemu_of(hv);
+
+    ev_timer_stop(loop_get(), &q->tidy);
+    while (!TAILQ_EMPTY(&q->vms))
+        qemu_vm_detach(TAILQ_FIRST(&q->vms));
+    close(q->vms_fd);
+    free(q->program);
+    free(q->accelerator);
+    free(q);
+}
+
+static const struct hv_driver driver;
+
+static void tidy_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct qemu_hv *q = w->data;
+    struct qemu_vm *vm;
+
+    TAILQ_FOREACH (vm, &q->vms, link) {
+        vm_dir_trim_log(vm->dir_fd, VM_DIR_CONSOLE_LOG, LOG_MAX);
+        vm_dir_trim_log(vm->dir_fd, VM_DIR_QEMU_LOG, LOG_MAX);
+    }
+}
+
+int qemu_open_with(const struct hv_options *o, const char *program, const char *accelerator, struct hv **ret)
+{
+    int vms_fd = vm_dirs_open(o->state_dir);
+    struct qemu_hv *q;
+
+    if (vms_fd < 0)
+        return vms_fd;
+    q = mem_zalloc(sizeof *q);
+    q->hv.driver = &driver;
+    q->vms_fd = vms_fd;
+    q->program = mem_strdup(program);
+    q->accelerator = mem_strdup(accelerator);
+    q->report = o->report;
+    q->report_arg = o->report_arg;
+    TAILQ_INIT(&q->vms);
+    ev_timer_init(&q->tidy, tidy_cb, TIDY_S, TIDY_S);
+    q->tidy.data = q;
+    ev_timer_start(loop_get(), &q->tidy);
+    *ret = &q->hv;
+    return 0;
+}
+
+int co_hv_qemu_open(const struct hv_options *o, struct hv **ret, struct hv_host_facts *facts, struct err *e)
+{
+    static struct qemu_probe probe; /* the facts point into it */
+    int r;
+
+    if (co_qemu_probe(o->state_dir, &probe, e) < 0)
+        return -1;
+    r = qemu_open_with(o, probe.program, probe.accelerator, ret);
+    if (r < 0)
+        return err_errno(e, r, "%s/vm", o->state_dir);
+    *facts = (struct hv_host_facts){.accelerator = probe.accelerator, .version = probe.version};
+    qemu_probe_host(facts);
+    log_info("QEMU %s, accelerator %s", probe.version, probe.accelerator);
+    return 0;
+}
+
+static const struct hv_driver driver = {
+    .name = "qemu",
+    .co_start = co_qemu_start,
+    .co_pause = co_qemu_pause,
+    .co_unpause = co_qemu_unpause,
+    .co_shutdown = co_qemu_shutdown,
+    .co_reboot = co_qemu_reboot,
+    .co_stop = co_qemu_stop,
+    .co_reset = co_qemu_reset,
+    .co_adopt = co_qemu_adopt,
+    .state = qemu_state,
+    .co_console = co_qemu_console,
+    .free = qemu_free,
+};

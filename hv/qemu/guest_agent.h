@@ -1,0 +1,33 @@
+#ifndef HV_QEMU_GUEST_AGENT_H
+#define HV_QEMU_GUEST_AGENT_H
+/*
+ * The connection to a guest's agent: hv/qemu/agent_proto.h on a socket and a timer of the loop. Costs no
+ * fiber, never yields. A guest that talks without end is read at a limited rate.
+ */
+#include "hv/qemu/agent_proto.h"
+
+struct guest_agent;
+
+struct guest_agent_handlers {
+    void (*info)(const struct hv_guest_info *info, void *arg); /* there is news */
+    void (*refused)(void *arg);                                /* the last order was answered by an error */
+};
+
+/* dir_fd: the guest's folder, which must stay open. nics are copied. Never fails: without a connection the
+ * agent counts as absent. */
+struct guest_agent *guest_agent_new(int dir_fd, const struct agent_nic_name *nics, unsigned n_nics,
+                                    const struct guest_agent_handlers *handlers, void *arg);
+void guest_agent_free(struct guest_agent *a);
+
+/* QEMU says that the guest opened or closed its port. */
+void guest_agent_set_open(struct guest_agent *a, bool open);
+
+/* A stopped guest is not asked anything. */
+void guest_agent_set_paused(struct guest_agent *a, bool paused);
+
+/* Is there an agent that an order can be given to? */
+bool guest_agent_is_there(const struct guest_agent *a);
+void guest_agent_order(struct guest_agent *a, enum agent_order order);
+bool guest_agent_refused(const struct guest_agent *a);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef HV_QEMU_PROBE_H
+#define HV_QEMU_PROBE_H
+/*
+ * What QEMU can do on this host, found by trying: /dev/kvm may exist and not work. The result is kept in
+ * STATE/hypervisor.json until the host is booted anew or QEMU is replaced.
+ */
+#include "hv/hv.h"
+
+struct qemu_probe {
+    char program[256];    /* path */
+    char accelerator[16]; /* "kvm", "tcg" */
+    char version[64];
+};
+
+int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e);
+
+/* Run a few instructions under an accelerator: 1 when they ran, 0 when not, -errno when it could not be
+ * tried. */
+int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator);
+
+/* Processor and memory of the host. */
+void qemu_probe_host(struct hv_host_facts *facts);
+
+#endif

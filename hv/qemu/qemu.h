@@ -1,0 +1,104 @@
+#ifndef HV_QEMU_QEMU_H
+#define HV_QEMU_QEMU_H
+/*
+ * The QEMU driver's own state, shared by its files (driver.c, start.c, operations.c, adopt.c, vm.c); private
+ * to this folder and its tests.
+ *
+ * A struct qemu_vm stands in the table from the start of its start until its process has ended and its folder
+ * is gone. Operations hold a reference across waits and look at `gone` after each.
+ */
+#include <ev.h>
+#include "hv/hv.h"
+#include "hv/qemu/guest_agent.h"
+#include "hv/qemu/process.h"
+#include "hv/qemu/qmp.h"
+#include "lib/fiber.h"
+
+struct qemu_hv {
+    struct hv hv;
+    char *program, *accelerator;
+    int vms_fd; /* STATE/vm */
+    hv_report_fn *report;
+    void *report_arg;
+    TAILQ_HEAD(qemu_vms, qemu_vm) vms;
+    ev_timer tidy; /* keeps the logs from growing for ever */
+};
+
+struct qemu_vm {
+    TAILQ_ENTRY(qemu_vm) link;
+    struct qemu_hv *hv;
+    unsigned refs;
+    char uuid[UUID_TEXT_SIZE];
+    int64_t domid, start_time;
+    bool vnc, acpi;
+    struct agent_nic_name *nics;
+    unsigned n_nics;
+
+    int dir_fd;
+    bool spawned;   /* process is in use */
+    bool committed; /* its start is complete: what becomes of it is reported */
+    bool gone;      /* ended, cleaned up, out of the table */
+    enum hv_state state;
+    bool state_known; /* QEMU has told it on this connection */
+    bool stop_requested;
+    const char *shutdown_reason; /* as in QMP's SHUTDOWN event, one of the known ones; NULL before it */
+    bool panicked;
+    unsigned resets;           /* by the guest itself */
+    int64_t last_reset;        /* by anybody, clock_now() */
+    struct fiber_cond changed; /* any of the above */
+
+    struct process process;
+    struct qmp *qmp; /* NULL between connections */
+    struct qmp_call status_call, chardev_call;
+    unsigned reconnects;
+    ev_timer reconnect;
+    struct guest_agent *agent;
+};
+
+/* ---- vm.c ---- */
+
+struct qemu_vm *qemu_vm_new(struct qemu_hv *hv, const char *uuid);
+struct qemu_vm *qemu_vm_find(struct qemu_hv *hv, const char *uuid);
+struct qemu_vm *qemu_vm_ref(struct qemu_vm *vm);
+void qemu_vm_unref(struct qemu_vm *vm);
+
+/* Take it out of the table and drop its descriptors and watchers; the process, if it lives, goes on. */
+void qemu_vm_detach(struct qemu_vm *vm);
+
+/* Connect to the monitor of a QEMU that listens (or will, once it runs). */
+int qemu_vm_connect(struct qemu_vm *vm);
+
+/* The end of its process. */
+void qemu_vm_process_ended(struct process *p, void *arg);
+
+/* Wait until QEMU has said in which state the guest is. -ECONNRESET when QEMU ended or the connection broke.
+ */
+int co_qemu_vm_wait_known(struct qemu_vm *vm, int64_t deadline);
+
+/* What is known of it. */
+void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret);
+
+/* ---- spec.c: what a later daemon must know ---- */
+
+int qemu_spec_save(const struct qemu_vm *vm);
+int qemu_spec_load(struct qemu_vm *vm);
+
+/* ---- the driver's functions ---- */
+
+int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
+int co_qemu_pause(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_unpause(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_shutdown(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
+int co_qemu_reboot(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
+int co_qemu_stop(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                  void *arg, struct err *e);
+
+/* adopt.c: end a QEMU that stands in no table and remove its folder. */
+int co_qemu_sweep(struct qemu_hv *hv, const char *uuid);
+
+/* driver.c, for tests: open without a probe, with a program that plays QEMU. */
+int qemu_open_with(const struct hv_options *o, const char *program, const char *accelerator, struct hv **ret);
+
+#endif

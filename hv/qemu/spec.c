@@ -1,0 +1,73 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hv/qemu/qemu.h"
+#include "hv/qemu/vm_dir.h"
+#include "lib/mem.h"
+
+/* What a daemon that did not start the guest must know of it, as STATE/vm/<uuid>/spec.json and `started`. */
+
+#define SPEC_MAX 65536
+#define NICS_MAX 64
+
+static json_t *nics_pack(const struct qemu_vm *vm)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < vm->n_nics; i++)
+        json_array_append_new(
+            list, json_pack("{s:i, s:s}", "device", (int)vm->nics[i].device, "mac", vm->nics[i].mac));
+    return list;
+}
+
+int qemu_spec_save(const struct qemu_vm *vm)
+{
+    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:o}", "version", 1, "uuid", vm->uuid, "domid",
+                             (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "nics", nics_pack(vm));
+    int r = vm_dir_write_json(vm->dir_fd, VM_DIR_SPEC, spec);
+
+    json_decref(spec);
+    return r;
+}
+
+static void nics_unpack(struct qemu_vm *vm, const json_t *list)
+{
+    size_t n = json_array_size(list);
+
+    if (n > NICS_MAX)
+        n = NICS_MAX;
+    if (n > 0)
+        vm->nics = mem_zalloc(n * sizeof *vm->nics);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *entry = json_array_get(list, i);
+        const char *mac = json_string_value(json_object_get(entry, "mac"));
+
+        vm->nics[i].device = (unsigned)json_integer_value(json_object_get(entry, "device"));
+        snprintf(vm->nics[i].mac, sizeof vm->nics[i].mac, "%s", mac ? mac : "");
+    }
+    vm->n_nics = (unsigned)n;
+}
+
+static int read_started(struct qemu_vm *vm)
+{
+    CLEANUP_FREE char *text = vm_dir_read(vm->dir_fd, VM_DIR_STARTED, 64);
+
+    vm->start_time = text ? strtoll(text, NULL, 10) : 0;
+    return vm->start_time > 0 ? 0 : -EINVAL;
+}
+
+int qemu_spec_load(struct qemu_vm *vm)
+{
+    CLEANUP_FREE char *text = vm_dir_read(vm->dir_fd, VM_DIR_SPEC, SPEC_MAX);
+    json_t *spec = text ? json_loads(text, 0, NULL) : NULL;
+    bool ours = json_integer_value(json_object_get(spec, "version")) == 1;
+
+    if (ours) {
+        vm->domid = json_integer_value(json_object_get(spec, "domid"));
+        vm->vnc = json_is_true(json_object_get(spec, "vnc"));
+        vm->acpi = json_is_true(json_object_get(spec, "acpi"));
+        nics_unpack(vm, json_object_get(spec, "nics"));
+    }
+    json_decref(spec);
+    return ours ? read_started(vm) : -EINVAL;
+}

@@ -1,0 +1,212 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+#include "hv/qemu/cmdline.h"
+#include "hv/qemu/qemu.h"
+#include "hv/qemu/vm_dir.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "model/errors.gen.h"
+
+#define START_MS 60000 /* for QEMU to answer: a loaded host is slow, a hung QEMU must end some time */
+#define END_MS 10000   /* for a killed process to go */
+#define LAST_WORDS_MS 1000
+
+/* ---- before QEMU exists ---- */
+
+static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec)
+{
+    vm->domid = spec->domid;
+    vm->acpi = qemu_spec_has_acpi(spec);
+    vm->vnc = qemu_spec_has_vnc(spec);
+    if (spec->n_nics > 0)
+        vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);
+    for (unsigned i = 0; i < spec->n_nics; i++) {
+        vm->nics[i].device = spec->nics[i].device;
+        snprintf(vm->nics[i].mac, sizeof vm->nics[i].mac, "%s", spec->nics[i].mac ? spec->nics[i].mac : "");
+    }
+    vm->n_nics = spec->n_nics;
+}
+
+/* Make the guest's folder; a dead one's remains are swept away, a live one's are in the way. */
+static int co_make_folder(struct qemu_vm *vm, struct err *e)
+{
+    int r = vm_dir_create(vm->hv->vms_fd, vm->uuid);
+
+    if (r == -EEXIST) {
+        pid_t pid;
+        uint64_t start_ticks;
+        CLEANUP_FD int fd = vm_dir_open(vm->hv->vms_fd, vm->uuid);
+
+        if (fd >= 0 && process_note_read(fd, VM_DIR_PROCESS, &pid, &start_ticks) != NOTE_DEAD)
+            return err_domain_exists(e, vm->uuid, "unknown");
+        r = vm_dir_remove(vm->hv->vms_fd, vm->uuid);
+        if (r == 0)
+            r = vm_dir_create(vm->hv->vms_fd, vm->uuid);
+    }
+    if (r < 0)
+        return err_errno(e, r, "folder of %s", vm->uuid);
+    vm->dir_fd = r;
+    return 0;
+}
+
+static int open_log(int dir_fd)
+{
+    int fd = openat(dir_fd, VM_DIR_QEMU_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int open_null(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* What the process inherits. */
+static int open_fds(struct qemu_vm *vm, int fds[QEMU_FD_COUNT])
+{
+    fds[0] = open_null();
+    fds[1] = open_log(vm->dir_fd);
+    fds[2] = fds[1] < 0 ? fds[1] : fcntl(fds[1], F_DUPFD_CLOEXEC, 3);
+    fds[QEMU_FD_NOTE] = process_note_create(vm->dir_fd, VM_DIR_PROCESS);
+    fds[QEMU_FD_QMP] = vm_dir_listen(vm->dir_fd, VM_DIR_QMP);
+    fds[QEMU_FD_AGENT] = vm_dir_listen(vm->dir_fd, VM_DIR_AGENT);
+    fds[QEMU_FD_SERIAL] = vm_dir_listen(vm->dir_fd, VM_DIR_SERIAL);
+    for (unsigned i = 0; i < QEMU_FD_COUNT; i++)
+        if (fds[i] < 0)
+            return fds[i];
+    return 0;
+}
+
+/* Execute QEMU. Our copies of its listening sockets are closed at once, so that the connection breaks when it
+ * dies; we connect before that, since a listening socket takes connections before anybody accepts them. */
+static int launch(struct qemu_vm *vm, const char **argv)
+{
+    int fds[QEMU_FD_COUNT];
+    struct process_launch l = {vm->hv->program, argv, vm->dir_fd, fds, QEMU_FD_COUNT, QEMU_FD_NOTE};
+    int r = open_fds(vm, fds);
+
+    if (r == 0)
+        r = qemu_spec_save(vm);
+    if (r == 0)
+        r = qemu_vm_connect(vm);
+    if (r == 0)
+        r = process_start(&vm->process, &l, qemu_vm_process_ended, vm);
+    vm->spawned = r == 0;
+    for (unsigned i = 0; i < QEMU_FD_COUNT; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return r;
+}
+
+static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec, struct err *e)
+{
+    struct qemu_cmdline_host host = {vm->hv->program, vm->hv->accelerator};
+    const char **argv;
+    int r;
+
+    argv = qemu_cmdline(NULL, &host, spec, e);
+    if (!argv)
+        return -1;
+    r = co_make_folder(vm, e);
+    if (r == 0) {
+        r = launch(vm, argv);
+        if (r < 0)
+            err_errno(e, r, "starting %s", vm->hv->program);
+    }
+    talloc_free(argv);
+    return r < 0 ? -1 : 0;
+}
+
+/* ---- once it runs ---- */
+
+/* QEMU went away during its start: what it said last is the reason. */
+static int co_fail_with_last_words(struct qemu_vm *vm, struct err *e)
+{
+    CLEANUP_FREE char *words = NULL;
+    char status[32];
+
+    if (co_process_wait(&vm->process, clock_in_ms(LAST_WORDS_MS)) < 0)
+        return err_errno(e, -ECONNRESET, "QEMU of %s", vm->uuid);
+    words = vm_dir_last_words(vm->dir_fd);
+    snprintf(status, sizeof status, "%d", vm->process.status);
+    return err_domain_builder_error(e, "qemu", status, words);
+}
+
+static int co_run_guest(struct qemu_vm *vm, bool paused, struct err *e)
+{
+    int64_t deadline = clock_in_ms(START_MS);
+    int r = co_qemu_vm_wait_known(vm, deadline);
+
+    if (r == 0 && !paused)
+        r = co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, e);
+    if (r == 0)
+        return 0;
+    if ((r == -ECONNRESET || r == -ECONNABORTED || r == -ENOTCONN) && !err_is_set(e))
+        return co_fail_with_last_words(vm, e);
+    return err_errno(e, r, "start of %s", vm->uuid);
+}
+
+/* From here on the guest counts as started, also for a daemon that comes after us. */
+static int commit(struct qemu_vm *vm, struct err *e)
+{
+    char text[32];
+    int r;
+
+    vm->start_time = clock_wall();
+    snprintf(text, sizeof text, "%" PRId64 "\n", vm->start_time);
+    r = vm->process.ended ? -ESRCH : vm_dir_write(vm->dir_fd, VM_DIR_STARTED, text);
+    if (r < 0)
+        return err_errno(e, r, "start of %s", vm->uuid);
+    vm->committed = true;
+    return 0;
+}
+
+/* Leave nothing behind. What cannot be ended now is ended when the daemon next looks for guests. */
+static void co_abandon(struct qemu_vm *vm)
+{
+    int r = 0;
+
+    fiber_mask_cancel();
+    if (vm->spawned) {
+        process_kill(&vm->process, SIGKILL);
+        r = co_process_wait(&vm->process, clock_in_ms(END_MS));
+    }
+    if (r == 0 && vm->dir_fd >= 0)
+        r = vm_dir_remove(vm->hv->vms_fd, vm->uuid);
+    if (r < 0)
+        log_warning("the failed start of %s left something behind: %s", vm->uuid, strerror(-r));
+    fiber_unmask_cancel();
+}
+
+int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+{
+    struct qemu_hv *q = (struct qemu_hv *)(void *)hv;
+    struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
+    char domid[24];
+
+    if (vm) {
+        snprintf(domid, sizeof domid, "%" PRId64, vm->domid);
+        return err_domain_exists(e, spec->uuid, domid);
+    }
+    if (!uuid_is_valid(spec->uuid))
+        return err_internal(e, "not a uuid: %s", spec->uuid);
+    vm = qemu_vm_new(q, spec->uuid);
+    note_spec(vm, spec);
+    if (co_prepare_and_launch(vm, spec, e) < 0 || co_run_guest(vm, spec->start_paused, e) < 0 ||
+        commit(vm, e) < 0) {
+        co_abandon(vm);
+        qemu_vm_detach(vm);
+        return -1;
+    }
+    qemu_vm_facts(vm, ret);
+    return 0;
+}
