@@ -1,12 +1,17 @@
 #ifndef RPC_HTTP_H
 #define RPC_HTTP_H
 /*
- * The HTTP(S) server. OpenSSL ends TLS on the libev loop; the plain stream goes to libmicrohttpd through a socket pair
- * for ordinary requests, or straight to a raw handler for what HTTP libraries cannot express (CONNECT, /cli, uploads
- * that end with the connection, WebSocket). Dispatch is by method and longest path prefix.
+ * The HTTP(S) server. OpenSSL ends TLS on the libev loop; requests are framed here and dispatched by method
+ * and longest path prefix, each one anew on a kept-alive connection.
  *
- * Ordinary handlers get the whole body (bounded by limits) and fill a reply; they run in a fiber of their own and may
- * wait. An ordinary handler may first be offered the request without a fiber (try_now) and answer at once.
+ * Ordinary handlers get the whole body (bounded by limits) and fill a reply; they run in a fiber of their own
+ * and may wait. An ordinary handler may first be offered the request without a fiber (`now`) and answer at
+ * once. Raw handlers get the stream after the header, for what has no plain body and reply: CONNECT, /cli,
+ * uploads that end with the connection, WebSocket.
+ *
+ * libmicrohttpd does not stand in between, though it could through a socket pair: the header must be read
+ * here anyway to tell raw requests from others, and the replies' header lines have an order and spelling that
+ * it does not let us choose, so its own would have to be taken apart again.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,14 +51,15 @@ const char *http_cookie(const struct http_request *r, const char *name);
 struct http_reply {
     unsigned status; /* 0 counts as 200 */
     const char *content_type;
-    struct buf body;                /* moved out by the server */
-    unsigned n_headers;             /* extra headers, on the request's mem */
+    struct buf body;    /* moved out by the server */
+    unsigned n_headers; /* extra headers, on the request's mem */
     struct http_pair headers[8];
     bool close;
-    uint64_t durable_gen;           /* hold the reply back until the store says this is durable; 0: send now */
+    uint64_t durable_gen; /* hold the reply back until the store says this is durable; 0: send now */
 };
 
-struct http_stream; /* a raw connection after its header was read; owned by the server, closed when the handler returns */
+struct http_stream; /* a raw connection after its header was read; owned by the server, closed when the
+                       handler returns */
 
 /* Read at least one byte: count, 0 at end of stream, or -errno (-ETIMEDOUT, -ECANCELED, -ECONNRESET …). */
 ssize_t co_stream_read(struct http_stream *s, void *bytes, size_t size, int64_t deadline);
@@ -62,7 +68,8 @@ int co_stream_write(struct http_stream *s, const void *bytes, size_t n, int64_t 
 /* Readable without waiting? (bytes buffered by TLS count); and the descriptor to wait for otherwise. */
 bool stream_has_buffered(const struct http_stream *s);
 int stream_fd(const struct http_stream *s);
-/* Copy both ways between the stream and fd (a socket or pty) until one side ends. */
+/* Copy both ways between the stream and fd (a socket or pty, made non-blocking) until one side ends (0),
+ * nothing moved for idle_ms (-ETIMEDOUT; 0: never) or either failed. */
 int co_stream_splice(struct http_stream *s, int fd, int64_t idle_ms);
 
 typedef void co_http_handler(struct http_request *r, struct http_reply *reply, void *arg);
@@ -70,18 +77,18 @@ typedef bool http_handler_now(struct http_request *r, struct http_reply *reply, 
 typedef void co_http_raw_handler(struct http_request *r, struct http_stream *s, void *arg);
 
 struct http_route {
-    const char *method; /* "POST" */
-    const char *prefix; /* "/jsonrpc" */
-    http_handler_now *now;   /* optional: answers and returns true, or false to be given a fiber */
+    const char *method;    /* "POST" */
+    const char *prefix;    /* "/jsonrpc" */
+    http_handler_now *now; /* optional: answers and returns true, or false to be given a fiber */
     co_http_handler *co_handle;
     co_http_raw_handler *co_raw; /* instead of the two */
 };
 
 struct http_limits {
-    size_t max_header;      /* bytes; 431 */
-    size_t max_body;        /* bytes; 413 */
-    int header_timeout_ms;  /* 408 */
-    int idle_timeout_ms;    /* kept-alive connections */
+    size_t max_header;     /* bytes; 431 */
+    size_t max_body;       /* bytes; 413 */
+    int header_timeout_ms; /* 408 */
+    int idle_timeout_ms;   /* kept-alive connections */
     unsigned max_connections, max_connections_per_address;
 };
 extern const struct http_limits http_default_limits;
@@ -90,7 +97,8 @@ struct http_server;
 struct tls_server; /* rpc/tls.h */
 
 /* routes: terminated by an entry without method; kept by reference, as is arg (given to every handler). */
-struct http_server *http_server_new(const struct http_route *routes, const struct http_limits *limits, void *arg);
+struct http_server *http_server_new(const struct http_route *routes, const struct http_limits *limits,
+                                    void *arg);
 
 /* Durability check for reply.durable_gen: durable(arg, gen) and the fiber-side wait. */
 void http_server_set_durability(struct http_server *s, bool (*durable)(uint64_t gen, void *arg),
@@ -104,6 +112,22 @@ int http_server_listen_unix(struct http_server *s, const char *path, struct err 
 /* Stop accepting, let requests in progress end until the deadline, close. */
 void co_http_server_stop(struct http_server *s, int64_t deadline);
 void http_server_free(struct http_server *s);
+
+/* Answer GET and HEAD on this port with a redirect to https on https_port, everything else with 403. */
+int http_server_listen_redirect(struct http_server *s, const char *address, uint16_t port,
+                                uint16_t https_port, uint16_t *ret_port, struct err *e);
+
+/* Send strict-transport-security with this age in seconds; negative, as at first: do not. */
+void http_server_set_hsts(struct http_server *s, int64_t max_age);
+
+/* name in lower case; both kept by reference, so on the request's mem or static. More than 8 are dropped. */
+void http_reply_add_header(struct http_reply *reply, const char *name, const char *value);
+
+/* The two CORS headers that RPC replies carry. */
+void http_reply_allow_origin(struct http_reply *reply);
+
+/* A `now` handler for OPTIONS routes. */
+http_handler_now http_options_now;
 
 /* An html error page as the reference sends it (protocol.md section 1); fills reply. */
 void http_reply_error(struct http_request *r, struct http_reply *reply, unsigned status, const char *text);

@@ -2,7 +2,7 @@ if HAVE_CHECK
 check_PROGRAMS += $(RPC_TESTS)
 TESTS += $(RPC_TESTS)
 endif
-RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode
+RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode tests/rpc/test_head
 RPC_LIBS = rpc/librpc.a model/libmodel.a lib/libbase.a $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(TALLOC_LIBS) \
 	$(EV_LIBS) -lpthread -lm
 tests_rpc_test_xml_SOURCES = tests/rpc/test_xml.c tests/rpc/story.h
@@ -13,3 +13,12 @@ tests_rpc_test_wire_SOURCES = tests/rpc/test_wire.c
 tests_rpc_test_wire_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
 tests_rpc_test_encode_SOURCES = tests/rpc/test_encode.c
 tests_rpc_test_encode_LDADD = $(RPC_LIBS) $(XMLRPC_LIBS) $(CHECK_LIBS)
+tests_rpc_test_head_SOURCES = tests/rpc/test_head.c
+tests_rpc_test_head_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
+
+# Python's own clients, and sockets where those are too well-behaved, against a server of ours.
+check_PROGRAMS += tests/rpc/http_server
+TESTS += tests/rpc/http_test.py
+EXTRA_DIST += tests/rpc/http_test.py
+tests_rpc_http_server_SOURCES = tests/rpc/http_server.c
+tests_rpc_http_server_LDADD = $(RPC_LIBS)
