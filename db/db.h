@@ -8,10 +8,10 @@
  * up again. Writing: a transaction is a no-yield region (lib/fiber.h); it changes rows in place and commits
  * whole or is undone whole. A commit gets the next generation, wakes whoever waits for changes, and is queued
  * for SQLite; everything that became ready in one turn of the loop shares one SQLite commit (WAL,
- * synchronous=FULL) on a worker. The rule about answers: no answer and no event leaves before every batch it
- * could have seen is durable, so whoever answers a client waits co_db_wait_durable(db, db_generation(db))
- * after reading. Fields and classes that the model marks as not persistent make generations and events but no
- * SQLite work.
+ * synchronous=FULL) on a thread of its own. The rule about answers: no answer and no event leaves before
+ * every batch it could have seen is durable, so whoever answers a client waits co_db_wait_durable(db,
+ * db_generation(db)) after reading. Fields and classes that the model marks as not persistent make
+ * generations and events but no SQLite work.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -171,7 +171,8 @@ int store_open(const char *path, struct db *db, struct err *e)
     STAILQ_INIT(&s->queue);
     STAILQ_INIT(&s->flight);
     fiber_cond_init(&s->durable);
-    pthread_mutex_init(&s->sql_lock, NULL);
+    s->flight_result = -EIO;
+    committer_init(&s->committer, store_write_flight, s);
     db->store = s;
     return open_file(s, db, e);
 }
@@ -193,15 +194,14 @@ void store_close(struct db *db)
 
     if (!s)
         return;
-    pthread_mutex_lock(&s->sql_lock);
+    s->closed = true;
+    committer_stop(&s->committer);
     if (s->statements.sql)
         store_flush(s);
-    s->closed = true;
     drop_batches(s);
     statements_fini(&s->statements);
     sqlite3_close(s->sql);
     s->sql = NULL;
-    pthread_mutex_unlock(&s->sql_lock);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     if (s->writer) {

@@ -2,12 +2,12 @@
 #define DB_STORE_H
 /*
  * The SQLite file behind a database: opened by store.c, given its shape by schema.c, read by load.c, written
- * by writer.c (the queue, on the loop's thread) and statements.c (the SQL, on a worker). All functions accept
- * a database without a file. Only functions with co_ yield.
+ * by writer.c (the queue, on the loop's thread) and statements.c (the SQL, on committer.c's). All functions
+ * accept a database without a file. Only functions with co_ yield.
  */
-#include <pthread.h>
 #include <sqlite3.h>
 #include "db/batch.h"
+#include "db/committer.h"
 #include "db/db_private.h"
 
 /* Raised when files of this program can no longer be read by older ones. New classes and fields do not raise
@@ -20,7 +20,7 @@
 /* How far generations may run ahead of what the file says, and by how much it is raised. */
 #define GENERATION_RESERVE 1000000
 
-/* ---- statements.c: on a worker or, at start and end, on the loop's thread; never on both ---- */
+/* ---- statements.c: on the committer's thread or, at the end, on the loop's; never on both ---- */
 
 struct statement;
 struct statements {
@@ -46,14 +46,17 @@ struct store {
     char *path;
     int lock_fd;
 
-    /* The worker's while it writes. */
-    pthread_mutex_t sql_lock;
+    bool closed;
+
+    /* The committer's while it runs. */
+    struct committer committer;
     sqlite3 *sql;
     struct statements statements;
-    bool closed;         /* changed under the lock, like the next */
-    bool flight_written; /* what is in flight has reached the disk */
+    uint64_t flight_limit; /* of generations, to be written with the flight; 0: not now */
+    int flight_result;
+    char flight_reason[STORE_REASON_SIZE];
 
-    struct batch_list queue, flight; /* waiting for the writer; with it */
+    struct batch_list queue, flight; /* waiting for the writer; with the committer */
     uint64_t first_pending;          /* generation of the oldest batch in either, UINT64_MAX for none */
     uint64_t limit, limit_wanted;    /* of generations: in the file; to be put there */
     struct fiber *writer;            /* runs while there is anything to write */
@@ -78,7 +81,8 @@ int store_check_writable(struct db *db, struct err *e);
 struct store *store_ref(struct store *s);
 void store_unref(struct store *s);
 
-/* writer.c, for store_close: write everything that is queued, on this thread. */
+/* writer.c: write the flight, on the committer's thread; and for store_close everything, on this one. */
+void store_write_flight(void *store);
 void store_flush(struct store *s);
 
 /* ---- schema.c and load.c: at start ---- */

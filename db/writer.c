@@ -14,14 +14,6 @@
 #define FIRST_RETRY_MS 100
 #define RETRY_MS 1000
 
-/* One hand-over to the worker; lives on the writer's stack. */
-struct job {
-    struct store *store;
-    uint64_t limit;
-    int result;
-    char reason[STORE_REASON_SIZE];
-};
-
 /* ---- references ---- */
 
 struct store *store_ref(struct store *s)
@@ -34,26 +26,18 @@ void store_unref(struct store *s)
 {
     if (--s->refs > 0)
         return;
-    pthread_mutex_destroy(&s->sql_lock);
     free(s->failure);
     free(s->path);
     free(s);
 }
 
-/* ---- on the worker ---- */
+/* ---- on the committer's thread ---- */
 
-static int write_flight(void *arg)
+void store_write_flight(void *arg)
 {
-    struct job *job = arg;
-    struct store *s = job->store;
+    struct store *s = arg;
 
-    pthread_mutex_lock(&s->sql_lock);
-    if (!s->closed) {
-        job->result = statements_write(&s->statements, &s->flight, job->limit, job->reason);
-        s->flight_written = job->result == 0;
-    }
-    pthread_mutex_unlock(&s->sql_lock);
-    return 0;
+    s->flight_result = statements_write(&s->statements, &s->flight, s->flight_limit, s->flight_reason);
 }
 
 /* ---- outcomes ---- */
@@ -67,12 +51,12 @@ static void note_first_pending(struct store *s)
     s->first_pending = first ? first->generation : UINT64_MAX;
 }
 
-static void flight_is_durable(struct store *s, uint64_t limit)
+static void flight_is_durable(struct store *s)
 {
     struct batch *b;
 
-    if (limit != 0)
-        s->limit = limit;
+    if (s->flight_limit != 0)
+        s->limit = s->flight_limit;
     if (s->failure)
         log_info("the database %s can be written again", s->path);
     free(s->failure);
@@ -83,14 +67,15 @@ static void flight_is_durable(struct store *s, uint64_t limit)
             s->db->batch_hook.durable(b, s->db->batch_hook.arg);
         batch_free(b);
     }
-    s->flight_written = false;
     note_first_pending(s);
     fiber_cond_broadcast(&s->durable);
 }
 
 /* The batches stay first in the queue; until an attempt succeeds nobody may commit more of them. */
-static void flight_failed(struct store *s, const char *reason)
+static void flight_failed(struct store *s)
 {
+    const char *reason = s->flight_reason;
+
     STAILQ_CONCAT(&s->flight, &s->queue);
     STAILQ_CONCAT(&s->queue, &s->flight);
     if (!s->failure || strcmp(s->failure, reason) != 0)
@@ -102,27 +87,26 @@ static void flight_failed(struct store *s, const char *reason)
 
 /* ---- the writer ---- */
 
-/* One attempt to write what is queued now. */
+/* Everything that is queued now belongs to the next attempt; until that says otherwise it has failed. */
+static void load_flight(struct store *s)
+{
+    STAILQ_CONCAT(&s->flight, &s->queue);
+    s->flight_limit = s->limit_wanted > s->limit ? s->limit_wanted : 0;
+    s->flight_result = -EIO;
+    snprintf(s->flight_reason, sizeof s->flight_reason, "the attempt was interrupted");
+}
+
+/* One attempt to write what is queued. */
 static int co_write_queue(struct store *s)
 {
-    struct job job = {.store = s, .result = -EIO, .reason = "the attempt was interrupted"};
-
-    STAILQ_CONCAT(&s->flight, &s->queue);
-    job.limit = s->limit_wanted > s->limit ? s->limit_wanted : 0;
-    if (fault_point(FAULT_DB, "sqlite commit") < 0) {
-        snprintf(job.reason, sizeof job.reason, "a fault was injected");
-    } else {
-        fiber_mask_cancel();
-        co_run_worker(write_flight, &job, "database commit");
-        fiber_unmask_cancel();
-    }
-    if (s->closed)
+    load_flight(s);
+    if (fault_point(FAULT_DB, "sqlite commit") == 0 && co_committer_run(&s->committer) == -ECANCELED)
         return -ECANCELED;
-    if (job.result == 0)
-        flight_is_durable(s, job.limit);
+    if (s->flight_result == 0)
+        flight_is_durable(s);
     else
-        flight_failed(s, job.reason);
-    return job.result;
+        flight_failed(s);
+    return s->flight_result;
 }
 
 static void co_writer(void *arg)
@@ -228,13 +212,13 @@ int co_db_wait_durable(struct db *db, uint64_t gen, int64_t deadline)
 
 void store_flush(struct store *s)
 {
-    char reason[STORE_REASON_SIZE];
-
-    if (s->flight_written)
-        flight_is_durable(s, 0);
-    STAILQ_CONCAT(&s->flight, &s->queue);
-    if (statements_write(&s->statements, &s->flight, s->db->generation, reason) == 0)
-        flight_is_durable(s, 0);
+    if (s->flight_result == 0)
+        flight_is_durable(s);
+    load_flight(s);
+    s->flight_limit = s->db->generation;
+    store_write_flight(s);
+    if (s->flight_result == 0)
+        flight_is_durable(s);
     else
-        flight_failed(s, reason);
+        flight_failed(s);
 }
