@@ -127,7 +127,8 @@ struct hv_driver {
 
     enum hv_state (*state)(struct hv *hv, const char *uuid);
 
-    /* A connected descriptor of the guest's console ("vnc" or "serial"), or -errno. */
+    /* A connected descriptor of the guest's console ("vnc" or "serial"), or -errno. Keep reading from it: a
+     * guest waits for a serial console whose reader does not. The serial console has one reader at a time. */
     int (*co_console)(struct hv *hv, const char *uuid, const char *kind);
 
     /* Let go of everything without ending guests. */

@@ -1,5 +1,4 @@
 #include "tests/hv/demo.h"
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +90,8 @@ void co_demo_wait_tick(const struct fixture *f, const char *uuid, unsigned long 
     int64_t deadline = clock_in_ms(WAIT_MS);
 
     while (demo_ticks(f, uuid) <= more_than) {
-        ck_assert_msg(clock_now() < deadline, "the guest does not tick");
-        ck_assert_int_eq(co_sleep_until(clock_in_ms(LOOK_MS), "a tick"), 0);
+        REQUIRE(clock_now() < deadline);
+        REQUIRE(co_sleep_until(clock_in_ms(LOOK_MS), "a tick") == 0);
     }
 }
 
@@ -108,7 +107,7 @@ void co_demo_wait_text(const struct fixture *f, const char *uuid, const char *te
     int64_t deadline = clock_in_ms(WAIT_MS);
 
     while (!has_text(f, uuid, text)) {
-        ck_assert_msg(clock_now() < deadline, "the guest does not say \"%s\"", text);
-        ck_assert_int_eq(co_sleep_until(clock_in_ms(LOOK_MS), "a text"), 0);
+        REQUIRE(clock_now() < deadline);
+        REQUIRE(co_sleep_until(clock_in_ms(LOOK_MS), "a text") == 0);
     }
 }

@@ -1,5 +1,4 @@
 #include "tests/hv/fixture.h"
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +13,12 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
+
+void fixture_fail(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
+    abort();
+}
 
 static char base[32];
 static pid_t base_owner;
@@ -67,7 +72,7 @@ static void record(const struct hv_report *r, void *arg)
     struct fixture *f = arg;
     struct seen_report *s;
 
-    ck_assert_uint_lt(f->n_seen, sizeof f->seen / sizeof *f->seen);
+    REQUIRE(f->n_seen < sizeof f->seen / sizeof *f->seen);
     s = &f->seen[f->n_seen++];
     *s = (struct seen_report){.kind = r->kind, .reason = r->reason};
     memcpy(s->uuid, r->uuid, sizeof s->uuid);
@@ -84,7 +89,7 @@ void fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     snprintf(f->dir, sizeof f->dir, "%s/state.XXXXXX", base);
-    ck_assert_ptr_nonnull(mkdtemp(f->dir));
+    REQUIRE(mkdtemp(f->dir));
     fiber_cond_init(&f->news);
     f->options = (struct hv_options){.state_dir = f->dir, .report = record, .report_arg = f};
 }
@@ -102,7 +107,7 @@ const struct seen_report *co_fixture_report(struct fixture *f, enum hv_report_ki
     int64_t deadline = clock_in_ms(60000);
 
     while (!newest(f, kind, uuid))
-        ck_assert_int_eq(co_cond_wait(&f->news, deadline, "report %d", kind), 0);
+        REQUIRE(co_cond_wait(&f->news, deadline, "report %d", kind) == 0);
     return newest(f, kind, uuid);
 }
 

@@ -7,6 +7,10 @@
 #include "hv/hv.h"
 #include "lib/fiber.h"
 
+/* For helpers that benchmarks use too: say what was not so, and abort. */
+#define REQUIRE(condition) ((condition) ? (void)0 : fixture_fail(__FILE__, __LINE__, #condition))
+void fixture_fail(const char *file, int line, const char *what) __attribute__((noreturn));
+
 struct seen_report {
     enum hv_report_kind kind;
     enum hv_stop_reason reason;

@@ -8,3 +8,7 @@ HV_FIXTURE = tests/hv/fixture.c tests/hv/fixture.h
 HV_DEMO = $(HV_FIXTURE) tests/hv/demo.c tests/hv/demo.h
 tests_hv_test_qemu_SOURCES = tests/hv/test_qemu.c $(HV_DEMO)
 tests_hv_test_qemu_LDADD = $(HV_LIBS) $(CHECK_LIBS)
+EXTRA_PROGRAMS += tests/hv/bench_start
+BENCHES += tests/hv/bench_start
+tests_hv_bench_start_SOURCES = tests/hv/bench_start.c $(HV_DEMO)
+tests_hv_bench_start_LDADD = $(HV_LIBS) $(CHECK_LIBS)
