@@ -17,10 +17,14 @@ struct rpc_client_options {
     uint16_t port;
     const char *unix_path; /* connect to this socket instead, without TLS */
     bool tls;
-    SSL_CTX *tls_context; /* NULL: no verification (as xe does) */
+    SSL_CTX
+    *tls_context; /* NULL: no verification (as xe does); one that verifies also checks the host's name */
     const char *user_agent;
+    int connect_timeout_ms; /* until connected, TLS included; 0: 10 seconds */
+    int reply_timeout_ms;   /* for the next bytes of a reply; 0: as long as the peer's host is alive */
 };
 
+/* What the options point to is copied, but for the context. Connects when first used. */
 struct rpc_client *rpc_client_new(const struct rpc_client_options *o);
 void rpc_client_free(struct rpc_client *c);
 
@@ -30,7 +34,9 @@ void rpc_client_free(struct rpc_client *c);
 int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struct wire *params, uint32_t n,
                 struct wire *ret, int *ret_errno, struct err *e);
 
-/* A plain HTTP exchange. body may be NULL. The reply's body is appended to ret_body (bounded by max_body). */
+/* A plain HTTP exchange. body may be NULL; extra_headers are whole lines, each ended by CR LF, or NULL. The
+ * reply's body is appended to ret_body (bounded by max_body). Redirects are not followed. A request is sent a
+ * second time when the server had closed the kept-alive connection before any byte of a reply. */
 int co_http_exchange(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
                      const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
                      struct buf *ret_body, struct err *e);

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += rpc/librpc.a
 rpc_librpc_a_SOURCES = \
 	rpc/arena.c rpc/arena.h \
+	rpc/client.c rpc/client.h rpc/client_connect.c rpc/client_connect.h \
 	rpc/encode.c rpc/encode.h rpc/envelope.c \
 	rpc/escape.c rpc/escape.h \
 	rpc/http.h rpc/http_private.h \

@@ -21,6 +21,8 @@ void transport_init(struct transport *t, int fd, SSL_CTX *context, bool server)
     t->ssl = SSL_new(context);
     if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1)
         mem_abort();
+    SSL_set_mode(t->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_set_read_ahead(t->ssl, 1);
     if (server)
         SSL_set_accept_state(t->ssl);
     else

@@ -2,7 +2,8 @@ if HAVE_CHECK
 check_PROGRAMS += $(RPC_TESTS)
 TESTS += $(RPC_TESTS)
 endif
-RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode tests/rpc/test_head
+RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode tests/rpc/test_head \
+	tests/rpc/test_client
 RPC_LIBS = rpc/librpc.a model/libmodel.a lib/libbase.a $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(TALLOC_LIBS) \
 	$(EV_LIBS) -lpthread -lm
 tests_rpc_test_xml_SOURCES = tests/rpc/test_xml.c tests/rpc/story.h
@@ -15,6 +16,8 @@ tests_rpc_test_encode_SOURCES = tests/rpc/test_encode.c
 tests_rpc_test_encode_LDADD = $(RPC_LIBS) $(XMLRPC_LIBS) $(CHECK_LIBS)
 tests_rpc_test_head_SOURCES = tests/rpc/test_head.c
 tests_rpc_test_head_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
+tests_rpc_test_client_SOURCES = tests/rpc/test_client.c
+tests_rpc_test_client_LDADD = $(RPC_LIBS) $(CHECK_LIBS)
 
 # Python's own clients, and sockets where those are too well-behaved, against a server of ours.
 check_PROGRAMS += tests/rpc/http_server

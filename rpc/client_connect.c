@@ -1,0 +1,160 @@
+#include "rpc/client_connect.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <openssl/x509v3.h>
+#include "lib/fiber.h"
+#include "lib/mem.h"
+
+/* ---- names ---- */
+
+struct lookup {
+    const char *host;
+    char port[8];
+    int flags;
+    struct addrinfo *result;
+};
+
+static int look_up(void *arg)
+{
+    struct lookup *l = arg;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | l->flags};
+    int r = getaddrinfo(l->host, l->port, &hints, &l->result);
+    if (r == 0)
+        return 0;
+    return r == EAI_SYSTEM ? -errno : r == EAI_AGAIN ? -EAGAIN : -ENOENT;
+}
+
+/* Numeric addresses need no worker. */
+static int co_look_up(const char *host, uint16_t port, struct addrinfo **ret)
+{
+    struct lookup l = {.host = host, .flags = AI_NUMERICHOST};
+    snprintf(l.port, sizeof(l.port), "%u", port);
+    int r = look_up(&l);
+    if (r < 0) {
+        l.flags = AI_ADDRCONFIG;
+        r = co_run_worker(look_up, &l, "the address of %s", host);
+    }
+    if (r == 0)
+        *ret = l.result;
+    return r;
+}
+
+/* ---- sockets ---- */
+
+/* Notice within about a minute that the peer's host has gone. */
+static void set_options(int fd)
+{
+    int on = 1, idle = 20, interval = 10, count = 4;
+    unsigned give_up_ms = 60 * 1000;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms, sizeof(give_up_ms));
+}
+
+/* A connected socket, or -errno. */
+static int co_connect(const struct sockaddr *address, socklen_t size, int64_t deadline)
+{
+    CLEANUP_FD int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error = 0;
+    socklen_t length = sizeof(error);
+    if (fd < 0)
+        return -errno;
+    if (address->sa_family != AF_UNIX)
+        set_options(fd);
+    if (connect(fd, address, size) == 0)
+        return TAKE_FD(fd);
+    if (errno != EINPROGRESS)
+        return -errno;
+    int r = co_wait_fd(fd, EV_WRITE, deadline, "a connection");
+    if (r < 0)
+        return r;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        return -errno;
+    return error != 0 ? -error : TAKE_FD(fd);
+}
+
+static int co_connect_unix(const char *path, int64_t deadline)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(a.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(a.sun_path, path, strlen(path) + 1);
+    return co_connect((struct sockaddr *)&a, sizeof(a), deadline);
+}
+
+static int co_connect_tcp(const char *host, uint16_t port, int64_t deadline)
+{
+    struct addrinfo *all = NULL;
+    int r = co_look_up(host, port, &all);
+    if (r < 0)
+        return r;
+    r = -ENOENT;
+    for (struct addrinfo *a = all; a != NULL && r < 0; a = a->ai_next) {
+        r = co_connect(a->ai_addr, a->ai_addrlen, deadline);
+        if (r == -ECANCELED || r == -ETIMEDOUT)
+            break;
+    }
+    freeaddrinfo(all);
+    return r;
+}
+
+/* ---- TLS ---- */
+
+static SSL_CTX *unverified_context(void)
+{
+    static SSL_CTX *context;
+    if (context != NULL)
+        return context;
+    context = SSL_CTX_new(TLS_client_method());
+    if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        mem_abort();
+    return context;
+}
+
+/* The name goes to the server, and into the check of its certificate where there is one. */
+static void set_peer_name(SSL *ssl, const char *host)
+{
+    unsigned char bytes[16];
+    bool numeric = inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+    if (!numeric)
+        SSL_set_tlsext_host_name(ssl, host);
+    if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+        return;
+    if (numeric)
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+    else
+        SSL_set1_host(ssl, host);
+}
+
+int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, int64_t deadline,
+                      struct transport *ret)
+{
+    struct transport t;
+    bool tls = o->tls && o->unix_path == NULL;
+    int fd = o->unix_path != NULL ? co_connect_unix(o->unix_path, deadline)
+                                  : co_connect_tcp(o->host, o->port, deadline);
+    if (fd < 0)
+        return fd;
+    SSL_CTX *context = o->tls_context != NULL ? o->tls_context : unverified_context();
+    transport_init(&t, fd, tls ? context : NULL, false);
+    if (tls)
+        set_peer_name(t.ssl, o->host);
+    if (tls && session != NULL)
+        SSL_set_session(t.ssl, session);
+    int r = co_transport_handshake(&t, deadline);
+    if (r < 0)
+        transport_close(&t);
+    else
+        *ret = t;
+    return r;
+}
