@@ -6,3 +6,4 @@ include tests/rpc/local.mk
 include tests/xapid/local.mk
 include tests/db/local.mk
 include tests/hv/local.mk
+include tests/bench/local.mk
