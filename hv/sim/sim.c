@@ -1,0 +1,537 @@
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <talloc.h>
+#include <unistd.h>
+#include "hv/hv.h"
+#include "hv/sim/script.h"
+#include "hv/sim/store.h"
+#include "lib/clock.h"
+#include "lib/fault.h"
+#include "lib/fiber.h"
+#include "lib/mem.h"
+#include "model/errors.gen.h"
+
+#define BUCKETS 4096
+
+/* A simulated guest. In the table from the start of its start; operations look it up again after each wait.
+ */
+struct sim_vm {
+    LIST_ENTRY(sim_vm) in_bucket;
+    TAILQ_ENTRY(sim_vm) link;
+    struct sim_hv *hv;
+    struct sim_record record;
+    bool committed;
+    bool lives; /* what it does by itself has begun */
+    bool agent; /* it has told its addresses */
+    ev_timer agent_timer, life_timer;
+};
+
+/* The other end of a console that somebody looks at: says hello, then echoes. */
+struct sim_console {
+    LIST_ENTRY(sim_console) link;
+    ev_io reader;
+};
+
+struct sim_hv {
+    struct hv hv;
+    struct sim_script script;
+    struct sim_store *store;
+    hv_report_fn *report;
+    void *report_arg;
+    TAILQ_HEAD(, sim_vm) vms; /* in the order of their starts */
+    LIST_HEAD(, sim_vm) buckets[BUCKETS];
+    LIST_HEAD(, sim_console) consoles;
+};
+
+static struct sim_hv *sim_of(struct hv *hv)
+{
+    return (struct sim_hv *)(void *)hv;
+}
+
+/* ---- the table ---- */
+
+static unsigned bucket_of(const char *uuid)
+{
+    unsigned h = 2166136261u;
+
+    for (; *uuid; uuid++)
+        h = (h ^ (unsigned char)*uuid) * 16777619u;
+    return h % BUCKETS;
+}
+
+static struct sim_vm *find(struct sim_hv *s, const char *uuid)
+{
+    struct sim_vm *vm;
+
+    LIST_FOREACH (vm, &s->buckets[bucket_of(uuid)], in_bucket)
+        if (strcmp(vm->record.uuid, uuid) == 0)
+            return vm;
+    return NULL;
+}
+
+static struct sim_vm *find_started(struct sim_hv *s, const char *uuid)
+{
+    struct sim_vm *vm = find(s, uuid);
+
+    return vm && vm->committed ? vm : NULL;
+}
+
+static void agent_cb(struct ev_loop *loop, ev_timer *w, int revents);
+static void life_cb(struct ev_loop *loop, ev_timer *w, int revents);
+
+static struct sim_vm *add_vm(struct sim_hv *s, const struct sim_record *record)
+{
+    struct sim_vm *vm = mem_zalloc(sizeof *vm);
+
+    vm->hv = s;
+    vm->record = *record;
+    ev_timer_init(&vm->agent_timer, agent_cb, 0, 0);
+    ev_timer_init(&vm->life_timer, life_cb, 0, 0);
+    vm->agent_timer.data = vm->life_timer.data = vm;
+    TAILQ_INSERT_TAIL(&s->vms, vm, link);
+    LIST_INSERT_HEAD(&s->buckets[bucket_of(record->uuid)], vm, in_bucket);
+    return vm;
+}
+
+static void drop_vm(struct sim_vm *vm)
+{
+    ev_timer_stop(loop_get(), &vm->agent_timer);
+    ev_timer_stop(loop_get(), &vm->life_timer);
+    TAILQ_REMOVE(&vm->hv->vms, vm, link);
+    LIST_REMOVE(vm, in_bucket);
+    free(vm);
+}
+
+static void facts_of(const struct sim_vm *vm, struct hv_vm_facts *ret)
+{
+    *ret = (struct hv_vm_facts){.state = vm->record.paused ? HV_STATE_PAUSED : HV_STATE_RUNNING,
+                                .domid = vm->record.domid,
+                                .start_time = vm->record.start_time,
+                                .vnc = vm->record.vnc,
+                                .serial = true};
+}
+
+/* ---- reports ---- */
+
+static void report(struct sim_hv *s, const char *uuid, enum hv_report_kind kind, enum hv_stop_reason reason,
+                   const struct hv_guest_info *info)
+{
+    struct hv_report r = {.kind = kind, .reason = reason, .info = info};
+
+    memcpy(r.uuid, uuid, sizeof r.uuid);
+    if (s->report)
+        s->report(&r, s->report_arg);
+}
+
+static void end_vm(struct sim_vm *vm, enum hv_stop_reason reason)
+{
+    struct sim_hv *s = vm->hv;
+    char uuid[UUID_TEXT_SIZE];
+
+    memcpy(uuid, vm->record.uuid, sizeof uuid);
+    sim_store_remove(s->store, uuid);
+    drop_vm(vm);
+    report(s, uuid, HV_REPORT_STOPPED, reason, NULL);
+}
+
+/* ---- what a guest does by itself ---- */
+
+static void start_timer(ev_timer *t, int64_t delay)
+{
+    ev_timer_set(t, (double)delay / 1e9, 0);
+    ev_timer_start(loop_get(), t);
+}
+
+/* Once for each guest: at its start, or when it is taken over. */
+static void begin_life(struct sim_vm *vm)
+{
+    struct sim_fate agent = sim_script_next(&vm->hv->script, SIM_AGENT);
+    struct sim_fate life = sim_script_next(&vm->hv->script, SIM_LIFE);
+
+    vm->lives = true;
+    if (!agent.off)
+        start_timer(&vm->agent_timer, agent.delay);
+    if (life.happens)
+        start_timer(&vm->life_timer, life.delay);
+}
+
+/* "10.x.y.z" made of the uuid and the device, so that it is the same after each start. */
+static void address_of(const struct sim_vm *vm, unsigned device, char text[16])
+{
+    unsigned h = bucket_of(vm->record.uuid) * 64 + device;
+
+    snprintf(text, 16, "10.%u.%u.%u", h >> 16 & 255, h >> 8 & 255, h & 255);
+}
+
+static const struct map *addresses_of(void *ctx, const struct sim_vm *vm)
+{
+    const struct map *m = NULL;
+
+    for (unsigned device = 0; device < 64; device++) {
+        char key[24], text[16];
+
+        if (!(vm->record.devices >> device & 1))
+            continue;
+        address_of(vm, device, text);
+        snprintf(key, sizeof key, "%u/ip", device);
+        m = map_with(ctx, m, key, text);
+        snprintf(key, sizeof key, "%u/ipv4/0", device);
+        m = map_with(ctx, m, key, text);
+    }
+    return m;
+}
+
+static void agent_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct sim_vm *vm = w->data;
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    struct hv_guest_info info = {.agent_version = "1.0", .hostname = "sim"};
+
+    vm->agent = true;
+    info.addresses = addresses_of(ctx, vm);
+    info.os = map_with(ctx, NULL, "name", "Simulated guest");
+    report(vm->hv, vm->record.uuid, HV_REPORT_GUEST_INFO, 0, &info);
+}
+
+static void life_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    static const enum hv_stop_reason reasons[] = {
+        [SIM_END_SHUTDOWN] = HV_STOP_GUEST_SHUTDOWN,
+        [SIM_END_CRASH] = HV_STOP_GUEST_CRASH,
+        [SIM_END_KILLED] = HV_STOP_KILLED,
+    };
+    struct sim_vm *vm = w->data;
+    enum sim_end end = vm->hv->script.rules[SIM_LIFE].end;
+
+    if (end == SIM_END_REBOOT)
+        report(vm->hv, vm->record.uuid, HV_REPORT_REBOOTED, 0, NULL);
+    else
+        end_vm(vm, reasons[end]);
+}
+
+/* ---- operations ---- */
+
+static int fail_halted(struct err *e, const char *uuid)
+{
+    return err_vm_bad_power_state(e, uuid, "Running", "Halted");
+}
+
+/* Take the time that the script gives an operation, and meet its fate. uuid: for the texts. */
+static int co_meet_fate(struct sim_hv *s, enum sim_op op, const char *uuid, int64_t deadline, struct err *e)
+{
+    struct sim_fate fate = sim_script_next(&s->script, op);
+    const char *name = sim_op_name(op);
+    int64_t begin = clock_now(), until = fate.hang ? CLOCK_NEVER : begin + fate.delay;
+    int r = fault_point(FAULT_QMP, name);
+    char seconds[24];
+
+    if (r == 0 && (fate.hang || fate.delay > 0))
+        r = co_sleep_until(until < deadline ? until : deadline, "sim %s of %s", name, uuid);
+    if (r < 0)
+        return err_errno(e, r, "sim %s of %s", name, uuid);
+    if (deadline < until) {
+        snprintf(seconds, sizeof seconds, "%" PRId64, (deadline - begin) / 1000000000);
+        return err_vm_shutdown_timeout(e, uuid, seconds);
+    }
+    if (fate.fail && strcmp(s->script.rules[op].error, "INTERNAL_ERROR") != 0)
+        return err_set(e, s->script.rules[op].error, 1, uuid);
+    return fate.fail ? err_internal(e, "sim %s of %s was told to fail", name, uuid) : 0;
+}
+
+static uint64_t devices_of(const struct hv_vm_spec *spec)
+{
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < spec->n_nics; i++)
+        if (spec->nics[i].device < 64)
+            bits |= 1ULL << spec->nics[i].device;
+    return bits;
+}
+
+static int commit(struct sim_vm *vm, struct err *e)
+{
+    int r;
+
+    vm->record.start_time = clock_wall();
+    r = sim_store_add(vm->hv->store, &vm->record);
+    if (r < 0)
+        return err_errno(e, r, "start of %s", vm->record.uuid);
+    vm->committed = true;
+    begin_life(vm);
+    return 0;
+}
+
+static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_record record = {.domid = spec->domid,
+                                .paused = spec->start_paused,
+                                .vnc = spec->boot != HV_BOOT_KERNEL,
+                                .devices = devices_of(spec)};
+    const char *acpi = map_get(spec->platform, "acpi");
+    struct sim_vm *vm = find(s, spec->uuid);
+    char domid[24];
+
+    if (vm) {
+        snprintf(domid, sizeof domid, "%" PRId64, vm->record.domid);
+        return err_domain_exists(e, spec->uuid, domid);
+    }
+    memcpy(record.uuid, spec->uuid, sizeof record.uuid);
+    record.acpi = !acpi || (strcmp(acpi, "0") != 0 && strcmp(acpi, "false") != 0);
+    vm = add_vm(s, &record);
+    if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 || commit(vm, e) < 0) {
+        drop_vm(vm); /* nobody else drops one that is not committed */
+        return -1;
+    }
+    facts_of(vm, ret);
+    return 0;
+}
+
+static int co_set_paused(struct hv *hv, const char *uuid, enum sim_op op, bool paused, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
+
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    if (co_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    vm = find_started(s, uuid);
+    if (!vm)
+        return fail_halted(e, uuid);
+    if (vm->record.paused == paused)
+        return 0;
+    vm->record.paused = paused;
+    sim_store_set_paused(s->store, uuid, paused);
+    report(s, uuid, paused ? HV_REPORT_PAUSED : HV_REPORT_RESUMED, 0, NULL);
+    return 0;
+}
+
+static int co_sim_pause(struct hv *hv, const char *uuid, struct err *e)
+{
+    return co_set_paused(hv, uuid, SIM_PAUSE, true, e);
+}
+
+static int co_sim_unpause(struct hv *hv, const char *uuid, struct err *e)
+{
+    return co_set_paused(hv, uuid, SIM_UNPAUSE, false, e);
+}
+
+static int check_running(struct sim_hv *s, const char *uuid, struct err *e)
+{
+    const struct sim_vm *vm = find_started(s, uuid);
+
+    if (!vm || vm->record.paused)
+        return err_vm_bad_power_state(e, uuid, "Running", vm ? "Paused" : "Halted");
+    return 0;
+}
+
+static int co_sim_shutdown(struct hv *hv, const char *uuid, int64_t deadline, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
+
+    if (check_running(s, uuid, e) < 0)
+        return -1;
+    vm = find_started(s, uuid);
+    if (!vm->agent && !vm->record.acpi)
+        return err_vm_lacks_feature(e, uuid);
+    if (co_meet_fate(s, SIM_SHUTDOWN, uuid, deadline, e) < 0)
+        return -1;
+    vm = find_started(s, uuid);
+    if (vm)
+        end_vm(vm, HV_STOP_GUEST_SHUTDOWN);
+    return 0;
+}
+
+static int co_sim_reboot(struct hv *hv, const char *uuid, int64_t deadline, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (check_running(s, uuid, e) < 0)
+        return -1;
+    if (!find_started(s, uuid)->agent)
+        return err_vm_lacks_feature(e, uuid);
+    if (co_meet_fate(s, SIM_REBOOT, uuid, deadline, e) < 0)
+        return -1;
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    report(s, uuid, HV_REPORT_REBOOTED, 0, NULL);
+    return 0;
+}
+
+static int co_sim_stop(struct hv *hv, const char *uuid, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
+
+    if (!find_started(s, uuid))
+        return 0;
+    if (co_meet_fate(s, SIM_STOP, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    vm = find_started(s, uuid);
+    if (vm)
+        end_vm(vm, HV_STOP_REQUESTED);
+    return 0;
+}
+
+static int co_sim_reset(struct hv *hv, const char *uuid, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    if (co_meet_fate(s, SIM_RESET, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    return find_started(s, uuid) ? 0 : fail_halted(e, uuid);
+}
+
+static int co_sim_adopt(struct hv *hv,
+                        void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg), void *arg,
+                        struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct hv_vm_facts facts;
+    struct sim_vm *vm;
+
+    if (co_meet_fate(s, SIM_ADOPT, "all", CLOCK_NEVER, e) < 0)
+        return -1;
+    TAILQ_FOREACH (vm, &s->vms, link) {
+        if (!vm->committed)
+            continue;
+        if (!vm->lives)
+            begin_life(vm);
+        facts_of(vm, &facts);
+        visit(vm->record.uuid, &facts, arg);
+    }
+    return 0;
+}
+
+static enum hv_state sim_state(struct hv *hv, const char *uuid)
+{
+    const struct sim_vm *vm = find_started(sim_of(hv), uuid);
+
+    if (!vm)
+        return HV_STATE_GONE;
+    return vm->record.paused ? HV_STATE_PAUSED : HV_STATE_RUNNING;
+}
+
+/* ---- consoles ---- */
+
+static void close_console(struct sim_console *c)
+{
+    ev_io_stop(loop_get(), &c->reader);
+    close(c->reader.fd);
+    LIST_REMOVE(c, link);
+    free(c);
+}
+
+static void console_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    char piece[1024];
+    ssize_t n = recv(w->fd, piece, sizeof piece, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0)
+        close_console(w->data);
+    else if (send(w->fd, piece, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+        close_console(w->data);
+}
+
+static int co_sim_console(struct hv *hv, const char *uuid, const char *kind)
+{
+    static const char hello[] = "simulated guest\r\n", screen[] = "RFB 003.008\n";
+    struct sim_hv *s = sim_of(hv);
+    const struct sim_vm *vm = find_started(s, uuid);
+    bool vnc = strcmp(kind, "vnc") == 0;
+    struct sim_console *c;
+    int fds[2];
+
+    if (!vm)
+        return -ENOENT;
+    if (vnc ? !vm->record.vnc : strcmp(kind, "serial") != 0)
+        return -ENODEV;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        return -errno;
+    c = mem_zalloc(sizeof *c);
+    LIST_INSERT_HEAD(&s->consoles, c, link);
+    ev_io_init(&c->reader, console_cb, fds[1], EV_READ);
+    c->reader.data = c;
+    ev_io_start(loop_get(), &c->reader);
+    if (send(fds[1], vnc ? screen : hello, vnc ? sizeof screen - 1 : sizeof hello - 1, MSG_NOSIGNAL) < 0)
+        return -errno;
+    return fds[0];
+}
+
+/* ---- opening ---- */
+
+static void sim_free(struct hv *hv)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    while (!TAILQ_EMPTY(&s->vms))
+        drop_vm(TAILQ_FIRST(&s->vms));
+    while (!LIST_EMPTY(&s->consoles))
+        close_console(LIST_FIRST(&s->consoles));
+    if (s->store)
+        sim_store_close(s->store);
+    free(s);
+}
+
+static const struct hv_driver driver = {
+    .name = "sim",
+    .co_start = co_sim_start,
+    .co_pause = co_sim_pause,
+    .co_unpause = co_sim_unpause,
+    .co_shutdown = co_sim_shutdown,
+    .co_reboot = co_sim_reboot,
+    .co_stop = co_sim_stop,
+    .co_reset = co_sim_reset,
+    .co_adopt = co_sim_adopt,
+    .state = sim_state,
+    .co_console = co_sim_console,
+    .free = sim_free,
+};
+
+static void add_known(const struct sim_record *record, void *arg)
+{
+    struct sim_vm *vm = add_vm(arg, record);
+
+    vm->committed = true;
+}
+
+int co_hv_sim_open(const struct hv_options *o, const char *script, struct hv **ret,
+                   struct hv_host_facts *facts, struct err *e)
+{
+    struct sim_hv *s = mem_zalloc(sizeof *s);
+    int r;
+
+    s->hv.driver = &driver;
+    s->report = o->report;
+    s->report_arg = o->report_arg;
+    TAILQ_INIT(&s->vms);
+    if (sim_script_parse(&s->script, script, e) < 0) {
+        sim_free(&s->hv);
+        return -1;
+    }
+    r = sim_store_open(o->state_dir, add_known, s, &s->store);
+    if (r < 0) {
+        sim_free(&s->hv);
+        return err_errno(e, r, "%s/sim", o->state_dir);
+    }
+    *facts = (struct hv_host_facts){.accelerator = "sim",
+                                    .version = "1.0",
+                                    .cpu_vendor = "Simulated",
+                                    .cpu_model = "Simulated processor",
+                                    .cpus = s->script.cpus,
+                                    .memory_total = s->script.memory,
+                                    .memory_free = s->script.memory};
+    *ret = &s->hv;
+    return 0;
+}
