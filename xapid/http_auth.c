@@ -74,6 +74,6 @@ void http_auth_refuse(struct http_request *r, struct http_reply *reply, const st
 {
     bool denied = err_is(e, "RBAC_PERMISSION_DENIED");
     http_reply_error(r, reply, denied ? 403 : 401, err_text(r->mem, e));
-    if (!denied && reply->n_headers < sizeof reply->headers / sizeof reply->headers[0])
-        reply->headers[reply->n_headers++] = (struct http_pair){"www-authenticate", "Basic realm=\"xapid\""};
+    if (!denied)
+        http_reply_add_header(reply, "www-authenticate", "Basic realm=\"xapid\"");
 }

@@ -48,4 +48,5 @@ xapid_libraries = xapid/libxapid.a pool/libpool.a hv/libhv.a sm/libsm.a net/libn
 	model/libmodel.a lib/libbase.a
 xapid_system_libraries = $(MICROHTTPD_LIBS) $(XMLRPC_LIBS) $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) \
 	$(SQLITE_LIBS) $(TALLOC_LIBS) $(EV_LIBS) -lpthread -lm
+xapid_xapid_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 EXTRA_DIST += xapid/README.md

@@ -1,4 +1,31 @@
-int main(void)
+#include <stdio.h>
+#include "xapid/daemonize.h"
+#include "xapid/options.h"
+#include "xapid/set_password.h"
+#include "xapid/start.h"
+
+static int complain(const struct err *e)
 {
+    fprintf(stderr, "xapid: %s\n", e->n_params > 0 ? e->params[0] : e->code);
+    return 1;
+}
+
+/* Read the options; set a password, or start, serve until told to stop, and stop. */
+int main(int argc, char **argv)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct xapid_options options;
+    enum options_action action;
+
+    if (options_read(argc, argv, &options, &action, &e) < 0)
+        return complain(&e);
+    if (action == OPTIONS_DONE)
+        return 0;
+    if (action == OPTIONS_SET_PASSWORD)
+        return set_password(&options, &e) < 0 ? complain(&e) : 0;
+    if (!options.foreground && daemonize(options.state_dir, &e) < 0)
+        return complain(&e);
+    if (server_run(&options, &e) < 0)
+        return complain(&e);
     return 0;
 }

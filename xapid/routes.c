@@ -1,6 +1,5 @@
 #include "xapid/routes.h"
 #include <string.h>
-#include <talloc.h>
 #include "xapid/rpc.h"
 
 static const char page[] =
@@ -19,25 +18,11 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
     return true;
 }
 
-/* What a browser asks before it lets a page from elsewhere call. */
-static bool answer_options(struct http_request *r, struct http_reply *reply, void *arg)
-{
-    const char *wanted = http_header(r, "access-control-request-headers");
-    const char *allowed =
-        wanted ? talloc_asprintf(r->mem, "%s, X-Requested-With", wanted) : "X-Requested-With";
-    reply->content_type = "text/plain";
-    reply->n_headers = 3;
-    reply->headers[0] = (struct http_pair){"Access-Control-Allow-Origin", "*"};
-    reply->headers[1] = (struct http_pair){"Access-Control-Allow-Headers", allowed};
-    reply->headers[2] = (struct http_pair){"Access-Control-Allow-Methods", "PUT"};
-    return true;
-}
-
 const struct http_route routes[] = {
     {.method = "POST", .prefix = "/", .now = rpc_xml_now, .co_handle = co_rpc},
     {.method = "POST", .prefix = "/json", .now = rpc_xml_now, .co_handle = co_rpc},
     {.method = "POST", .prefix = "/jsonrpc", .now = rpc_json_now, .co_handle = co_rpc},
-    {.method = "OPTIONS", .prefix = "/", .now = answer_options},
+    {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

@@ -7,18 +7,15 @@
 #include "xapid/server.h"
 #include "xapid/task/task.h"
 
-/* What every reply to a call carries, so that pages from elsewhere may call. */
-static void set_header(struct http_reply *reply, const struct request *q)
-{
-    reply->content_type = q->rpc.protocol == RPC_XML ? "text/xml" : "application/json";
-    reply->n_headers = 2;
-    reply->headers[0] = (struct http_pair){"Access-Control-Allow-Origin", "*"};
-    reply->headers[1] = (struct http_pair){"Access-Control-Allow-Headers", "X-Requested-With"};
-}
-
+/* An encoder into the reply, whose header is written on first use. */
 static struct enc encoder(struct http_reply *reply, const struct request *q)
 {
-    return (struct enc){.out = &reply->body, .format = q->rpc.protocol == RPC_XML ? ENC_XML : ENC_JSON};
+    bool xml = q->rpc.protocol == RPC_XML;
+    if (!reply->content_type) {
+        reply->content_type = xml ? "text/xml" : "application/json";
+        http_reply_allow_origin(reply);
+    }
+    return (struct enc){.out = &reply->body, .format = xml ? ENC_XML : ENC_JSON};
 }
 
 static void answer_failure(struct http_reply *reply, const struct request *q, const struct err *e)
@@ -84,10 +81,10 @@ static void answer_list_methods(struct http_reply *reply, struct request *q)
     list_methods(&enc, &q->rpc);
 }
 
+/* Answer what needs no waiting; else keep the request for co_rpc and leave the reply alone. */
 static bool answer_now(struct http_request *r, struct http_reply *reply, struct request *q)
 {
     CLEANUP_ERR struct err e = {0};
-    set_header(reply, q);
     if (strcmp(q->rpc.method, "system.listMethods") == 0) {
         answer_list_methods(reply, q);
         return true;

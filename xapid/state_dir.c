@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "lib/buf.h"
 
 static int make(const char *path, mode_t mode, struct err *e)
@@ -25,10 +26,13 @@ int state_dir_lock(const char *path, struct err *e)
     int fd = open(buf_cstr(&name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(e, -errno, "opening %s", buf_cstr(&name));
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    close(fd);
-    return err_internal(e, "another xapid runs in %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        close(fd);
+        return err_internal(e, "another xapid runs in %s", path);
+    }
+    if (ftruncate(fd, 0) == 0)
+        dprintf(fd, "%d\n", (int)getpid());
+    return 0;
 }
 
 int state_dir_write_port(const char *path, unsigned port, struct err *e)

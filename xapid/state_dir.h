@@ -5,7 +5,8 @@
 /* Make the state directory and its `log` folder. Blocks. */
 int state_dir_make(const char *path, struct err *e);
 
-/* Take the lock that one daemon a state directory holds until it exits. Blocks not. */
+/* Take the lock that one daemon a state directory holds until it exits, and write its pid into STATE/lock.
+ * Never blocks. */
 int state_dir_lock(const char *path, struct err *e);
 
 /* Write the port that was chosen to STATE/port. */

@@ -2,19 +2,26 @@ if HAVE_CHECK
 check_PROGRAMS += $(XAPID_UNIT_TESTS)
 TESTS += $(XAPID_UNIT_TESTS)
 endif
-XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_passwd \
+XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_options tests/xapid/test_passwd \
 	tests/xapid/test_tasks tests/xapid/test_where
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
 tests_xapid_test_events_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_implicit_SOURCES = tests/xapid/test_implicit.c
 tests_xapid_test_implicit_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
+tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c
 tests_xapid_test_passwd_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
 tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
+XAPID_SCRIPT_TESTS = tests/xapid/test_async.py tests/xapid/test_calls.py tests/xapid/test_conformance.sh tests/xapid/test_durability.py \
+	tests/xapid/test_watching.py tests/xapid/test_xen_api.sh tests/xapid/test_service.py tests/xapid/test_sessions.py
+TESTS += $(XAPID_SCRIPT_TESTS)
+EXTRA_DIST += $(XAPID_SCRIPT_TESTS) tests/xapid/daemon.py tests/clients/xen-api/client.mjs \
+	tests/clients/xen-api/package.json tests/clients/xen-api/package-lock.json
 EXTRA_PROGRAMS += tests/xapid/bench_calls
 BENCHES += tests/xapid/bench_calls
 tests_xapid_bench_calls_SOURCES = tests/xapid/bench_calls.c tests/db/sample_vms.c tests/db/sample_vms.h

@@ -1,0 +1,103 @@
+"""Running as a service: into the background, systemd's notifications, one daemon a directory, starting over."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from daemon import ADDRESS, PASSWORD, XAPID, Daemon, run, same
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+        return open(f"/proc/{pid}/stat").read().split()[2] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+
+
+def it_goes_into_the_background_when_it_serves(d):
+    own, pid = Daemon(), None
+    try:
+        started = subprocess.run([XAPID, "--state-dir", own.dir, "--address", ADDRESS, "--port", "0", "--hypervisor", "sim"])
+        same(started.returncode, 0)
+        with open(os.path.join(own.dir, "lock")) as f:
+            pid = int(f.read())
+        with open(os.path.join(own.dir, "port")) as f:
+            own.port = int(f.read())
+        own.login()
+        again = subprocess.run([XAPID, "--state-dir", own.dir, "--port", "0", "--hypervisor", "sim"], stderr=subprocess.PIPE)
+        same(again.returncode, 1)
+        os.kill(pid, signal.SIGTERM)
+        while not gone(pid):
+            time.sleep(0.01)
+        log = open(os.path.join(own.dir, "log", "xapid.log")).read()
+        assert "another xapid" in log and "stopping" in log, log
+    finally:
+        if pid and not gone(pid):
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(own.dir)
+
+
+def systemd_hears_when_it_is_ready_and_when_it_stops(d):
+    own = Daemon()
+    path = os.path.join(own.dir, "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(60)
+    os.environ["NOTIFY_SOCKET"] = path
+    try:
+        with own:
+            same(listener.recv(100), b"READY=1")
+        same(listener.recv(100), b"STOPPING=1")
+    finally:
+        del os.environ["NOTIFY_SOCKET"]
+
+
+def a_start_that_fails_says_why(d):
+    with tempfile.TemporaryDirectory() as folder:
+        open(os.path.join(folder, "xapid.db"), "w").write("this is no database, whatever its name says" * 100)
+        r = subprocess.run([XAPID, "--state-dir", folder, "--port", "0", "--hypervisor", "sim", "--foreground"],
+                           capture_output=True, text=True)
+        same(r.returncode, 1)
+        assert "xapid.db" in r.stderr, r.stderr
+    r = subprocess.run([XAPID, "--state-dir", d.dir + "/x", "--address", "127.0.26.1", "--port", str(d.port),
+                        "--hypervisor", "sim", "--foreground"], capture_output=True, text=True)
+    same(r.returncode, 1)
+    assert ADDRESS in r.stderr, r.stderr
+    r = subprocess.run([XAPID, "--state-dir", d.dir + "/y", "--hypervisor", "nothing", "--port", "0", "--foreground"],
+                       capture_output=True, text=True)
+    same(r.returncode, 1)
+    assert "nothing" in r.stderr, r.stderr
+
+
+def secrets_are_not_for_others(d):
+    for name in ("passwd", "xapid.db", "tls/server.pem"):
+        mode = os.stat(os.path.join(d.dir, name)).st_mode
+        assert mode & 0o077 == 0, (name, oct(mode))
+
+
+def sighup_does_no_harm(d):
+    d.process.send_signal(signal.SIGHUP)
+    d.login().call("pool.get_all")
+
+
+def the_password_is_read_from_standard_input(d):
+    with tempfile.TemporaryDirectory() as folder:
+        set_password = [XAPID, "--state-dir", os.path.join(folder, "new"), "--set-password"]
+        same(subprocess.run([*set_password, "root"], input=b"secret\n").returncode, 0)
+        same(subprocess.run([*set_password, "root"], input=b"", stderr=subprocess.PIPE).returncode, 1)
+        same(subprocess.run([*set_password, "a:b"], input=b"x\n", stderr=subprocess.PIPE).returncode, 1)
+        text = open(os.path.join(folder, "new", "passwd")).read()
+        assert text.startswith("root:scrypt:") and "secret" not in text and text.count("\n") == 1, text
+    subprocess.run([XAPID, "--state-dir", d.dir, "--set-password", "eve"], input=b"other", check=True)
+    d.login(user="eve", password="other")
+    d.login(user="root", password=PASSWORD)
+
+
+run([it_goes_into_the_background_when_it_serves, systemd_hears_when_it_is_ready_and_when_it_stops,
+     a_start_that_fails_says_why, secrets_are_not_for_others, sighup_does_no_harm,
+     the_password_is_read_from_standard_input])
