@@ -40,6 +40,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/task/messages.c \
 	xapid/task/task.c xapid/task/task.h \
 	xapid/where.c xapid/where.h
+include xapid/ops.mk
 nodist_xapid_libxapid_a_SOURCES = xapid/handlers.gen.c
 
 sbin_PROGRAMS += xapid/xapid

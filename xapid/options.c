@@ -17,6 +17,7 @@ static const char usage[] =
     "  --unix-socket PATH    local socket whose peers are root (DIR/xapi.sock)\n"
     "  --hypervisor NAME     qemu or sim (qemu)\n"
     "  --sim-script FILE     timing and faults of the simulator\n"
+    "  --demo-guest DIR      files of the demo guest's template (DIR/guests/demo of the state directory)\n"
     "  --config FILE         read options from FILE\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --foreground          stay in the foreground and log to standard error\n"
@@ -40,6 +41,7 @@ static const struct setting settings[] = {
     SETTING("port", NUMBER, port),           SETTING("unix-socket", TEXT, unix_socket),
     SETTING("hypervisor", TEXT, hypervisor), SETTING("sim-script", TEXT, sim_script),
     SETTING("config", TEXT, config),         SETTING("login-delay-ms", NUMBER, login_delay_ms),
+    SETTING("demo-guest", TEXT, demo_guest), SETTING("fault-at", TEXT, fault_at),
     SETTING("foreground", FLAG, foreground), SETTING("set-password", TEXT, password_user),
 };
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };

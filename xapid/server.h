@@ -12,6 +12,8 @@
 struct xapid_options {
     const char *state_dir, *address, *hypervisor, *sim_script, *config;
     const char *unix_socket;   /* NULL: STATE/xapi.sock */
+    const char *demo_guest;    /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
+    const char *fault_at;      /* tests only: see lib/fault.h */
     const char *password_user; /* --set-password */
     int port;
     int login_delay_ms; /* after a failed login */

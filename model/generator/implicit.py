@@ -45,10 +45,11 @@ class ImplicitMessages:
         value = Param("value", t, f"The new value of {f.name}.")
         self.add(
             f"set_{f.name}",
-            "SET_FIELD",
+            "EXPLICIT" if f.handler else "SET_FIELD",
             role,
             f"Set {f.name} of a {c.name}.",
             [self.self_param(), value],
+            wants_handler=f.handler,
             **common,
         )
         if t.kind == "MAP":

@@ -102,6 +102,7 @@ class ClassLoader:
             derived="",
             read_role=None,
             write_role=None,
+            handler=False,
         )
         for key, known in (("access", ("runtime", "constructor", "rw")), ("state", STATES)):
             if f[key] not in known:

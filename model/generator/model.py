@@ -29,6 +29,7 @@ class Field:
     derived: str = ""
     read_role: object = None
     write_role: object = None
+    handler: bool = False  # its set_ message has a handler
 
     @property
     def removed(self):

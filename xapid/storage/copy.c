@@ -1,0 +1,53 @@
+#include "xapid/storage/copy.h"
+#include <string.h>
+#include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "xapid/reftext.h"
+
+/* Detach a disk whatever becomes of the caller. */
+static void co_detach(const struct sr_handle *h, const char *location)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    fiber_mask_cancel();
+    if (h->driver->co_vdi_detach(&h->sm, location, &e) < 0)
+        log_warning("detaching disk %s: %s", location, e.code);
+    fiber_unmask_cancel();
+}
+
+int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, struct ref to_sr, const char *to,
+                     struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct sr_handle source, target;
+    struct sm_attachment a, b;
+
+    if (sr_open(x, mem, from_sr, &source, e) < 0 || sr_open(x, mem, to_sr, &target, e) < 0 ||
+        source.driver->co_vdi_attach(&source.sm, mem, from, false, &a, e) < 0)
+        return -1;
+    int rc = target.driver->co_vdi_attach(&target.sm, mem, to, true, &b, e);
+    if (rc == 0) {
+        rc = co_sm_copy(&a, &b, e);
+        co_detach(&target, to);
+    }
+    co_detach(&source, from);
+    return rc;
+}
+
+int co_vdi_make_copy(struct xapid *x, void *ctx, struct ref source, struct ref sr, struct undo *u,
+                     struct sm_vdi *ret, struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, source);
+    struct vdi_making_args how = {.how = VDI_MAKE_NEW};
+    struct sr_handle h;
+
+    if (!vdi)
+        return err_handle_invalid(e, "VDI", REF_TEXT(source));
+    how.size = vdi->virtual_size;
+    struct ref from_sr = vdi->SR;
+    const char *location = talloc_strdup(ctx, vdi->location);
+    if (sr_open(x, ctx, sr, &h, e) < 0 || co_vdi_make(x, &h, ctx, &how, u, ret, e) < 0)
+        return -1;
+    return co_vdi_copy_data(x, from_sr, location, sr, ret->location, e);
+}

@@ -1,0 +1,95 @@
+/* PBDs: how one host reaches an SR. */
+#include <talloc.h>
+#include "xapid/field.h"
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/reftext.h"
+#include "xapid/storage/pbd.h"
+#include "xapid/storage/sr.h"
+
+int co_pbd_create(struct call *c, const struct pbd_create_args *a, union value *ret, struct err *e)
+{
+    const struct sr *sr = (const struct sr *)call_row(c, CLASS_SR, a->SR, e);
+
+    if (!sr || !call_row(c, CLASS_HOST, a->host, e))
+        return -1;
+    /* XenAPI counts this as success and answers the one there is. */
+    const struct pbd *old = pbd_of_host(c->db, a->SR, a->host);
+    if (old) {
+        ret->r = old->row.ref;
+        return 0;
+    }
+    if (!sr->shared && db_first_referrer(c->db, CLASS_PBD, PBD_F_SR, a->SR))
+        return err_sr_not_sharable(e, REF_TEXT(a->SR), REF_TEXT(a->host));
+    struct txn *t = db_begin(c->db);
+    ret->r = pbd_record(t, a->SR, a->host, a->device_config);
+    pbd_set_other_config(t, db_pbd(c->db, ret->r), a->other_config);
+    return db_commit(t, e);
+}
+
+int co_pbd_destroy(struct call *c, const struct pbd_destroy_args *a, struct err *e)
+{
+    const struct pbd *pbd = (const struct pbd *)call_row(c, CLASS_PBD, a->self, e);
+
+    if (!pbd)
+        return -1;
+    if (pbd->currently_attached)
+        return err_operation_not_allowed(e, "The PBD is plugged");
+    struct txn *t = db_begin(c->db);
+    db_delete(t, &pbd->row);
+    return db_commit(t, e);
+}
+
+static const struct pbd *own_pbd(struct call *c, struct ref ref, struct err *e)
+{
+    return (const struct pbd *)call_row(c, CLASS_PBD, ref, e);
+}
+
+int co_pbd_plug(struct call *c, const struct pbd_plug_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    const struct pbd *pbd = own_pbd(c, a->self, e);
+    struct sr_handle h;
+
+    if (!pbd)
+        return -1;
+    if (pbd->currently_attached)
+        return 0;
+    struct ref sr = pbd->SR;
+    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_PLUG, &op, e) < 0 ||
+        co_pbd_attach(c->x, a->self, e) < 0)
+        return -1;
+    return sr_open(c->x, c->mem, sr, &h, e) < 0 ? -1 : co_sr_rescan(c->x, &h, e);
+}
+
+/* Errors: VDI_IN_USE while a guest of the host has one of the SR's disks. */
+static int check_unused(struct call *c, struct ref sr, struct err *e)
+{
+    FOREACH_REFERRER (c->db, vdi, vdi, VDI, SR, sr)
+        FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, vdi->row.ref)
+            if (vbd->currently_attached)
+                return err_vdi_in_use(e, REF_TEXT(vdi->row.ref), "PBD.unplug");
+    return 0;
+}
+
+int co_pbd_unplug(struct call *c, const struct pbd_unplug_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    const struct pbd *pbd = own_pbd(c, a->self, e);
+    struct sr_handle h;
+
+    if (!pbd)
+        return -1;
+    if (!pbd->currently_attached)
+        return 0;
+    struct ref sr = pbd->SR;
+    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_UNPLUG, &op, e) < 0 || check_unused(c, sr, e) < 0 ||
+        sr_open(c->x, c->mem, sr, &h, e) < 0 || h.driver->co_sr_detach(&h.sm, e) < 0)
+        return -1;
+    return call_set_field(c, CLASS_PBD, a->self, PBD_F_CURRENTLY_ATTACHED, (union value){.b = false}, e);
+}
+
+int co_pbd_set_device_config(struct call *c, const struct pbd_set_device_config_args *a, struct err *e)
+{
+    return call_set_field(c, CLASS_PBD, a->self, PBD_F_DEVICE_CONFIG, (union value){.map = a->value}, e);
+}

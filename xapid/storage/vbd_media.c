@@ -1,0 +1,122 @@
+/* VBD.insert, VBD.eject: the medium in a CD drive. Plugging drives into running VMs, and taking them out. */
+#include <talloc.h>
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/reftext.h"
+#include "xapid/storage/device.h"
+#include "xapid/storage/vbd.h"
+
+/* What may lie in a drive that only reads. */
+static int check_medium(struct call *c, struct ref ref, struct err *e)
+{
+    const struct vdi *vdi = (const struct vdi *)call_row(c, CLASS_VDI, ref, e);
+
+    if (!vdi)
+        return -1;
+    if (!vdi->managed)
+        return err_vdi_not_managed(e, REF_TEXT(ref));
+    if (vdi->missing)
+        return err_vdi_missing(e, REF_TEXT(vdi->SR), REF_TEXT(ref));
+    FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, ref)
+        if (vbd->currently_attached && vbd->mode == VBD_MODE_RW && !vdi->sharable)
+            return err_vdi_in_use(e, REF_TEXT(ref), "insert");
+    return 0;
+}
+
+static int set_medium(struct call *c, struct ref ref, struct ref vdi, struct err *e)
+{
+    const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, ref, e);
+
+    if (!vbd)
+        return -1;
+    struct txn *t = db_begin(c->db);
+    vbd_set_vdi(t, vbd, vdi);
+    vbd_set_empty(t, vbd, ref_is_null(vdi));
+    return db_commit(t, e);
+}
+
+int co_vbd_insert(struct call *c, const struct vbd_insert_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VBD, a->vbd, VBD_OPERATIONS_INSERT, &op, e) < 0 ||
+        check_medium(c, a->vdi, e) < 0)
+        return -1;
+    return set_medium(c, a->vbd, a->vdi, e);
+}
+
+int co_vbd_eject(struct call *c, const struct vbd_eject_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VBD, a->vbd, VBD_OPERATIONS_EJECT, &op, e) < 0)
+        return -1;
+    return set_medium(c, a->vbd, REF_NULL, e);
+}
+
+/* The rules allow none of these yet (xapid/op_vbd.c), so each call ends with the reason. */
+static int co_plug(struct call *c, struct ref vbd, int operation, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VBD, vbd, operation, &op, e) < 0)
+        return -1;
+    return err_operation_not_allowed(e, "Drives of a running VM cannot be changed");
+}
+
+int co_vbd_plug(struct call *c, const struct vbd_plug_args *a, struct err *e)
+{
+    return co_plug(c, a->self, VBD_OPERATIONS_PLUG, e);
+}
+
+int co_vbd_unplug(struct call *c, const struct vbd_unplug_args *a, struct err *e)
+{
+    return co_plug(c, a->self, VBD_OPERATIONS_UNPLUG, e);
+}
+
+int co_vbd_unplug_force(struct call *c, const struct vbd_unplug_force_args *a, struct err *e)
+{
+    return co_plug(c, a->self, VBD_OPERATIONS_UNPLUG_FORCE, e);
+}
+
+int co_vbd_assert_attachable(struct call *c, const struct vbd_assert_attachable_args *a, struct err *e)
+{
+    const struct row *vbd = call_row(c, CLASS_VBD, a->self, e);
+    return vbd ? op_check(c->db, vbd, VBD_OPERATIONS_ATTACH, e) : -1;
+}
+
+int co_vbd_set_mode(struct call *c, const struct vbd_set_mode_args *a, struct err *e)
+{
+    const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, a->self, e);
+    const struct vdi *vdi = vbd ? db_vdi(c->db, vbd->VDI) : NULL;
+
+    if (!vbd)
+        return -1;
+    if (vbd->currently_attached)
+        return err_operation_not_allowed(e, "The mode of an attached drive cannot be changed");
+    if (vbd->type == VBD_TYPE_CD && a->value != VBD_MODE_RO)
+        return err_vbd_cds_must_be_readonly(e);
+    if (vdi && vdi->read_only && a->value == VBD_MODE_RW)
+        return err_vdi_readonly(e, REF_TEXT(vbd->VDI));
+    struct txn *t = db_begin(c->db);
+    vbd_set_mode(t, vbd, a->value);
+    return db_commit(t, e);
+}
+
+int co_vbd_set_userdevice(struct call *c, const struct vbd_set_userdevice_args *a, struct err *e)
+{
+    const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, a->self, e);
+    int number = device_number(a->value);
+
+    if (!vbd)
+        return -1;
+    if (number < 0)
+        return err_invalid_device(e, a->value);
+    if (vbd->currently_attached)
+        return err_operation_not_allowed(e, "The device of an attached drive cannot be changed");
+    if (vbd_device_is_taken(c->db, vbd->VM, number, vbd))
+        return err_device_already_exists(e, a->value);
+    struct txn *t = db_begin(c->db);
+    vbd_set_userdevice(t, vbd, talloc_asprintf(c->mem, "%d", number));
+    return db_commit(t, e);
+}

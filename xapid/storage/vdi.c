@@ -1,0 +1,223 @@
+#include "xapid/storage/vdi.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "xapid/reftext.h"
+#include "xapid/storage/notes.h"
+
+/* ---- making ---- */
+
+struct unmaking {
+    struct xapid *x;
+    struct ref sr;
+    char uuid[UUID_TEXT_SIZE], location[256];
+};
+
+/* The undo step: remove storage that no row names. */
+static int co_unmake(void *arg)
+{
+    const struct unmaking *u = arg;
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    struct sr_handle h;
+
+    if (sr_open(u->x, mem, u->sr, &h, &e) < 0 || h.driver->co_vdi_destroy(&h.sm, u->location, &e) < 0) {
+        log_warning("removing disk %s: %s", u->uuid, err_text(mem, &e));
+        return -EIO;
+    }
+    note_drop(u->x->options.state_dir, u->uuid);
+    return 0;
+}
+
+static int co_make_storage(const struct sr_handle *h, void *ctx, const struct vdi_making_args *a,
+                           const char *uuid, struct sm_vdi *ret, struct err *e)
+{
+    const struct sm_driver *d = h->driver;
+
+    switch (a->how) {
+    case VDI_MAKE_NEW:
+        return d->co_vdi_create ? d->co_vdi_create(&h->sm, ctx, uuid, a->size, a->sm_config, ret, e) : -1;
+    case VDI_MAKE_CLONE:
+        return d->co_vdi_clone ? d->co_vdi_clone(&h->sm, ctx, a->location, uuid, ret, e) : -1;
+    case VDI_MAKE_SNAPSHOT:
+        return d->co_vdi_snapshot ? d->co_vdi_snapshot(&h->sm, ctx, a->location, uuid, ret, e) : -1;
+    }
+    return -1;
+}
+
+int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const struct vdi_making_args *a,
+                struct undo *u, struct sm_vdi *ret, struct err *e)
+{
+    struct unmaking back = {.x = x, .sr = h->ref};
+    const char *state_dir = x->options.state_dir;
+
+    uuid_new(back.uuid);
+    int rc = co_note_write(state_dir, back.uuid, h->sm.uuid);
+    if (rc < 0) {
+        note_drop(state_dir, back.uuid);
+        return err_errno(e, rc, "note of disk %s", back.uuid);
+    }
+    if (co_make_storage(h, ctx, a, back.uuid, ret, e) < 0) {
+        note_drop(state_dir, back.uuid);
+        return err_is_set(e) ? -1 : err_sr_operation_not_supported(e, REF_TEXT(h->ref));
+    }
+    snprintf(back.location, sizeof back.location, "%s", ret->location);
+    undo_push(u, "remove the new disk", co_unmake, &back, sizeof back);
+    return 0;
+}
+
+void co_vdi_made(struct xapid *x, const char *vdi_uuid)
+{
+    fiber_mask_cancel();
+    if (co_db_wait_durable(x->db, db_generation(x->db), CLOCK_NEVER) == 0)
+        note_drop(x->options.state_dir, vdi_uuid);
+    fiber_unmask_cancel();
+}
+
+/* ---- removing ---- */
+
+/* Delete the row once storage is gone, and the note once that is durable. */
+static int co_forget_removed(struct xapid *x, struct ref ref, const char *uuid, struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, ref);
+
+    if (vdi) {
+        struct txn *t = db_begin(x->db);
+        vdi_delete_row(t, vdi);
+        if (db_commit(t, e) < 0)
+            return -1;
+    }
+    co_vdi_made(x, uuid);
+    return 0;
+}
+
+int co_vdi_remove(struct xapid *x, struct ref ref, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct vdi *vdi = db_vdi(x->db, ref);
+    struct sr_handle h;
+
+    if (!vdi)
+        return err_handle_invalid(e, "VDI", REF_TEXT(ref));
+    char *uuid = talloc_strdup(mem, vdi->uuid), *location = talloc_strdup(mem, vdi->location);
+    if (sr_open(x, mem, vdi->SR, &h, e) < 0)
+        return -1;
+    if (!h.driver->co_vdi_destroy)
+        return err_sr_operation_not_supported(e, REF_TEXT(h.ref));
+    int rc = co_note_write(x->options.state_dir, uuid, h.sm.uuid);
+    if (rc < 0)
+        err_errno(e, rc, "note of disk %s", uuid);
+    else
+        rc = h.driver->co_vdi_destroy(&h.sm, location, e);
+    if (rc < 0) {
+        note_drop(x->options.state_dir, uuid);
+        return -1;
+    }
+    return co_forget_removed(x, ref, uuid, e);
+}
+
+/* ---- after a crash ---- */
+
+/* Bring row and storage of one disk into line. */
+static int co_settle(struct xapid *x, const struct note *note, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct row *sr = db_get_by_uuid(x->db, CLASS_SR, note->sr_uuid);
+    struct sm_vdi *found, *has = NULL;
+    struct sr_handle h;
+    unsigned n;
+
+    if (!sr)
+        return 0;
+    if (sr_open(x, mem, sr->ref, &h, e) < 0 || h.driver->co_sr_scan(&h.sm, mem, &found, &n, e) < 0)
+        return -1;
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(found[i].uuid, note->vdi_uuid) == 0)
+            has = &found[i];
+    const struct vdi *vdi = (const struct vdi *)db_get_by_uuid(x->db, CLASS_VDI, note->vdi_uuid);
+    if (has && !vdi)
+        return h.driver->co_vdi_destroy(&h.sm, has->location, e);
+    if (!vdi || has)
+        return 0;
+    struct txn *t = db_begin(x->db);
+    vdi_delete_row(t, vdi);
+    return db_commit(t, e);
+}
+
+void co_vdi_settle_notes(struct xapid *x)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    unsigned n;
+    const struct note *notes = notes_read(mem, x->options.state_dir, &n);
+
+    for (unsigned i = 0; i < n; i++) {
+        CLEANUP_ERR struct err e = {0};
+        if (co_settle(x, &notes[i], &e) == 0)
+            co_vdi_made(x, notes[i].vdi_uuid);
+        else
+            log_warning("disk %s was being made or removed: %s", notes[i].vdi_uuid, err_text(mem, &e));
+    }
+}
+
+/* ---- rows ---- */
+
+const struct vdi *vdi_record(struct txn *t, struct ref sr, const struct sm_vdi *sm,
+                             const struct vdi_names *names)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct vdi *vdi = vdi_create(t);
+
+    vdi_set_uuid(t, vdi, sm->uuid);
+    vdi_set_sr(t, vdi, sr);
+    vdi_set_name_label(t, vdi, names->label ? names->label : "");
+    vdi_set_name_description(t, vdi, names->description ? names->description : "");
+    vdi_set_location(t, vdi, sm->location);
+    vdi_set_virtual_size(t, vdi, sm->virtual_size);
+    vdi_set_physical_utilisation(t, vdi, sm->physical_utilisation);
+    vdi_set_read_only(t, vdi, sm->read_only);
+    vdi_set_type(t, vdi, VDI_TYPE_USER);
+    vdi_set_on_boot(t, vdi, ON_BOOT_PERSIST);
+    vdi_set_managed(t, vdi, true);
+    if (sm->parent)
+        vdi_set_sm_config(t, vdi, map_with(mem, NULL, "vhd-parent", sm->parent));
+    return vdi;
+}
+
+void vdi_inherit(struct txn *t, const struct vdi *to, const struct vdi *from)
+{
+    vdi_set_name_label(t, to, from->name_label);
+    vdi_set_name_description(t, to, from->name_description);
+    vdi_set_type(t, to, from->type);
+    vdi_set_sharable(t, to, from->sharable);
+    vdi_set_read_only(t, to, from->read_only);
+    vdi_set_other_config(t, to, from->other_config);
+    vdi_set_xenstore_data(t, to, from->xenstore_data);
+    vdi_set_tags(t, to, from->tags);
+}
+
+void vdi_mark_snapshot(struct txn *t, const struct vdi *snapshot, struct ref of, int64_t when)
+{
+    vdi_set_is_a_snapshot(t, snapshot, true);
+    vdi_set_snapshot_of(t, snapshot, of);
+    vdi_set_snapshot_time(t, snapshot, when);
+}
+
+void vdi_delete_row(struct txn *t, const struct vdi *vdi)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, vdi->row.ref);
+
+    for (uint32_t i = 0; i < set_count(vbds); i++) {
+        const struct vbd *vbd = db_vbd(txn_db(t), vbds->v[i].r);
+        if (vbd->type == VBD_TYPE_CD) {
+            vbd_set_vdi(t, vbd, REF_NULL);
+            vbd_set_empty(t, vbd, true);
+        } else {
+            db_delete(t, &vbd->row);
+        }
+    }
+    db_delete(t, &vdi->row);
+}

@@ -1,0 +1,35 @@
+/* VM.clone, VM.copy, VM.snapshot. */
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/vm/copy.h"
+
+int co_vm_clone(struct call *c, const struct vm_clone_args *a, union value *ret, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    struct vm_copying copy = {.kind = VM_COPY_CLONE, .source = a->vm, .name = a->new_name};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CLONE, &op, e) < 0)
+        return -1;
+    return co_vm_make_copy(c, &copy, &ret->r, e);
+}
+
+int co_vm_copy(struct call *c, const struct vm_copy_args *a, union value *ret, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    struct vm_copying copy = {.kind = VM_COPY_FULL, .source = a->vm, .name = a->new_name, .sr = a->sr};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_COPY, &op, e) < 0)
+        return -1;
+    return co_vm_make_copy(c, &copy, &ret->r, e);
+}
+
+int co_vm_snapshot(struct call *c, const struct vm_snapshot_args *a, union value *ret, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    struct vm_copying copy = {
+        .kind = VM_COPY_SNAPSHOT, .source = a->vm, .name = a->new_name, .skip = a->ignore_vdis};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_SNAPSHOT, &op, e) < 0)
+        return -1;
+    return co_vm_make_copy(c, &copy, &ret->r, e);
+}

@@ -1,0 +1,225 @@
+#include "xapid/vm/lifecycle.h"
+#include <stdlib.h>
+#include <talloc.h>
+#include "lib/clock.h"
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "xapid/op.h"
+#include "xapid/op_rules.h"
+#include "xapid/reftext.h"
+#include "xapid/vm/guest_info.h"
+#include "xapid/vm/record.h"
+#include "xapid/vm/start.h"
+
+#define OP(name) OP_BIT(VM_OPERATIONS_##name)
+
+/* A guest that crashes again this soon after its start waits as long before the next one. */
+#define CRASH_LOOP_S 10
+
+uint64_t lifecycle_operations(void)
+{
+    return OP(START) | OP(START_ON) | OP(PAUSE) | OP(UNPAUSE) | OP(CLEAN_SHUTDOWN) | OP(CLEAN_REBOOT) |
+           OP(HARD_SHUTDOWN) | OP(HARD_REBOOT) | OP(SUSPEND) | OP(RESUME) | OP(RESUME_ON) | OP(POOL_MIGRATE) |
+           OP(MIGRATE_SEND) | OP(POWER_STATE_RESET) | OP(CHECKPOINT);
+}
+
+struct gone {
+    struct xapid *x;
+    char uuid[UUID_TEXT_SIZE];
+    enum hv_stop_reason reason;
+};
+
+static const struct vm *find_vm(struct xapid *x, const char *uuid)
+{
+    return (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, uuid);
+}
+
+static bool is_up(const struct vm *vm)
+{
+    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
+}
+
+/* What the VM's settings ask for when its guest has ended in this way. */
+static bool wants_restart(const struct vm *vm, enum hv_stop_reason reason)
+{
+    switch (reason) {
+    case HV_STOP_GUEST_SHUTDOWN:
+        return vm->actions_after_shutdown == ON_NORMAL_EXIT_RESTART;
+    case HV_STOP_GUEST_REBOOT:
+        return vm->actions_after_reboot == ON_NORMAL_EXIT_RESTART;
+    case HV_STOP_GUEST_CRASH:
+        return vm->actions_after_crash == ON_CRASH_BEHAVIOUR_RESTART ||
+               vm->actions_after_crash == ON_CRASH_BEHAVIOUR_COREDUMP_AND_RESTART ||
+               vm->actions_after_crash == ON_CRASH_BEHAVIOUR_RENAME_RESTART;
+    case HV_STOP_KILLED:
+    case HV_STOP_REQUESTED:
+        return false;
+    }
+    return false;
+}
+
+static const char *message_for(enum hv_stop_reason reason)
+{
+    switch (reason) {
+    case HV_STOP_GUEST_REBOOT:
+        return "VM_REBOOTED";
+    case HV_STOP_GUEST_CRASH:
+    case HV_STOP_KILLED:
+        return "VM_CRASHED";
+    case HV_STOP_GUEST_SHUTDOWN:
+    case HV_STOP_REQUESTED:
+        break;
+    }
+    return "VM_SHUTDOWN";
+}
+
+/* Give back what the guest held and say that it is halted. */
+static void co_record_gone(struct gone *g, struct ref ref)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_ERR struct err second = {0};
+
+    if (co_agent_vm_clean(g->x->agent, g->uuid, &e) < 0)
+        log_warning("cleaning up after VM %s: %s", g->uuid, err_text(mem, &e));
+    const struct vm *vm = db_vm(g->x->db, ref);
+    if (!vm)
+        return;
+    struct txn *t = db_begin(g->x->db);
+    vm_record_stopped(t, vm);
+    vm_post_message(t, vm, message_for(g->reason));
+    if (db_commit(t, &second) < 0)
+        log_error("recording that VM %s has ended: %s", g->uuid, err_text(mem, &second));
+}
+
+static void co_start_again(struct xapid *x, struct ref ref)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_OP struct op op = {0};
+    struct call c = {.x = x, .db = x->db, .mem = mem, .task = ref_new()};
+    struct vm_start_options o = {.force = true};
+
+    if (co_op_begin(&c, CLASS_VM, ref, VM_OPERATIONS_START, &op, &e) < 0 ||
+        co_vm_start_here(&c, ref, &o, &e) < 0)
+        log_warning("starting a VM again: %s", err_text(mem, &e));
+}
+
+/* Seconds to wait before the next start of a guest that crashed. */
+static int64_t crash_delay(struct xapid *x, const struct vm *vm, enum hv_stop_reason reason)
+{
+    const struct vm_metrics *metrics = db_vm_metrics(x->db, vm->metrics);
+    bool soon = metrics && clock_wall() - metrics->start_time < CRASH_LOOP_S;
+    return reason == HV_STOP_GUEST_CRASH && soon ? CRASH_LOOP_S : 0;
+}
+
+static void co_settle_gone(struct gone *g)
+{
+    const struct vm *vm = find_vm(g->x, g->uuid);
+    struct ref ref = vm ? vm->row.ref : REF_NULL;
+    CLEANUP_OP struct op op = {0};
+
+    if (!vm || co_op_wait_others(CLASS_VM, ref, lifecycle_operations(), NULL) < 0)
+        return;
+    vm = db_vm(g->x->db, ref);
+    if (!vm || !is_up(vm) || agent_vm_state(g->x->agent, g->uuid) != HV_STATE_GONE)
+        return;
+    bool again = wants_restart(vm, g->reason);
+    int64_t delay = crash_delay(g->x, vm, g->reason);
+    op_mark(g->x->db, CLASS_VM, ref, VM_OPERATIONS_HARD_SHUTDOWN, REF_NULL, &op);
+    co_record_gone(g, ref);
+    op_end(&op);
+    if (again &&
+        (delay == 0 || co_sleep_until(clock_in_ms(delay * 1000), "a crashing guest's next start") == 0))
+        co_start_again(g->x, ref);
+}
+
+static void co_gone(void *arg)
+{
+    struct gone *g = arg;
+    co_settle_gone(g);
+    free(g);
+}
+
+void lifecycle_guest_gone(struct xapid *x, const char *uuid, enum hv_stop_reason reason)
+{
+    struct gone *g = mem_zalloc(sizeof *g);
+
+    *g = (struct gone){.x = x, .reason = reason};
+    memcpy(g->uuid, uuid, sizeof g->uuid);
+    fiber_spawn("guest has ended", co_gone, g);
+}
+
+/* ---- a guest that must not reboot ---- */
+
+static void co_end_rebooted(void *arg)
+{
+    struct gone *g = arg;
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+
+    if (co_agent_vm_stop(g->x->agent, g->uuid, &e) < 0)
+        log_warning("stopping VM %s, which is not to reboot: %s", g->uuid, err_text(mem, &e));
+    else
+        co_settle_gone(g);
+    free(g);
+}
+
+static void on_rebooted(struct xapid *x, const struct vm *vm)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (op_current_has(vm->current_operations, OP(CLEAN_REBOOT) | OP(HARD_REBOOT)))
+        return;
+    if (vm->actions_after_reboot == ON_NORMAL_EXIT_DESTROY) {
+        struct gone *g = mem_zalloc(sizeof *g);
+        *g = (struct gone){.x = x, .reason = HV_STOP_REQUESTED};
+        memcpy(g->uuid, vm->uuid, sizeof g->uuid);
+        fiber_spawn("guest is not to reboot", co_end_rebooted, g);
+        return;
+    }
+    struct txn *t = db_begin(x->db);
+    vm_record_rebooted(t, vm, clock_wall());
+    vm_post_message(t, vm, "VM_REBOOTED");
+    if (db_commit(t, &e) < 0)
+        log_error("recording that VM %s rebooted: %s", vm->uuid, e.code);
+}
+
+/* ---- a guest that was stopped or went on behind our back ---- */
+
+static void on_paused(struct xapid *x, const struct vm *vm, bool paused)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (!is_up(vm) || op_current_has(vm->current_operations, lifecycle_operations()))
+        return;
+    struct txn *t = db_begin(x->db);
+    vm_set_power_state(t, vm, paused ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING);
+    if (db_commit(t, &e) < 0)
+        log_error("recording that VM %s was paused or resumed: %s", vm->uuid, e.code);
+}
+
+void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
+{
+    const struct vm *vm = find_vm(x, r->uuid);
+
+    if (!vm)
+        return;
+    switch (r->kind) {
+    case HV_REPORT_STOPPED:
+        if (r->reason != HV_STOP_REQUESTED)
+            lifecycle_guest_gone(x, r->uuid, r->reason);
+        return;
+    case HV_REPORT_REBOOTED:
+        on_rebooted(x, vm);
+        return;
+    case HV_REPORT_GUEST_INFO:
+        guest_info_record(x, vm, r->info);
+        return;
+    case HV_REPORT_PAUSED:
+    case HV_REPORT_RESUMED:
+        on_paused(x, vm, r->kind == HV_REPORT_PAUSED);
+        return;
+    }
+}

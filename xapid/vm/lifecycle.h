@@ -1,0 +1,20 @@
+#ifndef XAPID_VM_LIFECYCLE_H
+#define XAPID_VM_LIFECYCLE_H
+/*
+ * Guests that do something of their own accord: end, reboot, tell about themselves.
+ */
+#include "pool/agent.h"
+#include "xapid/server.h"
+
+/* A guest of this host has ended; in a fiber of its own, once no operation on its power state is in progress,
+ * its VM is recorded as halted and what its actions_after_… say is done. Nothing when it turns out to be up.
+ * Never yields. */
+void lifecycle_guest_gone(struct xapid *x, const char *uuid, enum hv_stop_reason reason);
+
+/* What the agent reports (hv_report_fn's work). Never yields. */
+void lifecycle_on_report(struct xapid *x, const struct hv_report *r);
+
+/* Operations that change a VM's power state, as a mask of vm_operations. */
+uint64_t lifecycle_operations(void);
+
+#endif

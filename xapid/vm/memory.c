@@ -1,0 +1,139 @@
+/* The memory of a VM: static limits (what it may ever have) round dynamic ones (what it gets). */
+#include "xapid/vm/memory.h"
+#include <talloc.h>
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/reftext.h"
+#include "xapid/vm/spec.h"
+
+int memory_check_limits(const struct memory_limits *m, struct err *e)
+{
+    if (m->static_min < 0 || m->static_min > m->dynamic_min || m->dynamic_min > m->dynamic_max ||
+        m->dynamic_max > m->static_max)
+        return err_memory_constraint_violation(
+            e, "Memory limits must satisfy: static_min <= dynamic_min <= dynamic_max <= static_max");
+    return 0;
+}
+
+static struct memory_limits limits_of(const struct vm *vm)
+{
+    return (struct memory_limits){vm->memory_static_min, vm->memory_dynamic_min, vm->memory_dynamic_max,
+                                  vm->memory_static_max};
+}
+
+static int write_limits(struct call *c, struct ref ref, const struct memory_limits *m, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+
+    if (!vm || memory_check_limits(m, e) < 0)
+        return -1;
+    struct txn *t = db_begin(c->db);
+    vm_set_memory_static_min(t, vm, m->static_min);
+    vm_set_memory_dynamic_min(t, vm, m->dynamic_min);
+    vm_set_memory_dynamic_max(t, vm, m->dynamic_max);
+    vm_set_memory_static_max(t, vm, m->static_max);
+    return db_commit(t, e);
+}
+
+enum { STATIC_MIN = 1, DYNAMIC_MIN = 2, DYNAMIC_MAX = 4, STATIC_MAX = 8 };
+
+/* Change those limits of `which` and write all, as a declared operation. */
+static int co_change(struct call *c, struct ref ref, int operation, unsigned which,
+                     const struct memory_limits *n, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0)
+        return -1;
+    struct memory_limits m = limits_of(db_vm(c->db, ref));
+    m.static_min = which & STATIC_MIN ? n->static_min : m.static_min;
+    m.dynamic_min = which & DYNAMIC_MIN ? n->dynamic_min : m.dynamic_min;
+    m.dynamic_max = which & DYNAMIC_MAX ? n->dynamic_max : m.dynamic_max;
+    m.static_max = which & STATIC_MAX ? n->static_max : m.static_max;
+    return write_limits(c, ref, &m, e);
+}
+
+int co_vm_set_memory_dynamic_max(struct call *c, const struct vm_set_memory_dynamic_max_args *a,
+                                 struct err *e)
+{
+    struct memory_limits m = {.dynamic_max = a->value};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_DYNAMIC_RANGE, DYNAMIC_MAX, &m, e);
+}
+
+int co_vm_set_memory_dynamic_min(struct call *c, const struct vm_set_memory_dynamic_min_args *a,
+                                 struct err *e)
+{
+    struct memory_limits m = {.dynamic_min = a->value};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_DYNAMIC_RANGE, DYNAMIC_MIN, &m, e);
+}
+
+int co_vm_set_memory_dynamic_range(struct call *c, const struct vm_set_memory_dynamic_range_args *a,
+                                   struct err *e)
+{
+    struct memory_limits m = {.dynamic_min = a->min, .dynamic_max = a->max};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_DYNAMIC_RANGE, DYNAMIC_MIN | DYNAMIC_MAX, &m, e);
+}
+
+int co_vm_set_memory_static_max(struct call *c, const struct vm_set_memory_static_max_args *a, struct err *e)
+{
+    struct memory_limits m = {.static_max = a->value};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_STATIC_RANGE, STATIC_MAX, &m, e);
+}
+
+int co_vm_set_memory_static_min(struct call *c, const struct vm_set_memory_static_min_args *a, struct err *e)
+{
+    struct memory_limits m = {.static_min = a->value};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_STATIC_RANGE, STATIC_MIN, &m, e);
+}
+
+int co_vm_set_memory_static_range(struct call *c, const struct vm_set_memory_static_range_args *a,
+                                  struct err *e)
+{
+    struct memory_limits m = {.static_min = a->min, .static_max = a->max};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_STATIC_RANGE, STATIC_MIN | STATIC_MAX, &m, e);
+}
+
+int co_vm_set_memory_limits(struct call *c, const struct vm_set_memory_limits_args *a, struct err *e)
+{
+    struct memory_limits m = {a->static_min, a->dynamic_min, a->dynamic_max, a->static_max};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_MEMORY_LIMITS,
+                     STATIC_MIN | DYNAMIC_MIN | DYNAMIC_MAX | STATIC_MAX, &m, e);
+}
+
+/* All limits but the lowest become value. */
+int co_vm_set_memory(struct call *c, const struct vm_set_memory_args *a, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, a->self, e);
+
+    if (!vm)
+        return -1;
+    int64_t lowest = vm->memory_static_min < a->value ? vm->memory_static_min : a->value;
+    struct memory_limits m = {lowest, a->value, a->value, a->value};
+    return co_change(c, a->self, VM_OPERATIONS_CHANGING_MEMORY_LIMITS,
+                     STATIC_MIN | DYNAMIC_MIN | DYNAMIC_MAX | STATIC_MAX, &m, e);
+}
+
+int co_vm_compute_memory_overhead(struct call *c, const struct vm_compute_memory_overhead_args *a,
+                                  union value *ret, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, a->vm, e);
+
+    if (vm)
+        ret->i = vm_memory_overhead(vm);
+    return vm ? 0 : -1;
+}
+
+/* The most static memory that leaves room for the overhead in `total`. */
+int co_vm_maximise_memory(struct call *c, const struct vm_maximise_memory_args *a, union value *ret,
+                          struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, a->self, e);
+
+    if (!vm)
+        return -1;
+    struct vm largest = *vm;
+    largest.memory_static_max = a->total;
+    int64_t left = a->total - vm_memory_overhead(&largest);
+    ret->i = left > 0 ? left & ~(int64_t)0xfffff : 0;
+    return 0;
+}

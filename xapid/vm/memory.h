@@ -1,0 +1,14 @@
+#ifndef XAPID_VM_MEMORY_H
+#define XAPID_VM_MEMORY_H
+#include <stdint.h>
+#include "lib/err.h"
+
+/* Bytes: 0 < static_min <= dynamic_min <= dynamic_max <= static_max. */
+struct memory_limits {
+    int64_t static_min, dynamic_min, dynamic_max, static_max;
+};
+
+/* Errors: MEMORY_CONSTRAINT_VIOLATION naming the order. */
+int memory_check_limits(const struct memory_limits *m, struct err *e);
+
+#endif

@@ -1,0 +1,152 @@
+#include "xapid/vm/record.h"
+#include <talloc.h>
+#include "lib/clock.h"
+#include "xapid/message/message.h"
+#include "xapid/reftext.h"
+#include "xapid/storage/device.h"
+
+int64_t vm_next_domid(struct xapid *x)
+{
+    static int64_t last;
+
+    if (last == 0)
+        DB_FOREACH_VM (x->db, vm)
+            if (vm->domid > last)
+                last = vm->domid;
+    return ++last;
+}
+
+void vm_post_message(struct txn *t, const struct vm *vm, const char *name)
+{
+    CLEANUP_TALLOC char *body = talloc_asprintf(NULL, "VM '%s': %s", text_of(vm->name_label), name);
+    message_post(t, name, 5, CLS_VM, vm->uuid, body);
+}
+
+/* ---- up ---- */
+
+static const struct console *find_console(struct db *db, const struct vm *vm, enum console_protocol protocol)
+{
+    FOREACH_REFERRER (db, console, console, CONSOLE, VM, vm->row.ref)
+        if (console->protocol == protocol)
+            return console;
+    return NULL;
+}
+
+/* Keep, make or remove the VM's console of one kind; those of a guest that is adopted stay the same objects.
+ */
+static void set_console(struct txn *t, struct xapid *x, const struct vm *vm, enum console_protocol protocol,
+                        bool wanted)
+{
+    const struct console *console = find_console(txn_db(t), vm, protocol);
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+
+    if (console && !wanted)
+        db_delete(t, &console->row);
+    if (!wanted)
+        return;
+    if (!console) {
+        console = console_create(t);
+        console_set_vm(t, console, vm->row.ref);
+        console_set_protocol(t, console, protocol);
+    }
+    int number = x->port ? x->port : x->options.port;
+    const char *port = number == 443 ? "" : talloc_asprintf(mem, ":%d", number);
+    console_set_location(t, console,
+                         talloc_asprintf(mem, "https://%s%s/console?ref=%s", x->options.address, port,
+                                         REF_TEXT(console->row.ref)));
+}
+
+static void drop_consoles(struct txn *t, const struct vm *vm)
+{
+    const struct row *console;
+
+    while ((console = db_first_referrer(txn_db(t), CLASS_CONSOLE, CONSOLE_F_VM, vm->row.ref)))
+        db_delete(t, console);
+}
+
+static void attach_devices(struct txn *t, const struct vm *vm, bool attached)
+{
+    char name[8];
+
+    FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref) {
+        device_name((unsigned)device_number(vbd->userdevice), name);
+        vbd_set_currently_attached(t, vbd, attached);
+        if (attached)
+            vbd_set_device(t, vbd, name);
+    }
+    FOREACH_REFERRER (txn_db(t), vif, vif, VIF, VM, vm->row.ref)
+        vif_set_currently_attached(t, vif, attached);
+}
+
+static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts *facts)
+{
+    const struct vm_metrics *metrics = db_vm_metrics(txn_db(t), vm->metrics);
+    bool direct = !text_of(vm->HVM_boot_policy)[0] && text_of(vm->PV_kernel)[0];
+
+    if (!metrics)
+        return;
+    vm_metrics_set_start_time(t, metrics, facts->start_time ? facts->start_time : clock_wall());
+    vm_metrics_set_vcpus_number(t, metrics, vm->VCPUs_at_startup);
+    vm_metrics_set_memory_actual(t, metrics, vm->memory_dynamic_max);
+    vm_metrics_set_hvm(t, metrics, !direct);
+    vm_metrics_set_current_domain_type(t, metrics, direct ? DOMAIN_TYPE_PVH : DOMAIN_TYPE_HVM);
+    vm_metrics_set_last_updated(t, metrics, clock_wall());
+}
+
+void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct hv_vm_facts *facts)
+{
+    bool paused = facts->state == HV_STATE_PAUSED;
+
+    vm_set_power_state(t, vm, paused ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING);
+    vm_set_resident_on(t, vm, x->host);
+    vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    vm_set_domid(t, vm, facts->domid);
+    vm_set_memory_target(t, vm, vm->memory_dynamic_max);
+    vm_set_memory_overhead(t, vm, 0);
+    vm_set_requires_reboot(t, vm, false);
+    attach_devices(t, vm, true);
+    measure(t, vm, facts);
+    set_console(t, x, vm, CONSOLE_PROTOCOL_RFB, facts->vnc);
+    set_console(t, x, vm, CONSOLE_PROTOCOL_VT100, facts->serial);
+}
+
+/* ---- down ---- */
+
+static void drop_guest_metrics(struct txn *t, const struct vm *vm)
+{
+    const struct row *metrics = db_get(txn_db(t), CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+
+    vm_set_guest_metrics(t, vm, REF_NULL);
+    if (metrics)
+        db_delete(t, metrics);
+}
+
+void vm_record_stopped(struct txn *t, const struct vm *vm)
+{
+    const struct vm_metrics *metrics = db_vm_metrics(txn_db(t), vm->metrics);
+
+    vm_set_power_state(t, vm, VM_POWER_STATE_HALTED);
+    vm_set_resident_on(t, vm, REF_NULL);
+    vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    vm_set_domid(t, vm, -1);
+    vm_set_memory_target(t, vm, 0);
+    vm_set_requires_reboot(t, vm, false);
+    attach_devices(t, vm, false);
+    drop_consoles(t, vm);
+    drop_guest_metrics(t, vm);
+    if (metrics) {
+        vm_metrics_set_memory_actual(t, metrics, 0);
+        vm_metrics_set_last_updated(t, metrics, clock_wall());
+    }
+}
+
+void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when)
+{
+    const struct vm_metrics *metrics = db_vm_metrics(txn_db(t), vm->metrics);
+
+    drop_guest_metrics(t, vm);
+    if (metrics) {
+        vm_metrics_set_start_time(t, metrics, when);
+        vm_metrics_set_last_updated(t, metrics, clock_wall());
+    }
+}

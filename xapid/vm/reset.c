@@ -1,0 +1,38 @@
+/* VM.power_state_reset: record a VM as halted whose guest nobody can find any more. */
+#include <stdio.h>
+#include <talloc.h>
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/reftext.h"
+#include "xapid/vm/record.h"
+
+/* A guest that is up would be lost. */
+static int check_gone(struct call *c, const struct vm *vm, struct err *e)
+{
+    const struct host *host = db_host(c->db, vm->resident_on);
+    const struct host_metrics *metrics = host ? db_host_metrics(c->db, host->metrics) : NULL;
+    char domid[24];
+
+    snprintf(domid, sizeof domid, "%lld", (long long)vm->domid);
+    if (agent_vm_state(c->x->agent, vm->uuid) != HV_STATE_GONE)
+        return err_domain_exists(e, REF_TEXT(vm->row.ref), domid);
+    if (host && !ref_equal(vm->resident_on, c->x->host) && metrics && metrics->live)
+        return err_host_is_live(e, REF_TEXT(vm->resident_on));
+    return 0;
+}
+
+int co_vm_power_state_reset(struct call *c, const struct vm_power_state_reset_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_POWER_STATE_RESET, &op, e) < 0)
+        return -1;
+    const struct vm *vm = db_vm(c->db, a->vm);
+    if (check_gone(c, vm, e) < 0 || co_agent_vm_clean(c->x->agent, talloc_strdup(c->mem, vm->uuid), e) < 0)
+        return -1;
+    if (!(vm = (const struct vm *)call_row(c, CLASS_VM, a->vm, e)))
+        return -1;
+    struct txn *t = db_begin(c->db);
+    vm_record_stopped(t, vm);
+    return db_commit(t, e);
+}

@@ -1,0 +1,29 @@
+#ifndef XAPID_VM_SPEC_H
+#define XAPID_VM_SPEC_H
+/*
+ * From a VM's rows to the complete specification that the agent of a host starts it from. Reads rows, never
+ * yields; all that the specification points at is on ctx.
+ */
+#include "pool/agent.h"
+#include "xapid/call.h"
+#include "xapid/server.h"
+
+struct vm_start_options {
+    bool paused, force;
+};
+
+/* Errors: what keeps this host from running the VM (VM_REQUIRES_SR, VM_REQUIRES_NETWORK, VDI_IN_USE …). */
+int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid,
+                  const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e);
+
+/* Does this host have what the VM needs: memory, processors, the SRs of its disks? force leaves out what only
+ * is unwise. */
+int vm_assert_can_boot_here(struct xapid *x, const struct vm *vm, struct ref host, bool force, struct err *e);
+
+/* Bytes that a host needs beside the guest's own memory. */
+int64_t vm_memory_overhead(const struct vm *vm);
+
+/* Bytes that the VMs on a host leave. */
+int64_t host_free_memory(struct db *db, struct ref host);
+
+#endif
