@@ -94,6 +94,7 @@ static int co_serve_dhcp(const struct net_network *n, struct err *e)
                           "--dhcp-authoritative",
                           "--dhcp-no-override",
                           "--no-hosts",
+                          "--no-ping", /* the leases say what is taken; a probe would cost each guest 3 s */
                           talloc_asprintf(mem, "--interface=%s", n->bridge),
                           talloc_asprintf(mem, "--pid-file=%s", pid_file),
                           talloc_asprintf(mem, "--dhcp-leasefile=" RUN_DIR "/dnsmasq-%s.leases", n->bridge),
