@@ -1,0 +1,72 @@
+noinst_LIBRARIES += xe/libxe.a
+xe_libxe_a_SOURCES = \
+	xe/args.c xe/args.h \
+	xe/cache.c xe/cache.h \
+	xe/class_list.c \
+	xe/class_param.c \
+	xe/client.c xe/client.h \
+	xe/command.c xe/command.h \
+	xe/failure.c xe/failure.h \
+	xe/fetch.c xe/fetch.h \
+	xe/help.c xe/help.h \
+	xe/list.h \
+	xe/message.c xe/message.h \
+	xe/options.c xe/options.h \
+	xe/out.c xe/out.h \
+	xe/record.c xe/record.h \
+	xe/report.c xe/report.h \
+	xe/run.c xe/run.h \
+	xe/select.c xe/select.h \
+	xe/show.c xe/show.h \
+	xe/show_special.c \
+	xe/task.c xe/task.h \
+	xe/cmd/admin.c \
+	xe/cmd/common.c xe/cmd/common.h \
+	xe/cmd/console.c \
+	xe/cmd/devices.h \
+	xe/cmd/event_wait.c \
+	xe/cmd/help.c \
+	xe/cmd/network.c \
+	xe/cmd/provision.c xe/cmd/provision.h \
+	xe/cmd/snapshot.h \
+	xe/cmd/sr.c \
+	xe/cmd/url.c xe/cmd/url.h \
+	xe/cmd/vbd.c \
+	xe/cmd/vdi.c \
+	xe/cmd/verbs.def xe/cmd/verbs.h \
+	xe/cmd/vif.c \
+	xe/cmd/vm_cd.c \
+	xe/cmd/vm_copy.c \
+	xe/cmd/vm_create.c \
+	xe/cmd/vm_devices.c \
+	xe/cmd/vm_install.c \
+	xe/cmd/vm_power.c \
+	xe/cmd/vm_uninstall.c
+nodist_xe_libxe_a_SOURCES = xe/records.gen.c
+
+bin_PROGRAMS += xe/xe
+xe_xe_SOURCES = xe/main.c
+xe_xe_LDADD = xe/libxe.a rpc/librpc.a model/libmodel.a lib/libbase.a $(XE_LIBS)
+XE_LIBS = $(OPENSSL_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(LIBXML2_LIBS) $(XMLRPC_LIBS) $(TALLOC_LIBS) $(EV_LIBS) \
+	-lpthread
+
+xe_data = $(wildcard $(srcdir)/xe/records/*.toml) $(srcdir)/xe/words.toml $(srcdir)/xe/gaps.txt
+EXTRA_DIST += $(xe_data) xe/generate.py xe/README.md
+BUILT_SOURCES += xe/records.gen.c
+CLEANFILES += xe/records.gen.c
+xe/records.gen.c: $(xe_data) $(srcdir)/xe/generate.py $(wildcard $(srcdir)/model/classes/*.toml)
+	$(AM_V_GEN)$(MKDIR_P) xe && $(PYTHON) -B $(srcdir)/xe/generate.py --source $(srcdir)/xe --model $(srcdir)/model \
+	  --output $@
+
+dist_man_MANS += xe/xe.1
+bashcompdir = $(datadir)/bash-completion/completions
+EXTRA_DIST += scripts/xe.bash-completion
+install-data-hook: install-xe-completion
+.PHONY: install-xe-completion
+install-xe-completion:
+	$(MKDIR_P) $(DESTDIR)$(bashcompdir)
+	$(INSTALL_DATA) $(srcdir)/scripts/xe.bash-completion $(DESTDIR)$(bashcompdir)/xe
+uninstall-hook: uninstall-xe-completion
+.PHONY: uninstall-xe-completion
+uninstall-xe-completion:
+	rm -f $(DESTDIR)$(bashcompdir)/xe
