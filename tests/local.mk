@@ -7,3 +7,4 @@ include tests/xapid/local.mk
 include tests/db/local.mk
 include tests/hv/local.mk
 include tests/bench/local.mk
+include tests/xe/local.mk
