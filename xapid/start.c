@@ -1,5 +1,7 @@
 #include "xapid/start.h"
+#include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 #include "lib/buf.h"
@@ -18,9 +20,6 @@
 #include "xapid/task/task.h"
 
 enum { STOP_MS = 3000 };
-
-/* Only where the rules of operations are linked in. */
-#pragma weak op_commit_hook
 
 /* The daemon between start and stop. */
 struct server {
@@ -50,16 +49,28 @@ static int open_database(struct xapid *x, struct err *e)
     buf_printf(&path, "%s/xapid.db", x->options.state_dir);
     if (db_open(buf_cstr(&path), &x->db, e) < 0)
         return -1;
-    if (op_commit_hook)
-        db_set_commit_hook(x->db, op_commit_hook, x);
+    db_set_commit_hook(x->db, op_commit_hook, x);
     return 0;
+}
+
+/* The text of the simulator's script. */
+static int read_script(const char *path, struct buf *ret, struct err *e)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+    while (fd >= 0 && (n = read(fd, buf_reserve(ret, 4096), 4096)) > 0)
+        ret->len += (size_t)n;
+    return fd < 0 || n < 0 ? err_errno(e, -errno, "reading %s", path) : 0;
 }
 
 static int co_open_agent(struct xapid *x, struct err *e)
 {
+    CLEANUP_BUF struct buf script = {0};
+    if (x->options.sim_script && read_script(x->options.sim_script, &script, e) < 0)
+        return -1;
     struct agent_options o = {.state_dir = x->options.state_dir,
                               .hypervisor = x->options.hypervisor,
-                              .sim_script = x->options.sim_script,
+                              .sim_script = x->options.sim_script ? buf_cstr(&script) : NULL,
                               .report = host_on_report,
                               .report_arg = x};
     return co_agent_open(&o, &x->agent, &x->facts, e);

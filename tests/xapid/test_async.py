@@ -1,6 +1,8 @@
 """Async calls and tasks."""
 
-from daemon import NULL, fails, run, same
+import os
+
+from daemon import NULL, Daemon, fails, run, same
 
 
 def wait_for(c, task):
@@ -98,6 +100,67 @@ def tasks_make_exact_counts(d):
     same(c.call("event.from", ["task"], batch["token"], 0.0)["valid_ref_counts"]["task"], 0)
 
 
+def slow_daemon(script):
+    """A daemon whose simulated guests behave as the script says."""
+    own = Daemon()
+    path = os.path.join(own.dir, "script")
+    with open(path, "w") as f:
+        f.write(script)
+    own.options += ["--sim-script", path]
+    return own
+
+
+def a_halted_vm(c):
+    (template,) = c.call("VM.get_by_name_label", "Other install media")
+    vm = c.call("VM.clone", template, "test")
+    c.call("VM.provision", vm)
+    return vm
+
+
+def until(c, what, field):
+    """Wait, by events, until a field of an object is what is wanted."""
+    cls, ref, name = field
+    token = ""
+    while c.call(f"{cls}.get_{name}", ref) != what:
+        token = c.call("event.from", [f"{cls}/{ref}"], token, 30.0)["token"]
+
+
+def a_running_operation_is_cancelled_and_leaves_nothing(d):
+    with slow_daemon("start delay=60s\n") as own:
+        c = own.login()
+        vm = a_halted_vm(c)
+        task = c.call("Async.VM.start", vm, False, False)
+        until(c, {task: "start"}, ("VM", vm, "current_operations"))
+        same(c.call("task.get_allowed_operations", task), ["cancel"])
+        c.call("task.cancel", task)
+        record = wait_for(c, task)
+        same((record["status"], record["error_info"]), ("cancelled", ["TASK_CANCELLED", task]))
+        same((c.call("VM.get_power_state", vm), c.call("VM.get_current_operations", vm)), ("Halted", {}))
+        assert "start" in c.call("VM.get_allowed_operations", vm)
+        hidden = c.call("Async.VM.start", vm, False, False)
+        until(c, {hidden: "start"}, ("VM", vm, "current_operations"))
+        c.call("task.destroy", hidden)
+        same(c.call("task.get_status", hidden), "pending")
+        c.call("task.cancel", hidden)
+        token = ""
+        while hidden in c.call("task.get_all"):
+            token = c.call("event.from", ["task"], token, 30.0)["token"]
+        same(c.call("VM.get_power_state", vm), "Halted")
+
+
+def stopping_the_daemon_unwinds_what_runs(d):
+    with slow_daemon("start delay=60s\n") as own:
+        c = own.login()
+        vm = a_halted_vm(c)
+        task = c.call("Async.VM.start", vm, False, False)
+        until(c, {task: "start"}, ("VM", vm, "current_operations"))
+        same(own.stop(), 0)
+        own.start()
+        c = own.login()
+        same((c.call("VM.get_power_state", vm), c.call("VM.get_current_operations", vm)), ("Halted", {}))
+
+
 run([an_async_call_answers_a_task_that_ends_with_the_result, a_failure_is_told_in_error_info,
      a_client_s_own_task_is_written_by_it, destroying_a_pending_task_waits_for_its_end,
-     cancelling_is_marked_and_never_refused, tasks_make_exact_counts])
+     cancelling_is_marked_and_never_refused, tasks_make_exact_counts,
+     a_running_operation_is_cancelled_and_leaves_nothing, stopping_the_daemon_unwinds_what_runs])
