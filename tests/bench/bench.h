@@ -34,6 +34,10 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* die unless ok, with errno's text. */
 void must(int ok, const char *what);
 
+/* How often to repeat: the usual number, or BENCH_ROUNDS (to have time for a profiler); at most 1000. */
+#define MOST_ROUNDS 1000
+unsigned bench_rounds(unsigned usual);
+
 /* ---- figures ---- */
 
 /* The value below which this part of the n lie (0.5: the median). Sorts them. */

@@ -66,17 +66,18 @@ static double fetch_ms(struct https *h, const struct buf *request, struct buf *k
 static void compare(struct api *a, const struct floor_http *floor_server, const struct buf *request,
                     const char *what)
 {
-    double ours[ROUNDS], floors[ROUNDS];
+    static double ours[MOST_ROUNDS], floors[MOST_ROUNDS];
+    unsigned rounds = bench_rounds(ROUNDS);
     struct https h;
 
     https_open(&h, a->target->address, floor_server->port);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         floors[i] = fetch_ms(&h, request, NULL);
         ours[i] = fetch_ms(&a->https, request, NULL);
     }
     https_close(&h);
     report_figure(
-        &(struct figure){what, "ms", median(ours, ROUNDS), median(floors, ROUNDS), GOAL, LESS_IS_BETTER});
+        &(struct figure){what, "ms", median(ours, rounds), median(floors, rounds), GOAL, LESS_IS_BETTER});
 }
 
 static void measure(struct api *a, enum api_format format)

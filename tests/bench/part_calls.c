@@ -30,19 +30,20 @@ static void compare(const struct target *t, const struct floor_http *floor_serve
                     unsigned n, const char *what)
 {
     struct load_client ours[MOST_CLIENTS], floors[MOST_CLIENTS];
-    double our_rates[ROUNDS], floor_rates[ROUNDS];
+    static double our_rates[MOST_ROUNDS], floor_rates[MOST_ROUNDS];
+    unsigned rounds = bench_rounds(ROUNDS);
     char text[64];
 
     connect_all(ours, n, t->address, t->port, request);
     connect_all(floors, n, t->address, floor_server->port, request);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         floor_rates[i] = load_run(floors, n, SECONDS);
         our_rates[i] = load_run(ours, n, SECONDS);
     }
     close_all(ours, n);
     close_all(floors, n);
     snprintf(text, sizeof text, "%s, %u connection%s", what, n, n > 1 ? "s" : "");
-    report_figure(&(struct figure){text, "/s", median(our_rates, ROUNDS), median(floor_rates, ROUNDS), GOAL,
+    report_figure(&(struct figure){text, "/s", median(our_rates, rounds), median(floor_rates, rounds), GOAL,
                                    MORE_IS_BETTER});
 }
 

@@ -25,15 +25,16 @@ void bench_start(const struct target *t)
 {
     CLEANUP_FREE char *vm = NULL;
     CLEANUP_FREE char *uuid = NULL;
-    double ours[TIMES], by_hand[TIMES];
+    static double ours[MOST_ROUNDS], by_hand[MOST_ROUNDS];
     char folder[512];
+    unsigned rounds = bench_rounds(TIMES);
     struct api a;
 
     api_open(&a, t);
     vm = api_make_guest(&a, "start");
     uuid = api_call_text(&a, "VM.get_uuid", PARAMS(vm));
     snprintf(folder, sizeof folder, "%s/by-hand", t->state_dir);
-    for (int i = 0; i < TIMES; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         struct guest_process g;
 
         ours[i] = start_ms(&a, vm);
@@ -42,7 +43,7 @@ void bench_start(const struct target *t)
         by_hand[i] = guest_start_by_hand_ms(&g, folder);
         guest_free(&g);
     }
-    report_figure(&(struct figure){"VM.start; QEMU by hand to its first answer", "ms", median(ours, TIMES),
-                                   median(by_hand, TIMES), GOAL, LESS_IS_BETTER});
+    report_figure(&(struct figure){"VM.start; QEMU by hand to its first answer", "ms", median(ours, rounds),
+                                   median(by_hand, rounds), GOAL, LESS_IS_BETTER});
     api_close(&a);
 }

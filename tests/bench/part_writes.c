@@ -40,15 +40,16 @@ static void check_written(struct api *a, const struct writer *w)
 static void compare(struct api *a, struct load_client *clients, unsigned n, struct floor_sqlite *alone,
                     unsigned group, double goal, const char *what)
 {
-    double ours[ROUNDS], floors[ROUNDS];
+    static double ours[MOST_ROUNDS], floors[MOST_ROUNDS];
+    unsigned rounds = bench_rounds(ROUNDS);
 
-    for (int i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         floors[i] = floor_sqlite_run(alone, group, SECONDS);
         ours[i] = load_run(clients, n, SECONDS);
         check_written(a, clients[n - 1].arg);
     }
     report_figure(
-        &(struct figure){what, "/s", median(ours, ROUNDS), median(floors, ROUNDS), goal, MORE_IS_BETTER});
+        &(struct figure){what, "/s", median(ours, rounds), median(floors, rounds), goal, MORE_IS_BETTER});
 }
 
 void bench_writes(const struct target *t)

@@ -23,6 +23,14 @@ void must(int ok, const char *what)
         die("%s: %s", what, strerror(errno));
 }
 
+unsigned bench_rounds(unsigned usual)
+{
+    const char *text = getenv("BENCH_ROUNDS");
+    unsigned n = text ? (unsigned)strtoul(text, NULL, 10) : usual;
+
+    return n < 1 ? 1 : n > MOST_ROUNDS ? MOST_ROUNDS : n;
+}
+
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
