@@ -59,7 +59,7 @@ int co_net_open(const char *state_dir, struct net_facts *ret, struct err *e)
 /* Note a link before it is made. */
 static int note(const char *kind, const char *name)
 {
-    char path[640];
+    char path[1024];
 
     snprintf(path, sizeof path, "%s/net/%s/%s", net.state_dir, kind, name);
     CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -68,7 +68,7 @@ static int note(const char *kind, const char *name)
 
 static void forget(const char *kind, const char *name)
 {
-    char path[640];
+    char path[1024];
 
     snprintf(path, sizeof path, "%s/net/%s/%s", net.state_dir, kind, name);
     unlink(path);
