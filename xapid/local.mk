@@ -35,6 +35,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/set_password.c xapid/set_password.h \
 	xapid/start.c xapid/start.h \
 	xapid/state_dir.c xapid/state_dir.h \
+	xapid/subject/auth.c \
 	xapid/subject/messages.c \
 	xapid/task/async.c \
 	xapid/task/messages.c \

@@ -26,3 +26,9 @@ EXTRA_PROGRAMS += tests/xapid/bench_calls
 BENCHES += tests/xapid/bench_calls
 tests_xapid_bench_calls_SOURCES = tests/xapid/bench_calls.c tests/db/sample_vms.c tests/db/sample_vms.h
 tests_xapid_bench_calls_LDADD = $(xapid_libraries) $(xapid_system_libraries)
+
+# What the client's test installed.
+.PHONY: clean-xen-api
+clean-local: clean-xen-api
+clean-xen-api:
+	rm -rf tests/clients/xen-api.run

@@ -200,6 +200,7 @@ def constructors_fill_in_defaults(d):
     (reader,) = c.call("role.get_by_name_label", "read-only")
     c.call("subject.add_to_roles", subject, reader)
     fails("ROLE_ALREADY_EXISTS", c.call, "subject.add_to_roles", subject, reader)
+    fails("AUTH_IS_DISABLED", c.call, "auth.get_subject_identifier", "eve")
     c.call("subject.remove_from_roles", subject, admin)
     names = c.call("subject.get_permissions_name_label", subject)
     assert "vm.get_record" in names and "vm.start" not in names

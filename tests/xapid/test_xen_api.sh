@@ -7,7 +7,7 @@ if [ ! -x "$XAPID_BUILD/xapid/xapid" ] || ! command -v npm >/dev/null || ! comma
   exit 77
 fi
 # Installed in the build tree, once for each lock file.
-client=$XAPID_BUILD/tests/clients/xen-api
+client=$XAPID_BUILD/tests/clients/xen-api.run
 mkdir -p "$client"
 exec 9>"$client/lock"
 flock 9
