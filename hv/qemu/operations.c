@@ -7,6 +7,7 @@
 #include "model/errors.gen.h"
 
 #define COMMAND_MS 10000 /* for an answer that QEMU gives at once when it is well */
+#define STATE_MS 1000    /* for an event that has most likely come already */
 #define QUIT_MS 2000     /* for QEMU to end by itself, with its disks in order, before it is killed */
 #define KILL_MS 10000
 #define AGENT_MS 10000 /* for an order to the agent to show before the power button is pressed too */
@@ -21,8 +22,20 @@ static int fail_halted(struct err *e, const char *uuid)
     return err_vm_bad_power_state(e, uuid, "Running", "Halted");
 }
 
-/* One command to a guest that must be there. */
-static int co_command(struct hv *hv, const char *uuid, const char *command, struct err *e)
+/* QEMU tells of the new state before it answers the command that made it, as far as one knows. */
+static void co_wait_state(struct qemu_vm *vm, enum hv_state wanted)
+{
+    int64_t deadline = clock_in_ms(STATE_MS);
+
+    while (!vm->gone && vm->state != wanted)
+        if (co_cond_wait(&vm->changed, deadline, "the state of %s", vm->uuid) < 0)
+            return;
+}
+
+/* One command to a guest that must be there; wanted: the state it brings about, or HV_STATE_GONE when it is
+ * none. */
+static int co_command(struct hv *hv, const char *uuid, const char *command, enum hv_state wanted,
+                      struct err *e)
 {
     struct qemu_vm *vm = qemu_vm_find(qemu_of(hv), uuid);
     CLEANUP_ERR struct err refusal = {0};
@@ -32,6 +45,8 @@ static int co_command(struct hv *hv, const char *uuid, const char *command, stru
         return fail_halted(e, uuid);
     qemu_vm_ref(vm);
     r = co_qmp_command(vm->qmp, command, NULL, clock_in_ms(COMMAND_MS), NULL, &refusal);
+    if (r == 0 && wanted != HV_STATE_GONE)
+        co_wait_state(vm, wanted);
     if (r < 0 && vm->gone)
         fail_halted(e, uuid);
     else if (r < 0)
@@ -42,17 +57,17 @@ static int co_command(struct hv *hv, const char *uuid, const char *command, stru
 
 int co_qemu_pause(struct hv *hv, const char *uuid, struct err *e)
 {
-    return co_command(hv, uuid, "stop", e);
+    return co_command(hv, uuid, "stop", HV_STATE_PAUSED, e);
 }
 
 int co_qemu_unpause(struct hv *hv, const char *uuid, struct err *e)
 {
-    return co_command(hv, uuid, "cont", e);
+    return co_command(hv, uuid, "cont", HV_STATE_RUNNING, e);
 }
 
 int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e)
 {
-    return co_command(hv, uuid, "system_reset", e);
+    return co_command(hv, uuid, "system_reset", HV_STATE_GONE, e);
 }
 
 /* ---- stop ---- */
@@ -60,8 +75,10 @@ int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e)
 /* A way to end that did not work is no failure while there is a harder one; being cancelled is. */
 static int co_end(struct qemu_vm *vm, struct err *e)
 {
+    CLEANUP_ERR struct err ignored = {0};
     int64_t deadline = clock_in_ms(QUIT_MS);
-    int r = qmp_is_ready(vm->qmp) ? co_qmp_command(vm->qmp, "quit", NULL, deadline, NULL, NULL) : -ENOTCONN;
+    int r =
+        qmp_is_ready(vm->qmp) ? co_qmp_command(vm->qmp, "quit", NULL, deadline, NULL, &ignored) : -ENOTCONN;
 
     if (r == 0 || vm->gone)
         r = vm->gone ? 0 : co_process_wait(&vm->process, deadline);
@@ -147,14 +164,19 @@ static int co_ask_agent(struct qemu_vm *vm, enum agent_order order, int64_t dead
 /* Press the power button. */
 static int co_ask_by_acpi(struct qemu_vm *vm, int64_t deadline, struct err *e)
 {
+    CLEANUP_ERR struct err refusal = {0};
     int r;
 
     if (!vm->acpi)
         return err_vm_lacks_feature(e, vm->uuid);
-    r = co_qmp_command(vm->qmp, "system_powerdown", NULL, sooner(deadline, clock_in_ms(COMMAND_MS)), NULL, e);
-    if (r < 0)
-        return vm->gone ? 0 : r;
-    return co_wait_obeyed(vm, false, 0, deadline);
+    r = co_qmp_command(vm->qmp, "system_powerdown", NULL, sooner(deadline, clock_in_ms(COMMAND_MS)), NULL,
+                       &refusal);
+    if (r == 0)
+        return co_wait_obeyed(vm, false, 0, deadline);
+    if (vm->gone)
+        return 0;
+    err_move(e, &refusal);
+    return r;
 }
 
 static int co_shut_down(struct qemu_vm *vm, int64_t deadline, struct err *e)

@@ -196,17 +196,6 @@ static void qmp_event(const char *name, const json_t *data, void *arg)
 
 #define VM_OF(call, member) ((struct qemu_vm *)(void *)((char *)(call)-offsetof(struct qemu_vm, member)))
 
-static void status_known(struct qmp_call *c, int error, json_t *value, const char *desc)
-{
-    struct qemu_vm *vm = VM_OF(c, status_call);
-
-    if (error != 0)
-        return;
-    vm->state_known = true;
-    vm->reconnects = 0;
-    set_state(vm, json_is_true(json_object_get(value, "running")) ? HV_STATE_RUNNING : HV_STATE_PAUSED);
-}
-
 /* Whether the guest had opened its port before we connected; later changes come as events. */
 static void chardevs_known(struct qmp_call *c, int error, json_t *value, const char *desc)
 {
@@ -222,16 +211,6 @@ static void chardevs_known(struct qmp_call *c, int error, json_t *value, const c
         if (label && strcmp(label, "agent") == 0)
             set_agent_open(vm, json_is_true(json_object_get(entry, "frontend-open")));
     }
-}
-
-static void qmp_ready(void *arg)
-{
-    struct qemu_vm *vm = arg;
-
-    vm->status_call.done = status_known;
-    qmp_send(vm->qmp, &vm->status_call, "query-status", NULL);
-    vm->chardev_call.done = chardevs_known;
-    qmp_send(vm->qmp, &vm->chardev_call, "query-chardev", NULL);
 }
 
 /* Only a guest whose start is complete is worth another try; a start fails instead. */
@@ -250,6 +229,29 @@ static void qmp_closed(int error, void *arg)
     vm->reconnects++;
     ev_timer_set(&vm->reconnect, pause, 0);
     ev_timer_start(loop_get(), &vm->reconnect);
+}
+
+static void status_known(struct qmp_call *c, int error, json_t *value, const char *desc)
+{
+    struct qemu_vm *vm = VM_OF(c, status_call);
+
+    if (error == -EREMOTEIO)
+        qmp_closed(error, vm); /* a monitor that cannot say this is of no use */
+    if (error != 0)
+        return;
+    vm->state_known = true;
+    vm->reconnects = 0;
+    set_state(vm, json_is_true(json_object_get(value, "running")) ? HV_STATE_RUNNING : HV_STATE_PAUSED);
+}
+
+static void qmp_ready(void *arg)
+{
+    struct qemu_vm *vm = arg;
+
+    vm->status_call.done = status_known;
+    qmp_send(vm->qmp, &vm->status_call, "query-status", NULL);
+    vm->chardev_call.done = chardevs_known;
+    qmp_send(vm->qmp, &vm->chardev_call, "query-chardev", NULL);
 }
 
 int qemu_vm_connect(struct qemu_vm *vm)

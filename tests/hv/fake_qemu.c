@@ -1,0 +1,267 @@
+/*
+ * Plays QEMU for the driver's tests: takes QEMU's command line (and ignores it), speaks QMP on the listening
+ * descriptor that the driver passes, and misbehaves as the environment says:
+ *
+ *   FAKE_QEMU="<what>:<n>[,<what>:<n> …]"   at the n-th command it receives (0: at the greeting)
+ *     error    answers an error            cut      closes the connection, then listens on
+ *     garbage  sends bytes that are no JSON    huge     sends a line of 5 MiB
+ *     slow     answers after 30 ms         silent   never answers (and says nothing more)
+ *     odd      answers before its events, after answers to commands nobody sent
+ *     exit     ends without a word         split    answers byte by byte
+ *   deaf:0     does not obey the power button
+ *   die:0      says why and ends before it answers anything
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "hv/qemu/cmdline.h"
+
+static int connection = -1;
+static unsigned received; /* commands, over all connections */
+static bool running, silenced;
+
+/* Is it to do this at this command? */
+static bool told(const char *what, unsigned n)
+{
+    const char *at = getenv("FAKE_QEMU");
+    size_t length = strlen(what);
+
+    for (; at && *at; at += strcspn(at, ","), at += *at == ',')
+        if (strncmp(at, what, length) == 0 && at[length] == ':' && strtoul(at + length + 1, NULL, 10) == n)
+            return true;
+    return false;
+}
+
+/* ---- sending ---- */
+
+static void say(const char *text, size_t n)
+{
+    size_t piece = told("split", received) ? 1 : n;
+
+    for (size_t done = 0; connection >= 0 && !silenced && done < n;) {
+        ssize_t w = send(connection, text + done, piece < n - done ? piece : n - done, MSG_NOSIGNAL);
+
+        if (w <= 0)
+            return;
+        done += (size_t)w;
+    }
+}
+
+static void say_line(const char *text)
+{
+    say(text, strlen(text));
+    say("\r\n", 2);
+}
+
+static void say_event(const char *name, const char *data)
+{
+    char line[300];
+
+    snprintf(line, sizeof line,
+             "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"%s\", \"data\": %s}", name,
+             data);
+    say_line(line);
+}
+
+static void say_huge(void)
+{
+    static char piece[65536];
+
+    memset(piece, 'x', sizeof piece);
+    for (unsigned i = 0; i < 80; i++)
+        say(piece, sizeof piece);
+}
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
+}
+
+static void hang_up(void)
+{
+    if (connection >= 0)
+        close(connection);
+    connection = -1;
+}
+
+/* What happens instead of an answer, or before it. True: there is no answer. */
+static bool misbehave(void)
+{
+    if (told("exit", received))
+        _exit(3);
+    if (told("silent", received))
+        silenced = true;
+    if (told("slow", received))
+        pause_ms(30);
+    if (told("garbage", received))
+        say_line("\xff\xfe{{{{ this is no JSON \x01 [[[[");
+    if (told("huge", received))
+        say_huge();
+    if (told("cut", received))
+        hang_up();
+    if (told("odd", received))
+        say_line(
+            "{\"return\": {}, \"id\": 99999}\n{\"return\": 5, \"id\": \"x\"}\n{\"id\": []}\n{}\n\n"
+            "{\"event\": \"NO_SUCH_EVENT\"}\n{\"event\": 5}\n{\"event\": \"VSERPORT_CHANGE\", \"data\": 7}\n"
+            "{\"event\": \"RESET\"}\n{\"error\": \"text\", \"id\": 12345}");
+    return connection < 0 || silenced || told("garbage", received) || told("huge", received);
+}
+
+/* ---- commands ---- */
+
+struct command {
+    const char *name;
+    const char *event, *event_data; /* before the answer; NULL: none */
+    bool sets_running, running;
+    bool ends;
+};
+
+static const struct command commands[] = {
+    {.name = "qmp_capabilities"},
+    {.name = "cont", .event = "RESUME", .event_data = "{}", .sets_running = true, .running = true},
+    {.name = "stop", .event = "STOP", .event_data = "{}", .sets_running = true},
+    {.name = "system_reset",
+     .event = "RESET",
+     .event_data = "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}"},
+    {.name = "system_powerdown", .event = "POWERDOWN", .event_data = "{}", .ends = true},
+    {.name = "quit",
+     .event = "SHUTDOWN",
+     .event_data = "{\"guest\": false, \"reason\": \"host-qmp-quit\"}",
+     .ends = true},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static const char *answer_of(const char *name)
+{
+    if (strcmp(name, "query-status") == 0)
+        return running ? "{\"status\": \"running\", \"running\": true}"
+                       : "{\"status\": \"paused\", \"running\": false}";
+    if (strcmp(name, "query-chardev") == 0)
+        return "[{\"label\": \"qmp\", \"frontend-open\": true}, {\"label\": \"agent\", \"frontend-open\": "
+               "false}, {}, 3]";
+    return "{}";
+}
+
+static void answer(const char *name, json_int_t id)
+{
+    char line[400];
+
+    if (told("error", received))
+        snprintf(line, sizeof line,
+                 "{\"id\": %lld, \"error\": {\"class\": \"GenericError\", \"desc\": \"told to refuse %s\"}}",
+                 (long long)id, name);
+    else
+        snprintf(line, sizeof line, "{\"return\": %s, \"id\": %lld}", answer_of(name), (long long)id);
+    say_line(line);
+}
+
+static void shut_down(const char *name)
+{
+    if (strcmp(name, "system_powerdown") == 0) {
+        if (told("deaf", 0))
+            return;
+        say_event("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+    }
+    exit(0);
+}
+
+static void execute(const char *name, json_int_t id)
+{
+    const struct command *c = find_command(name);
+    bool refuses, answers_first;
+
+    received++;
+    refuses = told("error", received);
+    answers_first = told("odd", received);
+    if (misbehave())
+        return;
+    if (c && c->sets_running && !refuses)
+        running = c->running;
+    if (answers_first)
+        answer(name, id);
+    if (c && c->event && !refuses)
+        say_event(c->event, c->event_data);
+    if (!answers_first)
+        answer(name, id);
+    if (c && c->ends && !refuses)
+        shut_down(name);
+}
+
+static void take_line(const char *line, size_t n)
+{
+    json_t *message = json_loadb(line, n, 0, NULL);
+    const char *name = json_string_value(json_object_get(message, "execute"));
+
+    if (name)
+        execute(name, json_integer_value(json_object_get(message, "id")));
+    json_decref(message);
+}
+
+/* ---- the loop ---- */
+
+static void take_bytes(void)
+{
+    static char in[65536];
+    static size_t n;
+    ssize_t got = recv(connection, in + n, sizeof in - n, 0);
+    char *newline;
+
+    if (got <= 0) {
+        n = 0;
+        hang_up();
+        return;
+    }
+    n += (size_t)got;
+    while (connection >= 0 && (newline = memchr(in, '\n', n))) {
+        size_t length = (size_t)(newline - in);
+
+        take_line(in, length);
+        n -= length + 1;
+        memmove(in, newline + 1, n);
+    }
+    if (connection < 0)
+        n = 0;
+}
+
+static void greet(void)
+{
+    connection = accept(QEMU_FD_QMP, NULL, NULL);
+    if (connection < 0)
+        return;
+    if (received == 0 && misbehave())
+        return;
+    say_line("{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}}, "
+             "\"capabilities\": []}}");
+}
+
+int main(void)
+{
+    if (told("die", 0)) {
+        fprintf(stderr, "fake: first line\nfake: this is why\n");
+        return 1;
+    }
+    for (;;) {
+        struct pollfd p = {.fd = connection >= 0 ? connection : QEMU_FD_QMP, .events = POLLIN};
+
+        if (poll(&p, 1, -1) < 0)
+            continue;
+        if (connection < 0)
+            greet();
+        else
+            take_bytes();
+    }
+}
