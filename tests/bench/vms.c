@@ -81,11 +81,17 @@ static void add_nic(struct api *a, const char *vm)
     CLEANUP_FREE char *network = first_ref(found, "network");
     CLEANUP_FREE char *text = NULL;
 
-    must(asprintf(&text,
-                  "<struct><member><name>VM</name><value>%s</value></member>"
-                  "<member><name>network</name><value>%s</value></member>"
-                  "<member><name>device</name><value>0</value></member></struct>",
-                  vm, network) > 0,
+    must(asprintf(
+             &text,
+             "<struct><member><name>VM</name><value>%s</value></member>"
+             "<member><name>network</name><value>%s</value></member>"
+             "<member><name>device</name><value>0</value></member>"
+             "<member><name>MAC</name><value></value></member>"
+             "<member><name>MTU</name><value>1500</value></member>"
+             "<member><name>other_config</name><value><struct></struct></value></member>"
+             "<member><name>qos_algorithm_type</name><value></value></member>"
+             "<member><name>qos_algorithm_params</name><value><struct></struct></value></member></struct>",
+             vm, network) > 0,
          "memory");
     free(api_call_text(a, "VIF.create", PARAMS(text)));
 }
