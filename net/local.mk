@@ -1,3 +1,4 @@
 noinst_LIBRARIES += net/libnet.a
-net_libnet_a_SOURCES = net/link.c net/link.h net/nat.c net/nat.h net/net.c net/net.h
+net_libnet_a_SOURCES = net/link.c net/link.h net/nat.c net/nat.h net/net.c net/net.h \
+	net/nft.c net/nft.h
 EXTRA_DIST += net/README.md

@@ -9,7 +9,9 @@
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fault.h"
+#include "lib/mem.h"
 #include "lib/proc.h"
+#include "net/nft.h"
 
 #define RUN_DIR "/run/xapid"
 enum { TOOL_MS = 20 * 1000 };
@@ -32,6 +34,34 @@ static int co_run_tool(const char *const *argv, struct err *e)
     return rc < 0 ? -1 : 0;
 }
 
+/* Bridges whose tables this process has made: older ones may be those of another version. */
+static char **made;
+static unsigned n_made;
+
+static bool was_made(const char *bridge)
+{
+    for (unsigned i = 0; i < n_made; i++)
+        if (strcmp(made[i], bridge) == 0)
+            return true;
+    return false;
+}
+
+static void note_made(const char *bridge)
+{
+    if (was_made(bridge))
+        return;
+    made = mem_resize(made, (n_made + 1) * sizeof *made);
+    made[n_made++] = mem_strdup(bridge);
+}
+
+/* A firewall that is started anew takes our tables with the rest, so look each time. */
+static bool is_masqueraded(const char *bridge)
+{
+    CLEANUP_TALLOC char *table = talloc_asprintf(NULL, "xapid_%s", bridge);
+
+    return was_made(bridge) && nft_table_exists(table);
+}
+
 /* Replace the network's table: masquerade what leaves its subnet, let it through a closed forward chain. */
 static int co_masquerade(const struct net_network *n, struct err *e)
 {
@@ -46,7 +76,11 @@ static int co_masquerade(const struct net_network *n, struct err *e)
                         "}\n",
                         n->bridge, n->bridge, n->bridge, n->subnet, n->bridge, n->bridge, n->bridge);
     const char *argv[] = {"nft", rules, NULL};
-    return co_run_tool(argv, e);
+
+    if (co_run_tool(argv, e) < 0)
+        return -1;
+    note_made(n->bridge);
+    return 0;
 }
 
 /* The pid that a pid file names when that process is our dnsmasq still, else 0. */
@@ -116,7 +150,7 @@ int co_nat_up(const struct net_network *n, struct err *e)
 
     if (rc < 0)
         return err_errno(e, rc, "ip_forward");
-    if (co_masquerade(n, e) < 0)
+    if (!is_masqueraded(n->bridge) && co_masquerade(n, e) < 0)
         return -1;
     return co_serve_dhcp(n, e);
 }

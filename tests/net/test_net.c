@@ -8,6 +8,7 @@
 #include "lib/fault.h"
 #include "net/link.h"
 #include "net/net.h"
+#include "net/nft.h"
 #include "tests/in_fiber.h"
 
 enum { SKIPPED = 77 };
@@ -103,6 +104,11 @@ static void co_nat(void *unused)
     ck_assert(!link_subnet_in_use("10.77.3.9/24", "xtest1"));
     ck_assert_int_eq(system("nft list table ip xapid_xtest1 | grep -q masquerade"), 0);
     ck_assert_int_eq(access("/run/xapid/dnsmasq-xtest1.pid", F_OK), 0);
+    ck_assert(nft_table_exists("xapid_xtest1") && !nft_table_exists("xapid_xtest"));
+    ck_assert_int_eq(system("nft flush ruleset"), 0);
+    ck_assert(!nft_table_exists("xapid_xtest1"));
+    ck_assert_int_eq(co_net_network_up(&natted, &e), 0);
+    ck_assert(nft_table_exists("xapid_xtest1"));
     ck_assert_int_eq(co_net_network_down("xtest1", &e), 0);
     ck_assert_int_ne(system("nft list table ip xapid_xtest1 2>/dev/null"), 0);
     ck_assert_int_ne(access("/run/xapid/dnsmasq-xtest1.pid", F_OK), 0);
