@@ -25,7 +25,7 @@ void *arena_alloc(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX / 2)
         mem_abort();
-    n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    n = n == 0 ? ALIGN : (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (n > a->left)
         return arena_grow(a, n);
     char *piece = a->next;

@@ -1,4 +1,5 @@
 #include "rpc/encode.h"
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,12 +7,12 @@
 
 /* ---- what stands around each value ---- */
 
-static inline void put(struct buf *b, const char *s, size_t n)
-{
-    buf_add(b, s, n);
-}
-
-#define PUT(e, literal) put((e)->out, "" literal, sizeof(literal) - 1)
+/* Literals are stored by a move or two: their length is known here. */
+#define PUT(e, literal)                                                                   \
+    do {                                                                                  \
+        memcpy(buf_room((e)->out, sizeof(literal) - 1), "" literal, sizeof(literal) - 1); \
+        (e)->out->len += sizeof(literal) - 1;                                             \
+    } while (0)
 
 static inline void json_value(struct enc *e)
 {
@@ -24,7 +25,7 @@ static inline void json_value(struct enc *e)
 static void put_text(struct enc *e, const char *s, size_t n)
 {
     if (e->format == ENC_XML) {
-        char *start = buf_reserve(e->out, n + 15), *to = start;
+        char *start = buf_room(e->out, n + 15), *to = start;
         to = mempcpy(to, "<value>", 7);
         to = mempcpy(to, s, n);
         to = mempcpy(to, "</value>", 8);
@@ -112,13 +113,13 @@ void enc_float(struct enc *e, double f)
     size_t n = float_text(isnan(f) ? (double)NAN : f, text, &at);
     if (e->format == ENC_XML) {
         PUT(e, "<value><double>");
-        put(e->out, at, n);
+        buf_add(e->out, at, n);
         PUT(e, "</double></value>");
         return;
     }
     json_value(e);
     if (isfinite(f))
-        put(e->out, at, n);
+        buf_add(e->out, at, n);
     else
         PUT(e, "null");
 }
@@ -139,36 +140,86 @@ void enc_bool(struct enc *e, bool b)
         PUT(e, "false");
 }
 
+static char *put_two(char *to, unsigned n)
+{
+    *to++ = (char)('0' + n / 10);
+    *to++ = (char)('0' + n % 10);
+    return to;
+}
+
+/*
+ * As datetime_format writes it, for the dates that are met; gmtime and snprintf would be the slowest part of
+ * a record. Days are counted from 1 March of year 0, so that the leap day ends a year: 400 years are 146097
+ * days, and five months 153 from there on.
+ */
+static void datetime_text(int64_t seconds, char text[DATETIME_TEXT_SIZE])
+{
+    if (seconds < 0 || seconds >= 253402300800) {
+        datetime_format(seconds, text);
+        return;
+    }
+    unsigned days = (unsigned)(seconds / 86400) + 719468, second = (unsigned)(seconds % 86400);
+    unsigned era = days / 146097, day = days % 146097;
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    unsigned month = (5 * day + 2) / 153;
+    day = day - (153 * month + 2) / 5 + 1;
+    month = month < 10 ? month + 3 : month - 9;
+    year += 400 * era + (month <= 2);
+    char *to = put_two(put_two(put_two(put_two(text, year / 100), year % 100), month), day);
+    *to++ = 'T';
+    to = put_two(to, second / 3600);
+    *to++ = ':';
+    to = put_two(to, second / 60 % 60);
+    *to++ = ':';
+    to = put_two(to, second % 60);
+    *to++ = 'Z';
+    *to = '\0';
+}
+
 void enc_datetime(struct enc *e, int64_t seconds)
 {
     char text[DATETIME_TEXT_SIZE];
-    datetime_format(seconds, text);
+    datetime_text(seconds, text);
     if (e->format == ENC_JSON) {
-        put_text(e, text, strlen(text));
+        put_text(e, text, sizeof(text) - 1);
         return;
     }
     PUT(e, "<value><dateTime.iso8601>");
-    buf_add_str(e->out, text);
+    buf_add(e->out, text, sizeof(text) - 1);
     PUT(e, "</dateTime.iso8601></value>");
 }
 
-/* The text of a reference. */
-static size_t ref_text(struct ref r, char text[REF_TEXT_SIZE])
+/* Eight hexadecimal digits: one nibble a byte, then all made letters at once. */
+static void hex_digits(uint32_t v, char *to)
 {
-    static const char hex[] = "0123456789abcdef";
+    uint64_t n = v;
+    n = (n | n << 16) & 0x0000ffff0000ffff;
+    n = (n | n << 8) & 0x00ff00ff00ff00ff;
+    n = (n | n << 4) & 0x0f0f0f0f0f0f0f0f;
+    uint64_t letters = ((n + 0x0606060606060606) >> 4) & 0x0101010101010101;
+    n = htobe64(n + 0x3030303030303030 + letters * ('a' - '0' - 10));
+    memcpy(to, &n, sizeof(n));
+}
+
+/* The text of a reference at `to`, where REF_TEXT_SIZE bytes are free; returns its length. */
+static size_t ref_text(struct ref r, char *to)
+{
+    char digits[32];
     if (ref_is_null(r)) {
-        memcpy(text, "OpaqueRef:NULL", 15);
+        memcpy(to, "OpaqueRef:NULL", 14);
         return 14;
     }
-    char *at = mempcpy(text, "OpaqueRef:", 10);
-    for (unsigned i = 0; i < 16; i++) {
-        unsigned byte = (unsigned)((i < 8 ? r.hi : r.lo) >> (56 - 8 * (i & 7))) & 0xff;
-        *at++ = hex[byte >> 4];
-        *at++ = hex[byte & 15];
-        if (i == 3 || i == 5 || i == 7 || i == 9)
-            *at++ = '-';
-    }
-    *at = '\0';
+    hex_digits((uint32_t)(r.hi >> 32), digits);
+    hex_digits((uint32_t)r.hi, digits + 8);
+    hex_digits((uint32_t)(r.lo >> 32), digits + 16);
+    hex_digits((uint32_t)r.lo, digits + 24);
+    memcpy(to, "OpaqueRef:xxxxxxxx-xxxx-xxxx-xxxx-", 34);
+    memcpy(to + 10, digits, 8);
+    memcpy(to + 19, digits + 8, 4);
+    memcpy(to + 24, digits + 12, 4);
+    memcpy(to + 29, digits + 16, 4);
+    memcpy(to + 34, digits + 20, 12);
     return REF_TEXT_SIZE - 1;
 }
 
@@ -262,16 +313,27 @@ static void member_named(struct enc *e)
 
 void enc_member(struct enc *e, const char *name)
 {
-    member_begin(e);
-    buf_add_str(e->out, name);
-    member_named(e);
+    size_t n = strlen(name);
+    if (e->format == ENC_JSON) {
+        member_begin(e);
+        buf_add(e->out, name, n);
+        member_named(e);
+        return;
+    }
+    char *start = buf_room(e->out, n + 31), *to = start;
+    if (e->comma)
+        to = mempcpy(to, "</member>", 9);
+    to = mempcpy(to, "<member><name>", 14);
+    to = mempcpy(to, name, n);
+    to = mempcpy(to, "</name>", 7);
+    e->out->len += (size_t)(to - start);
+    e->comma = true;
 }
 
 void enc_member_ref(struct enc *e, struct ref r)
 {
-    char text[REF_TEXT_SIZE];
     member_begin(e);
-    put(e->out, text, ref_text(r, text));
+    e->out->len += ref_text(r, buf_room(e->out, REF_TEXT_SIZE));
     member_named(e);
 }
 

@@ -4,11 +4,6 @@
 
 #define EACH(x) (0x0101010101010101u * (x))
 
-static inline char *buf_room(struct buf *b, size_t n)
-{
-    return b->cap - b->len < n ? buf_reserve(b, n) : b->data + b->len;
-}
-
 /* 0x80 in each byte of v that equals c; bytes of 0x80 and up must have been excluded. */
 static uint64_t equal_bytes(uint64_t v, unsigned char c)
 {

@@ -7,6 +7,12 @@
  */
 #include "lib/buf.h"
 
+/* As buf_reserve, without a call where there is room. */
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    return b->cap - b->len < n ? buf_reserve(b, n) : b->data + b->len;
+}
+
 void escape_xml(struct buf *out, const char *s, size_t n);
 
 /* Without the quotes around it. */

@@ -8,3 +8,4 @@ include tests/db/local.mk
 include tests/hv/local.mk
 include tests/bench/local.mk
 include tests/xe/local.mk
+include tests/fuzz/local.mk

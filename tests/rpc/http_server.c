@@ -293,7 +293,9 @@ int main(int argc, char **argv)
     if (http_server_listen_unix(server, path, &e) < 0)
         goto failed;
     printf("ready tls=%u plain=%u redirect=%u\n", tls_port, plain_port, redirect_port);
-    printf("fingerprint %s\n", tls_server_fingerprint(NULL, tls));
+    void *ctx = talloc_new(NULL);
+    printf("fingerprint %s\n", tls_server_fingerprint(ctx, tls));
+    talloc_free(ctx);
     fflush(stdout);
     fiber_spawn("orders", co_take_orders, NULL);
     loop_run();

@@ -25,3 +25,13 @@ TESTS += tests/rpc/http_test.py
 EXTRA_DIST += tests/rpc/http_test.py
 tests_rpc_http_server_SOURCES = tests/rpc/http_server.c
 tests_rpc_http_server_LDADD = $(RPC_LIBS)
+
+EXTRA_PROGRAMS += tests/rpc/bench_http
+BENCHES += tests/rpc/bench_http
+tests_rpc_bench_http_SOURCES = tests/rpc/bench_http.c tests/rpc/bench_load.c tests/rpc/bench_load.h \
+	tests/rpc/bench_pair.c tests/rpc/bench_pair.h
+tests_rpc_bench_http_LDADD = $(RPC_LIBS) $(MICROHTTPD_LIBS)
+EXTRA_PROGRAMS += tests/rpc/bench_codec
+BENCHES += tests/rpc/bench_codec
+tests_rpc_bench_codec_SOURCES = tests/rpc/bench_codec.c
+tests_rpc_bench_codec_LDADD = $(RPC_LIBS) $(XMLRPC_LIBS)

@@ -15,10 +15,8 @@ static inline void story_add(struct buf *b, const struct wire *w)
         buf_add_lit(b, "nil");
         break;
     case WIRE_NOT_UTF8:
-        buf_add_lit(b, "!");
-        /* fall through */
     case WIRE_STRING:
-        buf_printf(b, "'%s'", w->s);
+        buf_printf(b, "%s'%s'", w->kind == WIRE_STRING ? "" : "!", w->s);
         break;
     case WIRE_INT:
         buf_printf(b, "%lld", (long long)w->i);

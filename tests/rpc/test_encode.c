@@ -66,6 +66,18 @@ START_TEST(references_read_as_the_model_writes_them)
 }
 END_TEST
 
+START_TEST(dates_read_as_the_model_writes_them)
+{
+    for (int64_t t = -5; t < 253402300805; t = t < 100 ? t + 1 : t + 86399 * 29 + t % 7) {
+        char text[DATETIME_TEXT_SIZE];
+        struct enc e = start(ENC_JSON);
+        enc_datetime(&e, t);
+        datetime_format(t, text);
+        ck_assert_msg(strncmp(buf_cstr(&out) + 1, text, strlen(text)) == 0, "%s %s", buf_cstr(&out), text);
+    }
+}
+END_TEST
+
 #define DOUBLE(text) "<value><double>" text "</double></value>"
 
 START_TEST(floats)
@@ -338,6 +350,7 @@ int main(void)
     tcase_add_checked_fixture(t, NULL, teardown);
     tcase_add_test(t, scalars);
     tcase_add_test(t, references_read_as_the_model_writes_them);
+    tcase_add_test(t, dates_read_as_the_model_writes_them);
     tcase_add_test(t, floats);
     tcase_add_test(t, whole_floats_are_written_as_printf_would);
     tcase_add_test(t, special_characters);

@@ -1,0 +1,25 @@
+# Fuzz targets. make check replays the corpus; to search further:
+#   ../configure CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' --enable-sanitizers && make tests/fuzz/fuzz_xml
+#   tests/fuzz/fuzz_xml -max_total_time=600 NEW-CORPUS-DIR SOURCES/tests/fuzz/corpus/xml
+FUZZ_REPLAYS = tests/fuzz/replay_xml tests/fuzz/replay_json tests/fuzz/replay_head
+check_PROGRAMS += $(FUZZ_REPLAYS)
+TESTS += $(FUZZ_REPLAYS)
+tests_fuzz_replay_xml_SOURCES = tests/fuzz/fuzz_xml.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_xml_LDADD = $(RPC_LIBS)
+tests_fuzz_replay_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_json_LDADD = $(RPC_LIBS)
+tests_fuzz_replay_head_SOURCES = tests/fuzz/fuzz_head.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_head_LDADD = $(RPC_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_xml tests/fuzz/fuzz_json tests/fuzz/fuzz_head
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_xml_SOURCES = tests/fuzz/fuzz_xml.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_xml_LDADD = $(RPC_LIBS)
+tests_fuzz_fuzz_xml_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_json_LDADD = $(RPC_LIBS)
+tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_head_SOURCES = tests/fuzz/fuzz_head.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_head_LDADD = $(RPC_LIBS)
+tests_fuzz_fuzz_head_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += $(wildcard $(srcdir)/tests/fuzz/corpus/*/*)
