@@ -5,13 +5,17 @@
  * relation; SQLite is write-through behind them.
  *
  * Reading: const pointers, valid until the next yield or transaction. Hold references across waits and look
- * up again. Writing: a transaction is a no-yield region (lib/fiber.h); it changes rows in place and commits
- * whole or is undone whole. A commit gets the next generation, wakes whoever waits for changes, and is queued
- * for SQLite; everything that became ready in one turn of the loop shares one SQLite commit (WAL,
- * synchronous=FULL) on a thread of its own. The rule about answers: no answer and no event leaves before
- * every batch it could have seen is durable, so whoever answers a client waits co_db_wait_durable(db,
- * db_generation(db)) after reading. Fields and classes that the model marks as not persistent make
- * generations and events but no SQLite work.
+ * up again.
+ *
+ * Writing: a transaction is a no-yield region (lib/fiber.h); it changes rows in place and commits whole or is
+ * undone whole. A commit gets the next generation, wakes whoever waits for changes, and is queued for SQLite;
+ * everything that became ready in one turn of the loop shares one SQLite commit (WAL, synchronous=FULL) on a
+ * thread of its own.
+ *
+ * The rule about answers: no answer and no event leaves before every batch it could have seen is durable, so
+ * whoever answers a client waits co_db_wait_durable(db, db_generation(db)) after reading.
+ *
+ * Fields and classes that the model marks as not persistent make generations and events but no SQLite work.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +36,8 @@ struct txn;
  * (start-up). */
 int db_open(const char *path, struct db **ret, struct err *e);
 
-/* Flush what is queued and close. Blocks (shutdown); pending co_db_wait_durable answer first. */
+/* Flush what is queued and close. Blocks (shutdown). Fibers in co_db_wait_durable are woken and get their
+ * answer; nobody may wait on db_changed any more. */
 void db_close(struct db *db);
 
 /* ---- reading ---- */
@@ -48,11 +53,13 @@ const struct row *db_next(const struct row *row);
 uint32_t db_count(struct db *db, enum model_class_id cls);
 
 /* The references of the rows of cls whose field (a reference or a set of references) points at target; also
- * what a derived field shows. Returns a set on ctx in order of creation. */
+ * what a derived field shows. Returns a set on ctx in order of creation; an empty one for the null reference.
+ */
 const struct set *db_referrers(struct db *db, void *ctx, enum model_class_id cls, unsigned field,
                                struct ref target);
 
-/* The same without memory: the first, then the next after row. */
+/* The same without memory: the first, then the next after row, which may have been changed or deleted
+ * meanwhile. */
 const struct row *db_first_referrer(struct db *db, enum model_class_id cls, unsigned field,
                                     struct ref target);
 const struct row *db_next_referrer(struct db *db, const struct row *row, unsigned field, struct ref target);
@@ -68,11 +75,14 @@ union value db_field(struct db *db, void *ctx, const struct row *row, const stru
 struct txn *db_begin(struct db *db);
 
 /* A fresh row with the model's initial values and, where the class has one, a fresh uuid. ref REF_NULL: a new
- * one. */
+ * one; it aborts when the class has a row with ref. */
 const struct row *db_create(struct txn *t, enum model_class_id cls, struct ref ref);
 
-/* Copies v into the row. Setting an equal value changes nothing and makes no event. */
+/* Copies v into the row. Setting an equal value changes nothing and makes no event. Values that are replaced
+ * stay readable to the end of the transaction. */
 void db_set(struct txn *t, const struct row *row, unsigned field, union value v);
+
+/* Nobody finds the row any more; it stays readable to the end of the transaction. */
 void db_delete(struct txn *t, const struct row *row);
 
 /* Make the row count as modified though nothing changed (event.inject). */
@@ -82,7 +92,7 @@ void db_touch(struct txn *t, const struct row *row);
 int db_commit(struct txn *t, struct err *e);
 void db_abort(struct txn *t);
 
-/* The rows created, changed or deleted so far in t, for the hook below. */
+/* The rows created, changed or deleted (row->deleted) so far in t, for the hook below. */
 void txn_foreach(struct txn *t, void (*fn)(struct txn *t, const struct row *row, void *arg), void *arg);
 struct db *txn_db(struct txn *t);
 

@@ -11,7 +11,7 @@ struct naive_row {
     struct ref ref;
     uint64_t created, modified;
     unsigned change; /* of the commit, in which order rows were touched */
-    bool dead, touched, fresh;
+    bool dead, touched, fresh, forced;
     union value *v; /* of the fields; immutable, shared between copies */
 };
 
@@ -34,6 +34,9 @@ void naive_delete(struct naive *x, enum model_class_id cls, struct ref ref);
 void naive_touch(struct naive *x, enum model_class_id cls, struct ref ref);
 void naive_commit(struct naive *x);
 void naive_abort(struct naive *x);
+
+/* What a restart does: db is the database opened anew, which must hold what is persistent. */
+void naive_restart(struct naive *x, struct db *db);
 
 struct naive_row *naive_find(struct naive *x, enum model_class_id cls, struct ref ref);
 

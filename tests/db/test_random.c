@@ -4,7 +4,7 @@
 #include "db/cell.h"
 #include "tests/db/naive.h"
 #include "tests/db/random_value.h"
-#include "tests/in_fiber.h"
+#include "tests/db/fixture.h"
 
 static const enum model_class_id classes[] = {CLASS_VM,   CLASS_VBD,  CLASS_VDI,
                                               CLASS_TASK, CLASS_PGPU, CLASS_SR};
@@ -158,13 +158,40 @@ START_TEST(random_transactions_agree_with_a_naive_database)
 }
 END_TEST
 
+START_TEST(random_transactions_are_all_in_the_file)
+{
+    struct world w = {.dice = {test_seed()}, .db = must_open(db_path)};
+
+    naive_init(&w.naive, db_generation(w.db));
+    for (int i = 0; i < 600; i++) {
+        w.mem = talloc_new(NULL);
+        one_transaction(&w);
+        if (dice_roll(&w.dice, 5) == 0)
+            settle(w.db);
+        if (dice_roll(&w.dice, 40) == 0) {
+            db_close(w.db);
+            loop_run();
+            w.db = must_open(db_path);
+            naive_restart(&w.naive, w.db);
+            naive_compare_all(&w.naive, w.db);
+        }
+        talloc_free(w.mem);
+    }
+    naive_compare_all(&w.naive, w.db);
+    naive_fini(&w.naive);
+    db_close(w.db);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("db random");
     TCase *t = tcase_create("against a naive database");
 
+    tcase_add_checked_fixture(t, folder_make, folder_remove);
     tcase_set_timeout(t, TEST_HANG_GUARD_S);
     tcase_add_loop_test(t, random_transactions_agree_with_a_naive_database, 0, 4);
+    tcase_add_loop_test(t, random_transactions_are_all_in_the_file, 0, 3);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -167,9 +167,14 @@ START_TEST(deleted_rows_are_gone_after_a_restart)
 {
     struct db *db = must_open(db_path);
     struct ref a = make_vm(db, "a"), b = make_vm(db, "b");
+    struct txn *t;
 
     settle(db);
-    delete_row(db, CLASS_VM, a);
+    t = db_begin(db);
+    vm_set_name_label(t, db_vm(db, a), "changed and deleted at once");
+    db_delete(t, db_get(db, CLASS_VM, a));
+    must_commit(t);
+    settle(db);
     db_close(db);
     db = must_open(db_path);
     ck_assert_ptr_null(db_vm(db, a));
