@@ -1,15 +1,23 @@
 # Operations: VMs, storage, networks, the host, and the rules of what is allowed when.
 xapid_libxapid_a_SOURCES += \
+	xapid/console/console.c \
+	xapid/console/console.h \
+	xapid/console/websocket.c \
+	xapid/console/websocket.h \
 	xapid/field.c \
 	xapid/field.h \
 	xapid/host/adopt.c \
 	xapid/host/cpuinfo.c \
 	xapid/host/cpuinfo.h \
+	xapid/host/enable.c \
 	xapid/host/faults.c \
 	xapid/host/faults.h \
 	xapid/host/host_rows.c \
+	xapid/host/info.c \
 	xapid/host/network_rows.c \
+	xapid/host/pool_messages.c \
 	xapid/host/pool_rows.c \
+	xapid/host/set.c \
 	xapid/host/storage_rows.c \
 	xapid/host/templates.c \
 	xapid/network/mac.c \
@@ -55,6 +63,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/vdi_introduce.c \
 	xapid/storage/vdi_resize.c \
 	xapid/storage/vdi_set.c \
+	xapid/vm/appliance.c \
 	xapid/vm/clone.c \
 	xapid/vm/copy.c \
 	xapid/vm/copy.h \

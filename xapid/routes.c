@@ -1,5 +1,6 @@
 #include "xapid/routes.h"
 #include <string.h>
+#include "xapid/console/console.h"
 #include "xapid/rpc.h"
 
 static const char page[] =
@@ -23,6 +24,8 @@ const struct http_route routes[] = {
     {.method = "POST", .prefix = "/json", .now = rpc_xml_now, .co_handle = co_rpc},
     {.method = "POST", .prefix = "/jsonrpc", .now = rpc_json_now, .co_handle = co_rpc},
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
+    {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
+    {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

@@ -1,0 +1,98 @@
+/* What a host can tell about itself. */
+#include <talloc.h>
+#include <time.h>
+#include "lib/clock.h"
+#include "xapid/handlers.gen.h"
+#include "xapid/reftext.h"
+#include "xapid/vm/spec.h"
+
+static const struct host *host_of(struct call *c, struct ref ref, struct err *e)
+{
+    return (const struct host *)call_row(c, CLASS_HOST, ref, e);
+}
+
+int co_host_get_servertime(struct call *c, const struct host_get_servertime_args *a, union value *ret,
+                           struct err *e)
+{
+    ret->i = clock_wall();
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+int co_host_get_server_localtime(struct call *c, const struct host_get_server_localtime_args *a,
+                                 union value *ret, struct err *e)
+{
+    time_t now = (time_t)clock_wall();
+    struct tm tm;
+
+    localtime_r(&now, &tm);
+    ret->i = now + tm.tm_gmtoff;
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+int co_host_compute_free_memory(struct call *c, const struct host_compute_free_memory_args *a,
+                                union value *ret, struct err *e)
+{
+    if (!host_of(c, a->host, e))
+        return -1;
+    ret->i = host_free_memory(c->db, a->host);
+    return 0;
+}
+
+int co_host_compute_memory_overhead(struct call *c, const struct host_compute_memory_overhead_args *a,
+                                    union value *ret, struct err *e)
+{
+    const struct host *host = host_of(c, a->host, e);
+
+    if (!host)
+        return -1;
+    ret->i = host->memory_overhead;
+    return 0;
+}
+
+int co_host_list_methods(struct call *c, const struct host_list_methods_args *a, union value *ret,
+                         struct err *e)
+{
+    struct set *set = talloc_zero_size(c->mem, sizeof *set + model_message_count * sizeof set->v[0]);
+
+    for (unsigned i = 0; i < model_message_count; i++)
+        if (!model_messages[i].removed && !model_messages[i].pool_internal)
+            set->v[set->n++].s = model_messages[i].full_name;
+    ret->set = set;
+    return 0;
+}
+
+int co_host_get_management_interface(struct call *c, const struct host_get_management_interface_args *a,
+                                     union value *ret, struct err *e)
+{
+    if (!host_of(c, a->host, e))
+        return -1;
+    FOREACH_REFERRER (c->db, pif, pif, PIF, HOST, a->host)
+        if (pif->management) {
+            ret->r = pif->row.ref;
+            return 0;
+        }
+    return err_host_has_no_management_ip(e);
+}
+
+int co_host_has_extension(struct call *c, const struct host_has_extension_args *a, union value *ret,
+                          struct err *e)
+{
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+int co_host_sync_data(struct call *c, const struct host_sync_data_args *a, struct err *e)
+{
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+int co_host_refresh_pack_info(struct call *c, const struct host_refresh_pack_info_args *a, struct err *e)
+{
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+/* There are no plugins, which clients take for a missing feature. */
+int co_host_call_plugin(struct call *c, const struct host_call_plugin_args *a, union value *ret,
+                        struct err *e)
+{
+    return host_of(c, a->host, e) ? err_xenapi_missing_plugin(e, a->plugin) : -1;
+}

@@ -1,0 +1,66 @@
+/* The setters of a host that are more than a field, or that XenAPI counts as such. */
+#include <ctype.h>
+#include <string.h>
+#include "xapid/field.h"
+#include "xapid/handlers.gen.h"
+
+static int set(struct call *c, struct ref host, unsigned field, union value v, struct err *e)
+{
+    return call_set_field(c, CLASS_HOST, host, field, v, e);
+}
+
+/* The name that the pool knows the host by. The machine's own name is the administrator's: several hosts may
+ * share it. */
+int co_host_set_hostname_live(struct call *c, const struct host_set_hostname_live_args *a, struct err *e)
+{
+    size_t n = strlen(a->hostname);
+
+    if (n == 0)
+        return err_host_name_invalid(e, "a host name cannot be empty");
+    if (n > 64)
+        return err_host_name_invalid(e, "a host name has at most 64 characters");
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)a->hostname[i]) && !strchr("-.", a->hostname[i]))
+            return err_host_name_invalid(e, "a host name consists of letters, digits, hyphens and dots");
+    return set(c, a->host, HOST_F_HOSTNAME, (union value){.s = a->hostname}, e);
+}
+
+int co_host_set_iscsi_iqn(struct call *c, const struct host_set_iscsi_iqn_args *a, struct err *e)
+{
+    return set(c, a->host, HOST_F_ISCSI_IQN, (union value){.s = a->value}, e);
+}
+
+int co_host_set_numa_affinity_policy(struct call *c, const struct host_set_numa_affinity_policy_args *a,
+                                     struct err *e)
+{
+    return set(c, a->self, HOST_F_NUMA_AFFINITY_POLICY, (union value){.i = a->value}, e);
+}
+
+int co_host_set_power_on_mode(struct call *c, const struct host_set_power_on_mode_args *a, struct err *e)
+{
+    if (set(c, a->self, HOST_F_POWER_ON_CONFIG, (union value){.map = a->power_on_config}, e) < 0)
+        return -1;
+    return set(c, a->self, HOST_F_POWER_ON_MODE, (union value){.s = a->power_on_mode}, e);
+}
+
+int co_host_enable_display(struct call *c, const struct host_enable_display_args *a, union value *ret,
+                           struct err *e)
+{
+    ret->i = HOST_DISPLAY_ENABLED;
+    return set(c, a->host, HOST_F_DISPLAY, *ret, e);
+}
+
+int co_host_disable_display(struct call *c, const struct host_disable_display_args *a, union value *ret,
+                            struct err *e)
+{
+    ret->i = HOST_DISPLAY_DISABLED;
+    return set(c, a->host, HOST_F_DISPLAY, *ret, e);
+}
+
+/* There is one edition. */
+int co_host_apply_edition(struct call *c, const struct host_apply_edition_args *a, struct err *e)
+{
+    if (a->edition[0] && strcmp(a->edition, "free") != 0)
+        return err_invalid_edition(e, a->edition);
+    return set(c, a->host, HOST_F_EDITION, (union value){.s = "free"}, e);
+}
