@@ -47,6 +47,7 @@ struct rpc_client *rpc_client_new(const struct rpc_client_options *o)
     c->options.host = copy(o->host);
     c->options.unix_path = copy(o->unix_path);
     c->options.user_agent = copy(o->user_agent);
+    c->options.headers = copy(o->headers);
     c->link.transport.fd = -1;
     if (c->options.connect_timeout_ms == 0)
         c->options.connect_timeout_ms = CONNECT_MS;
@@ -70,6 +71,7 @@ void rpc_client_free(struct rpc_client *c)
     free((char *)(uintptr_t)c->options.host);
     free((char *)(uintptr_t)c->options.unix_path);
     free((char *)(uintptr_t)c->options.user_agent);
+    free((char *)(uintptr_t)c->options.headers);
     free(c);
 }
 
@@ -107,6 +109,8 @@ static void write_head(const struct rpc_client *c, const struct exchange *x, str
                six ? "]" : "");
     if (o->user_agent != NULL)
         buf_printf(out, "user-agent: %s\r\n", o->user_agent);
+    if (o->headers != NULL)
+        buf_add_str(out, o->headers);
     if (x->close)
         buf_add_lit(out, "connection: close\r\n");
     if (x->extra_headers != NULL)

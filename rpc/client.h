@@ -20,6 +20,7 @@ struct rpc_client_options {
     SSL_CTX
     *tls_context; /* NULL: no verification (as xe does); one that verifies also checks the host's name */
     const char *user_agent;
+    const char *headers;    /* sent with every request: whole lines, each ended by CR LF; or NULL */
     int connect_timeout_ms; /* until connected, TLS included; 0: 10 seconds */
     int reply_timeout_ms;   /* for the next bytes of a reply; 0: as long as the peer's host is alive */
 };
