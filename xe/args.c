@@ -70,7 +70,7 @@ static int parse_minimal(struct args *a, struct err *e)
         return 0;
     a->minimal = strcmp(text, "true") == 0;
     if (!a->minimal && strcmp(text, "false") != 0)
-        return fail(e, "minimal must be true or false, not '%s'", text);
+        return fail_text(e, "minimal must be true or false, not '%s'", text);
     return 0;
 }
 
@@ -179,7 +179,7 @@ int args_get_bool(const struct args *a, const char *key, bool otherwise, bool *r
 
     *ret = otherwise;
     if (text && !text_to_bool(text, ret))
-        return fail(e, "'%s' is not a truth value for %s; try true or false", text, key);
+        return fail_text(e, "'%s' is not a truth value for %s; try true or false", text, key);
     return 0;
 }
 
@@ -190,7 +190,7 @@ int args_get_int(const struct args *a, const char *key, int64_t otherwise, int64
 
     *ret = otherwise;
     if (text && !text_to_int(text, ret))
-        return fail(e, "'%s' is not a whole number for %s", text, key);
+        return fail_text(e, "'%s' is not a whole number for %s", text, key);
     return 0;
 }
 
@@ -201,7 +201,8 @@ int args_get_size(const struct args *a, const char *key, int64_t otherwise, int6
 
     *ret = otherwise;
     if (text && !text_to_size(text, ret))
-        return fail(e, "'%s' is not a size for %s; try a number with B, KiB, MiB, GiB or TiB", text, key);
+        return fail_text(e, "'%s' is not a size for %s; try a number with B, KiB, MiB, GiB or TiB", text,
+                         key);
     return 0;
 }
 

@@ -159,7 +159,7 @@ static int co_param_get(struct xe *x, struct err *e)
         return -1;
     text = key && (p->flags & REC_MAP) ? shown_lookup(&s, key) : shown_text(x, &s);
     if (!text)
-        return fail(e, "Key %s not found in map", key);
+        return fail_text(e, "Key %s not found in map", key);
     out_item(&x->out, text);
     return 0;
 }

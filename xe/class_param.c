@@ -50,15 +50,17 @@ static int co_to_wire(struct xe *x, const struct rec_class *c, const struct rec_
     switch (p->kind) {
     case REC_INT:
         if (!text_to_int(text, &i))
-            return fail(e, "Failed to parse parameter '%s': expecting an integer", p->name);
+            return fail_text(e, "Failed to parse parameter '%s': expecting an integer", p->name);
         *ret = wire_string(text);
         return 0;
     case REC_FLOAT:
         *ret = wire_double(strtod(text, &end));
-        return *text && !*end ? 0 : fail(e, "Failed to parse parameter '%s': expecting a number", p->name);
+        return *text && !*end ? 0
+                              : fail_text(e, "Failed to parse parameter '%s': expecting a number", p->name);
     case REC_BOOL:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-            return fail(e, "Failed to parse parameter '%s': expecting a boolean (true or false)", p->name);
+            return fail_text(e, "Failed to parse parameter '%s': expecting a boolean (true or false)",
+                             p->name);
         *ret = wire_bool(*text == 't');
         return 0;
     default:
@@ -96,11 +98,12 @@ static int co_set_whole(struct xe *x, const struct record *r, const struct rec_p
     struct wire value, *set;
 
     if (!p->set && (p->flags & REC_MAP))
-        return fail(e, "Parameter '%s' is a map: give one key of it as %s:KEY=VALUE", p->name, p->name);
+        return fail_text(e, "Parameter '%s' is a map: give one key of it as %s:KEY=VALUE", p->name, p->name);
     if (!p->set && (p->flags & REC_SET))
-        return fail(e, "Parameter '%s' is a set: use the commands -param-add and -param-remove", p->name);
+        return fail_text(e, "Parameter '%s' is a set: use the commands -param-add and -param-remove",
+                         p->name);
     if (!p->set)
-        return fail(e, "Parameter '%s' is read-only", p->name);
+        return fail_text(e, "Parameter '%s' is read-only", p->name);
     if (takes_set(r->cls, p)) {
         set = co_to_set(x, r->cls, p, text, e);
         return set ? co_call_void(x, e, p->set, "sw", r->ref, set) : -1;
@@ -126,7 +129,7 @@ static int co_set_key(struct xe *x, const struct record *r, const struct rec_par
     if (p->set_map)
         return co_set_map(x, r, p, e);
     if (!p->add)
-        return fail(e, "Parameter '%s' is read-only", p->name);
+        return fail_text(e, "Parameter '%s' is read-only", p->name);
     if (co_call_void(x, e, p->remove, "ss", r->ref, wire_key) < 0)
         return -1;
     return co_call_void(x, e, p->add, "sss", r->ref, wire_key, value);
@@ -243,7 +246,7 @@ static int co_add_to_map(struct xe *x, const struct record *r, const struct rec_
         if (whole && !wire_member(whole, key))
             wire_add_member(x, whole, key, wire_string(pairs[i].value));
         else if (whole)
-            return fail(e, "Key %s is already in the map %s", key, p->name);
+            return fail_text(e, "Key %s is already in the map %s", key, p->name);
         else if (co_call_void(x, e, p->add, "sss", r->ref, key, pairs[i].value) < 0)
             return -1;
     }
@@ -278,7 +281,7 @@ int co_class_param_add(struct xe *x, struct err *e)
     if (co_object_and_param(x, &r, &p, e) < 0)
         return -1;
     if (!p->add)
-        return fail(e, "Nothing can be added to parameter '%s'", p->name);
+        return fail_text(e, "Nothing can be added to parameter '%s'", p->name);
     if (p->flags & REC_SET)
         return item ? co_add_to_set(x, &r, p, item, e) : err_set(e, FAIL_REQUIRED, 1, "param-key");
     pairs = map_pairs(x, &n);
@@ -328,13 +331,13 @@ int co_class_param_remove(struct xe *x, struct err *e)
     if (co_object_and_param(x, &r, &p, e) < 0)
         return -1;
     if (!p->remove)
-        return fail(e, "Nothing can be removed from parameter '%s'", p->name);
+        return fail_text(e, "Nothing can be removed from parameter '%s'", p->name);
     if (co_show(x, &r, p, &s, e) < 0)
         return -1;
     if ((p->flags & REC_MAP) && !shown_lookup(&s, item))
-        return fail(e, "Key %s not found in map", item);
+        return fail_text(e, "Key %s not found in map", item);
     if ((p->flags & REC_SET) && !shown_has(&s, item))
-        return fail(e, "Value %s not found in set", item);
+        return fail_text(e, "Value %s not found in set", item);
     return co_remove_member(x, &r, p, item, e);
 }
 
@@ -348,7 +351,7 @@ static int co_clear_members(struct xe *x, const struct record *r, const struct r
     if (p->set && !p->remove)
         return co_call_void(x, e, p->set, "sw", r->ref, wire_empty_array(x));
     if (!p->remove)
-        return fail(e, "Parameter '%s' is read-only", p->name);
+        return fail_text(e, "Parameter '%s' is read-only", p->name);
     if (p->flags & REC_REWRITE)
         return co_store_whole(x, r, p, wire_empty_array(x), e);
     if (co_show(x, r, p, &s, e) < 0)
@@ -369,8 +372,8 @@ int co_class_param_clear(struct xe *x, struct err *e)
     if (p->flags & (REC_SET | REC_MAP))
         return co_clear_members(x, &r, p, e);
     if (!p->set)
-        return fail(e, "Parameter '%s' is read-only", p->name);
+        return fail_text(e, "Parameter '%s' is read-only", p->name);
     if (p->kind != REC_TEXT)
-        return fail(e, "Parameter '%s' cannot be empty", p->name);
+        return fail_text(e, "Parameter '%s' cannot be empty", p->name);
     return co_set_whole(x, &r, p, "", e);
 }

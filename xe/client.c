@@ -228,7 +228,7 @@ const char *co_pool(struct xe *x, struct err *e)
     if (!all)
         return NULL;
     if (all->kind != WIRE_ARRAY || all->n == 0) {
-        fail(e, "The server knows no pool");
+        fail_text(e, "The server knows no pool");
         return NULL;
     }
     return wire_text(x, &all->items[0]);

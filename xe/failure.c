@@ -5,7 +5,7 @@
 #include "lib/buf.h"
 
 /* FAIL_TEXT with a formatted text. */
-int fail(struct err *e, const char *fmt, ...)
+int fail_text(struct err *e, const char *fmt, ...)
 {
     CLEANUP_BUF struct buf text = {0};
     va_list ap;

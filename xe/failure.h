@@ -17,7 +17,7 @@
 #define FAIL_EXIT "xe:exit"         /* [code]: end with this code; all has been said */
 
 /* FAIL_TEXT with a formatted text. Always returns -1. */
-int fail(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int fail_text(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* FAIL_EXIT. Always returns -1. */
 int fail_exit(struct err *e, int code);

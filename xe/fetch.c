@@ -95,7 +95,7 @@ static int co_matches(struct xe *x, const struct record *r, const struct rec_par
         return -1;
     if (key && (p->flags & REC_SET)) {
         if (strcmp(key, "contains") != 0)
-            return fail(e, "A set can only be asked what it contains: %s:contains=VALUE", p->name);
+            return fail_text(e, "A set can only be asked what it contains: %s:contains=VALUE", p->name);
         return shown_has(&s, value);
     }
     text = key ? shown_lookup(&s, key) : shown_text(x, &s);
@@ -115,7 +115,7 @@ int co_filter(struct xe *x, struct records *rs, const char *name, const char *va
         int matches;
 
         if (!p)
-            return fail(e, "Unknown field '%s'", name);
+            return fail_text(e, "Unknown field '%s'", name);
         matches = co_matches(x, &rs->r[i], p, key, value, e);
         if (matches < 0)
             return -1;

@@ -12,7 +12,7 @@
 static const char usage[] =
     "Usage: xe [-s SERVER] [-p PORT] [-u USER] [-pw PASSWORD | -pwf FILE] [--nossl] COMMAND [KEY=VALUE ...]\n"
     "\n"
-    "  -s SERVER      name or address of the host to talk to (this host)\n"
+    "  -s SERVER      name, address or socket of the host to talk to (this host)\n"
     "  -p PORT        its port (443, or 80 without TLS)\n"
     "  -u USER        user name (root)\n"
     "  -pw PASSWORD   password\n"

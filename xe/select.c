@@ -93,8 +93,8 @@ static int check_selectors(struct xe *x, const struct rec_class *c, const struct
         const char *key = x->args->arg[i].key;
 
         if (is_selector(x, key) && strcmp(key, s->by_name) != 0 && !filter_is_known(c, key))
-            return fail(e, "'%s' is not a field of the %s class, nor an argument of %s", key, c->api,
-                        x->command->name);
+            return fail_text(e, "'%s' is not a field of the %s class, nor an argument of %s", key, c->api,
+                             x->command->name);
     }
     return 0;
 }
@@ -106,13 +106,13 @@ static int check_count(struct xe *x, const struct selector *s, unsigned flags, u
     if (args_get_bool(x->args, "multiple", false, &multiple, e) < 0)
         return -1;
     if (n == 0)
-        return fail(e, "%s", s->found_none);
+        return fail_text(e, "%s", s->found_none);
     if (n == 1 || (flags & SELECT_ANY_NUMBER))
         return 0;
     if (flags & SELECT_ONE)
-        return fail(e, "%u objects match, and %s works on one at a time", n, x->command->name);
+        return fail_text(e, "%u objects match, and %s works on one at a time", n, x->command->name);
     if (!multiple)
-        return fail(e, "%u objects match; give --multiple to work on all of them", n);
+        return fail_text(e, "%u objects match; give --multiple to work on all of them", n);
     return 0;
 }
 

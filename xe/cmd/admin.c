@@ -129,13 +129,13 @@ static int co_message_create(struct xe *x, struct err *e)
         return -1;
     for (unsigned i = 0; i < 4; i++) {
         if (args_get(a, message_targets[i].key) && found < 4)
-            return fail(
+            return fail_text(
                 e, "A message is about one object: give only one of vm-uuid, host-uuid, sr-uuid, pool-uuid");
         if (args_get(a, message_targets[i].key))
             found = i;
     }
     if (found == 4)
-        return fail(e, "Say what the message is about: vm-uuid, host-uuid, sr-uuid or pool-uuid");
+        return fail_text(e, "Say what the message is about: vm-uuid, host-uuid, sr-uuid or pool-uuid");
     return co_call_void(x, e, "message.create", "sisss", args_get(a, "name"), priority,
                         message_targets[found].cls, args_get(a, message_targets[found].key),
                         args_get(a, "body"));

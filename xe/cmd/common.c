@@ -24,7 +24,7 @@ const char *co_default_sr(struct xe *x, struct err *e)
     if (!sr)
         return NULL;
     if (ref_is_none(sr) || !co_uuid_of(x, "SR", sr, &dangling)) {
-        fail(e, "The pool has no default SR: give sr-uuid, or set the pool's default-SR");
+        fail_text(e, "The pool has no default SR: give sr-uuid, or set the pool's default-SR");
         return NULL;
     }
     return sr;
@@ -47,7 +47,7 @@ const char *co_find_host(struct xe *x, const char *text, struct err *e)
             if (strcmp(member_text(x, &hosts->members[i].value, fields[f]), text) == 0)
                 return hosts->members[i].name;
     if (hosts)
-        fail(e, "No host has the name or uuid '%s'", text);
+        fail_text(e, "No host has the name or uuid '%s'", text);
     return NULL;
 }
 
@@ -58,7 +58,7 @@ int require_force(struct xe *x, const char *doing, struct err *e)
 
     if (args_get_bool(x->args, "force", false, &force, e) < 0)
         return -1;
-    return force ? 0 : fail(e, "This would %s. Use --force if that is what you want.", doing);
+    return force ? 0 : fail_text(e, "This would %s. Use --force if that is what you want.", doing);
 }
 
 static char *trim(char *text)

@@ -134,7 +134,7 @@ static int co_attach(struct xe *x, const char *location, struct err *e)
     unsigned status = 0;
 
     if (!url_parse(x->ctx, location, &url))
-        return fail(e, "The console's location '%s' cannot be read", location);
+        return fail_text(e, "The console's location '%s' cannot be read", location);
     client = rpc_client_new(&(struct rpc_client_options){
         .host = url.host, .port = url.port, .tls = url.tls, .user_agent = "xe-cli/Unix/0.2"});
     target = talloc_asprintf(x->ctx, "%s%csession_id=%s", url.target, strchr(url.target, '?') ? '&' : '?',
@@ -144,7 +144,7 @@ static int co_attach(struct xe *x, const char *location, struct err *e)
         status == 200) {
         co_with_raw_terminal(&s);
     } else if (!err_is_set(e)) {
-        fail(e, "The host refused to open the console (HTTP status %u)", status);
+        fail_text(e, "The host refused to open the console (HTTP status %u)", status);
     }
     if (s.stream)
         client_stream_close(s.stream);

@@ -29,7 +29,7 @@ static int co_meets_all(struct xe *x, const struct record *r, struct err *e)
         if (!is_condition(a->key))
             continue;
         if (!(p = rec_param_by_name(r->cls, a->key)))
-            return fail(e, "key missing: %s", a->key);
+            return fail_text(e, "key missing: %s", a->key);
         if (!(text = co_show_text(x, r, p, e)))
             return -1;
         if ((strcmp(text, a->value + (unequal ? 2 : 0)) == 0) == unequal)
@@ -61,7 +61,7 @@ static const struct rec_class *arg_class(struct xe *x, struct err *e)
     for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
         if (strcmp(classes[i], wanted) == 0)
             return rec_class_by_name(wanted);
-    fail(e, "event-wait does not know the class '%s'", wanted);
+    fail_text(e, "event-wait does not know the class '%s'", wanted);
     return NULL;
 }
 

@@ -22,7 +22,7 @@ static const char *read_file(struct xe *x, const char *path, struct err *e)
         content.len += n;
     }
     if (!f || ferror(f) || content.len > MAX_FILE)
-        fail(e, "Cannot read %s", path);
+        fail_text(e, "Cannot read %s", path);
     if (f)
         fclose(f);
     return err_is_set(e) ? NULL : talloc_strndup(x->ctx, content.data, content.len);

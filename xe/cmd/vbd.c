@@ -17,7 +17,7 @@ static const char *pick_word(const char *given, const char *const *words, struct
     for (; *words; words++)
         if (strcasecmp(*words, given) == 0)
             return *words;
-    fail(e, "'%s' is not a VBD %s", given, what);
+    fail_text(e, "'%s' is not a VBD %s", given, what);
     return NULL;
 }
 

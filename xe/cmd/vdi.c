@@ -26,7 +26,7 @@ static int check_type(const char *type, struct err *e)
     for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (strcmp(types[i], type) == 0)
             return 0;
-    return fail(e, "A VDI cannot be of type '%s'; it is system, user, suspend or crashdump", type);
+    return fail_text(e, "A VDI cannot be of type '%s'; it is system, user, suspend or crashdump", type);
 }
 
 static int co_vdi_create(struct xe *x, struct err *e)
@@ -157,8 +157,8 @@ static int co_vdi_copy(struct xe *x, struct err *e)
         co_arg_ref_or_none(x, "into-vdi-uuid", "VDI", &into, e) < 0)
         return -1;
     if (ref_is_none(sr) == ref_is_none(into))
-        return fail(e,
-                    "Give either sr-uuid, where a new disk is made, or into-vdi-uuid, the disk to write to");
+        return fail_text(
+            e, "Give either sr-uuid, where a new disk is made, or into-vdi-uuid, the disk to write to");
     return co_print_uuid(x, "VDI", co_call_text(x, e, "VDI.copy", "ssss", vdi, sr, base, into), e);
 }
 

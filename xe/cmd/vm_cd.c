@@ -56,13 +56,13 @@ static const char *co_arg_cd(struct xe *x, struct err *e)
         if (strcmp(member_text(x, isos.r[i].fields, "name_label"), name) != 0)
             continue;
         if (found) {
-            fail(e, "Several CD images have the name '%s'", name);
+            fail_text(e, "Several CD images have the name '%s'", name);
             return NULL;
         }
         found = isos.r[i].ref;
     }
     if (!found)
-        fail(e, "No CD image has the name '%s'", name);
+        fail_text(e, "No CD image has the name '%s'", name);
     return found;
 }
 
@@ -103,7 +103,7 @@ static int co_remove_cd_of_one(struct xe *x, const struct record *vm, const char
     for (unsigned i = 0; i < vbds.n; i++)
         if (strcmp(member_text(x, vbds.r[i].fields, "VDI"), cd) == 0)
             return co_call_void(x, e, "VBD.destroy", "s", vbds.r[i].ref);
-    return fail(e, "The VM has no drive with '%s' in it", args_get(x->args, "cd-name"));
+    return fail_text(e, "The VM has no drive with '%s' in it", args_get(x->args, "cd-name"));
 }
 
 static int co_vm_cd_remove(struct xe *x, struct err *e)
@@ -131,13 +131,13 @@ static const char *co_only_drive(struct xe *x, const struct record *vm, bool emp
         if (member_bool(vbds.r[i].fields, "empty") != empty)
             continue;
         if (found) {
-            fail(e, "The VM has several such drives: use vbd-insert and vbd-eject");
+            fail_text(e, "The VM has several such drives: use vbd-insert and vbd-eject");
             return NULL;
         }
         found = vbds.r[i].ref;
     }
     if (!found)
-        fail(e, empty ? "The VM has no empty CD drive" : "The VM has no CD drive with a CD in it");
+        fail_text(e, empty ? "The VM has no empty CD drive" : "The VM has no CD drive with a CD in it");
     return found;
 }
 

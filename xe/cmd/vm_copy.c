@@ -162,7 +162,7 @@ const char *co_arg_snapshot(struct xe *x, struct err *e)
     if (!is)
         return NULL;
     if (strcmp(is, "true") != 0) {
-        fail(e, "%s is not a snapshot", args_get(x->args, key));
+        fail_text(e, "%s is not a snapshot", args_get(x->args, key));
         return NULL;
     }
     return ref;

@@ -272,7 +272,7 @@ static int co_remove_disk_of_one(struct xe *x, const struct record *vm, const ch
             return -1;
         return ref_is_none(vdi) ? 0 : co_call_void(x, e, "VDI.destroy", "s", vdi);
     }
-    return fail(e, "The VM has no disk at device %s", device);
+    return fail_text(e, "The VM has no disk at device %s", device);
 }
 
 static int co_vm_disk_remove(struct xe *x, struct err *e)

@@ -46,8 +46,8 @@ static int co_pick_template(struct xe *x, struct record *ret, struct err *e)
     for (unsigned i = 0; i < 3 && !name; i++)
         name = args_get(x->args, by_name[i]);
     if (!uuid && !name)
-        return fail(e,
-                    "Name the template to install from: template=, template-uuid= or template-name-label=");
+        return fail_text(
+            e, "Name the template to install from: template=, template-uuid= or template-name-label=");
     if (co_fetch(x, rec_class_by_name("vm"), "field \"is_a_template\" = \"true\"", &rs, e) < 0)
         return -1;
     if (uuid || args_get(x->args, "template"))
@@ -55,8 +55,8 @@ static int co_pick_template(struct xe *x, struct record *ret, struct err *e)
     if (found == 0 && name)
         found = find_template(x, &rs, "name_label", name, ret);
     if (found == 0)
-        return fail(e, "No template matches '%s'", uuid ? uuid : name);
-    return found < 0 ? fail(e, "Several templates have the name '%s': use template-uuid=", name) : 0;
+        return fail_text(e, "No template matches '%s'", uuid ? uuid : name);
+    return found < 0 ? fail_text(e, "Several templates have the name '%s': use template-uuid=", name) : 0;
 }
 
 /* The SR that sr-uuid= and sr-name-label= agree on; NULL with e empty when neither is given. */
@@ -75,9 +75,9 @@ static const char *co_pick_sr(struct xe *x, struct err *e)
     if (!sr && named->kind == WIRE_ARRAY && named->n == 1)
         return wire_text(x, &named->items[0]);
     if (sr)
-        fail(e, "sr-uuid and sr-name-label name different SRs");
+        fail_text(e, "sr-uuid and sr-name-label name different SRs");
     else
-        fail(e, "%s SR has the name '%s'", named->n == 0 ? "No" : "More than one", name);
+        fail_text(e, "%s SR has the name '%s'", named->n == 0 ? "No" : "More than one", name);
     return NULL;
 }
 
@@ -155,7 +155,7 @@ static int co_vm_install(struct xe *x, struct err *e)
     if (err_is_set(e))
         return -1;
     if (in.full_copy_sr && member_bool(in.template.fields, "is_a_snapshot"))
-        return fail(
+        return fail_text(
             e,
             "A snapshot cannot be installed to another SR; make a template of it with snapshot-copy first");
     in.made = in.full_copy_sr ? co_call_text(x, e, "VM.copy", "sss", in.template.ref, name, in.full_copy_sr)

@@ -148,7 +148,7 @@ static int co_template_uninstall(struct xe *x, struct err *e)
     if (!ref || !(is = co_field(x, "VM", "is_a_template", ref, e)))
         return -1;
     if (strcmp(is, "true") != 0)
-        return fail(e, "%s is not a template", args_get(x->args, "template-uuid"));
+        return fail_text(e, "%s is not a template", args_get(x->args, "template-uuid"));
     return co_add_vm(x, ref, false, &d, e) < 0 ? -1 : co_destroy_all(x, &d, e);
 }
 
@@ -198,7 +198,7 @@ static int co_vm_destroy(struct xe *x, struct err *e)
     if (!ref || !(is = co_field(x, "VM", "is_control_domain", ref, e)))
         return -1;
     if (strcmp(is, "true") == 0)
-        return fail(e, "%s is a control domain, which cannot be destroyed", args_get(x->args, "uuid"));
+        return fail_text(e, "%s is a control domain, which cannot be destroyed", args_get(x->args, "uuid"));
     return co_call_void(x, e, "VM.destroy", "s", ref);
 }
 
