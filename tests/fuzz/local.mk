@@ -23,3 +23,14 @@ tests_fuzz_fuzz_head_SOURCES = tests/fuzz/fuzz_head.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_head_LDADD = $(RPC_LIBS)
 tests_fuzz_fuzz_head_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += $(wildcard $(srcdir)/tests/fuzz/corpus/*/*)
+
+# The command line of xe.
+check_PROGRAMS += tests/fuzz/replay_xe_args
+TESTS += tests/fuzz/replay_xe_args
+tests_fuzz_replay_xe_args_SOURCES = tests/fuzz/fuzz_xe_args.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_xe_args_LDADD = $(XE_FUZZ_LIBS)
+EXTRA_PROGRAMS += tests/fuzz/fuzz_xe_args
+tests_fuzz_fuzz_xe_args_SOURCES = tests/fuzz/fuzz_xe_args.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_xe_args_LDADD = $(XE_FUZZ_LIBS)
+tests_fuzz_fuzz_xe_args_LDFLAGS = $(FUZZ_LINK)
+XE_FUZZ_LIBS = xe/libxe.a rpc/librpc.a model/libmodel.a lib/libbase.a $(XE_LIBS)

@@ -1,7 +1,7 @@
 """A small XenAPI server in memory for the tests of xe: the generic messages over made-up records, tasks and events.
 
 Records are complete: fields that a test does not give have the empty value of their type, as the datamodel states it.
-`server.calls` lists the methods called; `server.answers[method]` overrides one with a function of its arguments (after
+`server.calls` lists the methods called and `server.headers` has the last call's HTTP headers; `server.answers[method]` overrides one with a function of its arguments (after
 the session), which may raise ApiError.
 """
 
@@ -104,7 +104,7 @@ class FakeServer:
     """Serves until closed; address and port tell where."""
 
     def __init__(self, model, address="127.0.28.1"):
-        self.model, self.calls, self.answers = model, [], {}
+        self.model, self.calls, self.answers, self.headers = model, [], {}, {}
         self.tables = {cls: {} for cls in model.classes}
         self.users = {"root": "secret"}
         self.changed, self.generation, self.stamps, self.dead = threading.Condition(), 0, {}, []
@@ -251,6 +251,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server_state.headers = self.headers
         params, method = xmlrpc.client.loads(body)
         try:
             answer = {"Status": "Success", "Value": self.server_state.call(method, params)}

@@ -68,6 +68,14 @@ class Options(Case):
     def test_the_version_is_that_of_the_thin_protocol(self):
         self.assertEqual(self.raw(XE, "-version"), ("ThinCLI protocol: 0.2\n", ""))
 
+    def test_calls_carry_their_origin_and_trace(self):
+        self.xe("vm-list", "--traceparent", "00-ab-cd-01", env={"BAGGAGE": "k=v"})
+        headers = self.server.headers
+        self.assertEqual([headers[name] for name in ("user-agent", "originator", "traceparent", "baggage")],
+                         ["xe-cli/Unix/0.2", "cli", "00-ab-cd-01", "k=v"])
+        self.xe("vm-list", "--traceparent", "a\r\nx: y")
+        self.assertNotIn("x", self.server.headers)
+
     def test_debug_names_the_calls_and_debug_on_fail_only_when_it_fails(self):
         self.assertIn("VM.get_all_records_where", self.xe("vm-list", "--debug")[1])
         self.assertEqual(self.xe("vm-list", "--debug-on-fail")[1], "")
