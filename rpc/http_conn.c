@@ -115,7 +115,7 @@ static void reply_sent(struct conn *c)
 {
     c->sent = 0;
     keep_if_small(&c->out);
-    buf_free(&c->out_body);
+    spare_give(c->server, &c->out_body);
     if (!c->keep_alive) {
         conn_linger(c);
         return;
@@ -160,7 +160,7 @@ void conn_send_reply(struct conn *c)
     if (c->reply.close || c->server->stopping)
         c->keep_alive = false;
     reply_build(c->server, &c->request, &c->reply, c->keep_alive, &c->out, &c->out_body);
-    buf_free(&c->reply.body);
+    spare_give(c->server, &c->reply.body);
     talloc_free(c->request.mem);
     c->request = (struct http_request){0};
     c->reply = (struct http_reply){0};

@@ -250,10 +250,10 @@ void dispatch_request(struct conn *c)
 {
     c->request.body = buf_cstr(&c->body);
     c->request.body_len = c->body.len;
-    c->reply = (struct http_reply){0};
+    c->reply = (struct http_reply){.body = spare_take(c->server)};
     bool answered = c->route->now != NULL && c->route->now(&c->request, &c->reply, c->server->arg);
     if (!answered) {
-        buf_free(&c->reply.body);
+        spare_give(c->server, &c->reply.body);
         c->reply = (struct http_reply){0};
     }
     if (answered && is_durable(c))

@@ -3,7 +3,7 @@
 /*
  * What the files of the HTTP server share: http_server.c (listening, limits, stopping), http_conn.c (one
  * connection's life on the loop), http_dispatch.c (a request's way through its handler), http_reply.c,
- * http_stream.c.
+ * http_spare.c, http_stream.c.
  */
 #include <ev.h>
 #include <sys/queue.h>
@@ -49,6 +49,8 @@ struct http_server {
     ev_idle kick;
     struct fiber_cond emptied;
     ev_timer resume_accept; /* after the process ran out of descriptors */
+    struct buf spare;       /* memory of a large body that was sent, for the next */
+    ev_timer spare_expires;
 };
 
 enum conn_state {
@@ -123,6 +125,12 @@ const char *http_status_text(unsigned status);
 /* The head of r's reply, and a small body with it, onto out; a large one is moved to out_body. */
 void reply_build(const struct http_server *s, const struct http_request *q, struct http_reply *r,
                  bool keep_alive, struct buf *out, struct buf *out_body);
+
+/* http_spare.c: memory for a reply's body, empty but perhaps large; give it back instead of freeing it. */
+void spare_init(struct http_server *s);
+struct buf spare_take(struct http_server *s);
+void spare_give(struct http_server *s, struct buf *b);
+void spare_drop(struct http_server *s);
 
 struct http_stream {
     struct conn *conn;

@@ -137,7 +137,8 @@ void reply_build(const struct http_server *s, const struct http_request *q, stru
     add_headers(s, r, keep_alive, out);
     if (!has_body)
         return;
-    if (r->body.len <= SMALL_BODY) {
+    /* A small one is copied, also one that would keep large memory busy until its reader has taken it. */
+    if (r->body.len <= SMALL_BODY || r->body.len < r->body.cap / 8) {
         buf_add(out, r->body.data, r->body.len);
         return;
     }

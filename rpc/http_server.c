@@ -268,6 +268,7 @@ static void listeners_close(struct http_server *s)
 {
     struct listener *l;
     ev_timer_stop(loop_get(), &s->resume_accept);
+    spare_drop(s);
     while ((l = LIST_FIRST(&s->listeners)) != NULL) {
         LIST_REMOVE(l, link);
         ev_io_stop(loop_get(), &l->io);
@@ -301,6 +302,7 @@ struct http_server *http_server_new(const struct http_route *routes, const struc
     fiber_cond_init(&s->emptied);
     ev_timer_init(&s->resume_accept, resume_accepting, 0.1, 0);
     s->resume_accept.data = s;
+    spare_init(s);
     STAILQ_INIT(&s->kicked);
     ev_idle_init(&s->kick, kick_due);
     ev_set_priority(&s->kick, EV_MAXPRI); /* or busy descriptors would keep it waiting */

@@ -5,7 +5,8 @@ rpc_librpc_a_SOURCES = \
 	rpc/encode.c rpc/encode.h rpc/envelope.c \
 	rpc/escape.c rpc/escape.h \
 	rpc/http.h rpc/http_private.h \
-	rpc/http_conn.c rpc/http_dispatch.c rpc/http_reply.c rpc/http_request.c rpc/http_server.c rpc/http_stream.c \
+	rpc/http_conn.c rpc/http_dispatch.c rpc/http_reply.c rpc/http_request.c rpc/http_server.c rpc/http_spare.c \
+	rpc/http_stream.c \
 	rpc/http_head.c rpc/http_head.h \
 	rpc/json_read.c rpc/request.h \
 	rpc/number.c rpc/number.h \

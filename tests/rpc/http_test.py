@@ -298,6 +298,19 @@ class Ordinary(Base):
             self.assertEqual(read_reply(s, rest)[2], b"next")
             sender.join()
 
+    def test_replies_that_use_the_same_memory_again_do_not_mix(self):
+        first, second = (os.urandom(1 << 16) * 64 for _ in range(2))
+        for body in first, second:
+            self.assertEqual(self.ask(post(b"/", body))[2], body)
+        slow, quick = self.connect(), self.connect("tls")
+        slow.sendall(post(b"/", first))
+        beginning = slow.recv(1000)
+        quick.sendall(post(b"/", second))
+        self.assertEqual(self.ask(post(b"/", b"x" * 20000))[2], b"x" * 20000)
+        self.assertEqual(self.ask(post(b"/fiber/declined", b"small"))[2], b"seen small")
+        self.assertEqual(read_reply(quick)[2], second)
+        self.assertEqual(read_reply(slow, beginning)[2], first)
+
     def test_a_slow_reader_costs_its_reply_and_nobody_waits_for_it(self):
         size = 100 * 1000 * 1000
         before = self.server.memory()
