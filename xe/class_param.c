@@ -135,22 +135,6 @@ static int co_set_key(struct xe *x, const struct record *r, const struct rec_par
     return co_call_void(x, e, p->add, "sss", r->ref, wire_key, value);
 }
 
-/* The map that "map:key" or "map-key" is about: the longest name that fits. */
-static const struct rec_param *find_map(const struct rec_class *c, const char *text)
-{
-    const struct rec_param *best = NULL;
-
-    for (unsigned i = 0; i < c->n_params; i++) {
-        const struct rec_param *p = &c->params[i];
-
-        if ((p->flags & REC_MAP) && args_in_map(text, p->name) &&
-            (text[strlen(p->name)] == ':' || text[strlen(p->name)] == '-') &&
-            (!best || strlen(p->name) > strlen(best->name)))
-            best = p;
-    }
-    return best;
-}
-
 /* True when an earlier argument has set the map already, all keys at once. */
 static bool map_is_done(const struct args *a, unsigned until, const struct rec_param *p)
 {
@@ -173,7 +157,7 @@ int co_class_param_set(struct xe *x, struct err *e)
 
         if (args_is_common(a->key) || strcmp(a->key, "uuid") == 0)
             continue;
-        map = p ? NULL : find_map(c, a->key);
+        map = p ? NULL : rec_param_by_part(c, a->key, REC_MAP);
         if (!p && !map)
             return err_set(e, FAIL_PARAM, 1, a->key);
         if (p && co_set_whole(x, &r, p, a->value, e) < 0)

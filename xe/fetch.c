@@ -43,22 +43,6 @@ int co_fetch_uuid(struct xe *x, const struct rec_class *c, const char *uuid, str
     return ret->fields ? 0 : -1;
 }
 
-/* The map (or else set) parameter whose name and one more character begin the text; the longest. */
-static const struct rec_param *find_prefix(const struct rec_class *c, const char *text, unsigned flag)
-{
-    const struct rec_param *best = NULL;
-
-    for (unsigned i = 0; i < c->n_params; i++) {
-        const struct rec_param *p = &c->params[i];
-
-        if ((p->flags & flag) && args_in_map(text, p->name) &&
-            (text[strlen(p->name)] == ':' || text[strlen(p->name)] == '-') &&
-            (!best || strlen(p->name) > strlen(best->name)))
-            best = p;
-    }
-    return best;
-}
-
 /* The parameter that a filter's name is about, and the key in it (NULL: all of it). */
 static const struct rec_param *find_filtered(const struct rec_class *c, const char *name,
                                              const char **ret_key)
@@ -68,9 +52,9 @@ static const struct rec_param *find_filtered(const struct rec_class *c, const ch
     *ret_key = NULL;
     if (p)
         return p;
-    p = find_prefix(c, name, REC_MAP);
+    p = rec_param_by_part(c, name, REC_MAP);
     if (!p)
-        p = find_prefix(c, name, REC_SET);
+        p = rec_param_by_part(c, name, REC_SET);
     if (p)
         *ret_key = name + strlen(p->name) + 1;
     return p;

@@ -21,6 +21,28 @@ const struct rec_param *rec_param_by_name(const struct rec_class *c, const char 
     return NULL;
 }
 
+/* True when text goes on after name with a colon or a dash and something more. */
+static bool is_part_of(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncmp(text, name, n) == 0 && (text[n] == ':' || text[n] == '-') && text[n + 1] != '\0';
+}
+
+/* The longest-named parameter with this flag of which the text names a part. */
+const struct rec_param *rec_param_by_part(const struct rec_class *c, const char *text, unsigned flag)
+{
+    const struct rec_param *best = NULL;
+
+    for (unsigned i = 0; i < c->n_params; i++) {
+        const struct rec_param *p = &c->params[i];
+
+        if ((p->flags & flag) && is_part_of(text, p->name) && (!best || strlen(p->name) > strlen(best->name)))
+            best = p;
+    }
+    return best;
+}
+
 bool rec_param_can_set(const struct rec_param *p)
 {
     return p->set || ((p->flags & REC_MAP) && (p->add || p->set_key || p->set_map));

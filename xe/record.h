@@ -82,6 +82,10 @@ extern const char *const xe_gaps[];
 const struct rec_class *rec_class_by_name(const char *name);
 const struct rec_param *rec_param_by_name(const struct rec_class *c, const char *name);
 
+/* The parameter with this flag (REC_SET, REC_MAP) of which the text names a part, as "other-config:key" or,
+ * in the old form, "other-config-key"; the longest name that fits. NULL when there is none. */
+const struct rec_param *rec_param_by_part(const struct rec_class *c, const char *text, unsigned flag);
+
 /* True when the class has parameters that -param-set, -param-add (and -remove), -param-clear can change. */
 bool rec_class_can_set(const struct rec_class *c);
 bool rec_class_can_add(const struct rec_class *c);

@@ -133,6 +133,23 @@ class Day(unittest.TestCase):
         self.assertEqual(waiter.wait(timeout=300), 0)
         self.xe("vm-uninstall", "uuid=" + vm, "--force")
 
+    def test_a_console_carries_both_ways_until_the_quit_key(self):
+        vm = self.install("talker")
+        self.xe("vm-start", "uuid=" + vm)
+        console = subprocess.Popen([XE, "-s", self.daemon.address, "-p", self.daemon.port, "-u", "root", "-pw", "secret",
+                                    "console", "uuid=" + vm], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        console.stdin.write(b"ping\r")
+        console.stdin.flush()
+        seen = b""
+        while b"ping" not in seen:
+            byte = console.stdout.read(1)
+            self.assertTrue(byte, seen)
+            seen += byte
+        console.communicate(b"\x1d", timeout=300)
+        self.assertEqual(console.returncode, 0)
+        self.assertTrue(seen.startswith(b"Connecting to the console of VM 'talker'. Press Ctrl-] to leave.\n"), seen)
+        self.xe("vm-uninstall", "uuid=" + vm, "--force")
+
     def test_every_class_lists_and_shows_what_is_there(self):
         for name in self.xe("help", "--all", "--minimal").strip().split(","):
             if not name.endswith("-param-list"):

@@ -19,25 +19,27 @@ static struct wire *arg_set(struct xe *x, const char *name)
     return wire_text_set(x, items, n);
 }
 
-static int check_type(const char *type, struct err *e)
+/* The type as the API spells it, or NULL. */
+static const char *pick_type(const char *given, struct err *e)
 {
     static const char *const types[] = {"system", "user", "suspend", "crashdump"};
 
     for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (strcmp(types[i], type) == 0)
-            return 0;
-    return fail_text(e, "A VDI cannot be of type '%s'; it is system, user, suspend or crashdump", type);
+        if (strcasecmp(types[i], given) == 0)
+            return types[i];
+    fail_text(e, "A VDI cannot be of type '%s'; it is system, user, suspend or crashdump", given);
+    return NULL;
 }
 
 static int co_vdi_create(struct xe *x, struct err *e)
 {
-    const char *sr = co_arg_ref(x, "sr-uuid", "SR", e), *type = args_get_or(x->args, "type", "user");
+    const char *sr = co_arg_ref(x, "sr-uuid", "SR", e), *type;
     struct wire *record = wire_empty_struct(x);
     bool sharable;
     int64_t size;
 
-    type = strcasecmp(type, "system") == 0 ? "system" : type;
-    if (!sr || check_type(type, e) < 0 || args_get_size(x->args, "virtual-size", 0, &size, e) < 0 ||
+    if (!sr || !(type = pick_type(args_get_or(x->args, "type", "user"), e)) ||
+        args_get_size(x->args, "virtual-size", 0, &size, e) < 0 ||
         args_get_bool(x->args, "sharable", false, &sharable, e) < 0)
         return -1;
     wire_add_member(x, record, "name_label", wire_string(args_get(x->args, "name-label")));
@@ -101,22 +103,21 @@ const struct command cmd_vdi_update = {
 static int co_vdi_introduce(struct xe *x, struct err *e)
 {
     const struct args *a = x->args;
-    const char *sr = co_arg_ref(x, "sr-uuid", "SR", e);
+    const char *sr = co_arg_ref(x, "sr-uuid", "SR", e), *type;
     bool sharable, read_only, managed;
 
-    if (!sr || check_type(args_get(a, "type"), e) < 0 ||
+    if (!sr || !(type = pick_type(args_get(a, "type"), e)) ||
         args_get_bool(a, "sharable", false, &sharable, e) < 0 ||
         args_get_bool(a, "read-only", false, &read_only, e) < 0 ||
         args_get_bool(a, "managed", true, &managed, e) < 0)
         return -1;
-    return co_print_uuid(x, "VDI",
-                         co_call_text(x, e, "VDI.introduce", "sssssbbwswwb", args_get(a, "uuid"),
-                                      args_get_or(a, "name-label", ""),
-                                      args_get_or(a, "name-description", ""), sr, args_get(a, "type"),
-                                      sharable, read_only, wire_arg_map(x, "other-config"),
-                                      args_get(a, "location"), wire_arg_map(x, "xenstore-data"),
-                                      wire_arg_map(x, "sm-config"), managed),
-                         e);
+    return co_print_uuid(
+        x, "VDI",
+        co_call_text(x, e, "VDI.introduce", "sssssbbwswwb", args_get(a, "uuid"),
+                     args_get_or(a, "name-label", ""), args_get_or(a, "name-description", ""), sr, type,
+                     sharable, read_only, wire_arg_map(x, "other-config"), args_get(a, "location"),
+                     wire_arg_map(x, "xenstore-data"), wire_arg_map(x, "sm-config"), managed),
+        e);
 }
 
 const struct command cmd_vdi_introduce = {
