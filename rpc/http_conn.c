@@ -58,6 +58,8 @@ void conn_destroy(struct conn *c)
     ev_timer_stop(loop_get(), &c->timer);
     transport_close(&c->transport);
     c->state = CONN_CLOSED;
+    c->server->bodies -= c->body_counted;
+    c->body_counted = 0;
     server_conn_gone(c->server, c);
     if (c->holds == 0)
         conn_free(c);
@@ -155,6 +157,13 @@ static void conn_flush(struct conn *c)
     reply_sent(c);
 }
 
+void conn_forget_body(struct conn *c)
+{
+    c->server->bodies -= c->body_counted;
+    c->body_counted = 0;
+    keep_if_small(&c->body);
+}
+
 void conn_send_reply(struct conn *c)
 {
     if (c->reply.close || c->server->stopping)
@@ -164,7 +173,7 @@ void conn_send_reply(struct conn *c)
     talloc_free(c->request.mem);
     c->request = (struct http_request){0};
     c->reply = (struct http_reply){0};
-    keep_if_small(&c->body);
+    conn_forget_body(c);
     conn_set_deadline(c, c->server->limits.idle_timeout_ms);
     conn_flush(c);
 }

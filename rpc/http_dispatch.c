@@ -7,7 +7,10 @@
 #include "lib/mem.h"
 #include "rpc/http_private.h"
 
-enum { POOL_SIZE = 8192 };
+enum {
+    POOL_SIZE = 8192,
+    SMALL_BODY = 64 * 1024, /* not counted against the sum of all */
+};
 
 void dispatch_error(struct conn *c, unsigned status, const char *text)
 {
@@ -78,7 +81,14 @@ static bool refuse_body(struct conn *c, const struct http_head *h)
         dispatch_error(c, 413, "the request's body is too large");
         return true;
     }
-    return false;
+    if (h->content_length <= SMALL_BODY)
+        return false;
+    c->body_counted = (size_t)h->content_length;
+    c->server->bodies += c->body_counted;
+    if (c->server->bodies <= c->server->limits.max_bodies)
+        return false;
+    dispatch_error(c, 503, "too many large requests at the same time");
+    return true;
 }
 
 /* A client that asks first is told to go on; when the socket is full it has not asked in earnest. */

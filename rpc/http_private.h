@@ -42,6 +42,7 @@ struct http_server {
     int64_t hsts_max_age;
     bool stopping;
     unsigned n_connections, n_fibers;
+    size_t bodies; /* expected bytes of the bodies on their way */
     LIST_HEAD(, listener) listeners;
     TAILQ_HEAD(, conn) conns;
     LIST_HEAD(, peer) peers[PEER_BUCKETS];
@@ -91,6 +92,7 @@ struct conn {
     struct http_reply reply;
     struct buf body;
     size_t body_expected, body_seen; /* body_seen: at the last deadline */
+    size_t body_counted;             /* in the server's sum */
     bool keep_alive;
     struct fiber *fiber;
     /* the reply on its way: out, then out_body */
@@ -113,6 +115,7 @@ void conn_want(struct conn *c, int events);
 void conn_send_reply(struct conn *c); /* c->reply is complete */
 void conn_linger(struct conn *c);
 bool conn_is_idle(const struct conn *c);
+void conn_forget_body(struct conn *c);
 void server_run_kicked(struct http_server *s);
 
 /* http_dispatch.c */

@@ -57,7 +57,8 @@ void http_reply_error(struct http_request *r, struct http_reply *reply, unsigned
         http_reply_add_header(reply, "www-authenticate", "Basic realm=\"xapid\"");
     buf_reset(&reply->body);
     buf_printf(&reply->body, "<html><body><h1>HTTP %u %s</h1><p>", status, http_status_text(status));
-    escape_xml(&reply->body, text, strlen(text));
+    if (text != NULL)
+        escape_xml(&reply->body, text, strlen(text));
     buf_add_lit(&reply->body, "</p></body></html>\n");
 }
 

@@ -16,6 +16,7 @@
 const struct http_limits http_default_limits = {
     .max_header = 32 * 1024,
     .max_body = 32 * 1024 * 1024,
+    .max_bodies = 256 * 1024 * 1024,
     .header_timeout_ms = 30 * 1000,
     .idle_timeout_ms = 10 * 60 * 1000,
     .max_connections = 4096,

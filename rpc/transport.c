@@ -14,8 +14,11 @@ enum { TURN_BYTES = 256 * 1024 };
 
 void transport_init(struct transport *t, int fd, SSL_CTX *context, bool server)
 {
+    static bool ignored;
     *t = (struct transport){.fd = fd};
-    signal(SIGPIPE, SIG_IGN);
+    if (!ignored)
+        signal(SIGPIPE, SIG_IGN);
+    ignored = true;
     if (context == NULL)
         return;
     t->ssl = SSL_new(context);

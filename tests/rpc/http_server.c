@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <talloc.h>
 #include <unistd.h>
@@ -257,6 +258,8 @@ static void set_limit(struct http_limits *l, const char *name, long value)
         l->max_header = (size_t)value;
     else if (strcmp(name, "max_body") == 0)
         l->max_body = (size_t)value;
+    else if (strcmp(name, "max_bodies") == 0)
+        l->max_bodies = (size_t)value;
     else if (strcmp(name, "header_timeout_ms") == 0)
         l->header_timeout_ms = (int)value;
     else if (strcmp(name, "idle_timeout_ms") == 0)
@@ -265,6 +268,8 @@ static void set_limit(struct http_limits *l, const char *name, long value)
         l->max_connections = (unsigned)value;
     else if (strcmp(name, "max_connections_per_address") == 0)
         l->max_connections_per_address = (unsigned)value;
+    else if (strcmp(name, "descriptors") == 0)
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)value, (rlim_t)value});
     else if (strcmp(name, "hsts") == 0)
         hsts = value;
 }

@@ -431,8 +431,8 @@ class Raw(Base):
         self.assertEqual(read_all(s), b"[-110]")
 
 
-class Limits(Base):
-    limits = {"max_header": 2000, "max_body": 10000, "header_timeout_ms": 200, "idle_timeout_ms": 400}
+class Sizes(Base):
+    limits = {"max_header": 2000, "max_body": 100000, "max_bodies": 180000}
 
     def test_a_header_too_large(self):
         self.assert_error(b"GET / HTTP/1.1\r\nX: " + b"a" * 3000, 431)
@@ -440,9 +440,36 @@ class Limits(Base):
         self.assert_error(b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 100000, 431)
 
     def test_a_body_too_large(self):
-        self.assertEqual(len(self.ask(post(b"/", b"x" * 10000))[2]), 10000)
-        self.assert_error(b"POST / HTTP/1.1\r\nContent-Length: 10001\r\n\r\n", 413)
+        self.assertEqual(len(self.ask(post(b"/", b"x" * 100000))[2]), 100000)
+        self.assert_error(b"POST / HTTP/1.1\r\nContent-Length: 100001\r\n\r\n", 413)
         self.assert_error(post(b"/", b"x" * 1000000), 413, "tls")
+
+    def large_body_on_its_way(self):
+        s = self.connect()
+        s.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n")
+        self.assertEqual(s.recv(100), b"HTTP/1.1 100 Continue\r\n\r\n")
+        return s
+
+    def test_too_many_large_bodies_at_a_time(self):
+        first = self.large_body_on_its_way()
+        self.assert_error(b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", 503)
+        self.assertEqual(self.ask(post(b"/", b"small"))[2], b"small")
+        first.sendall(b"x" * 100000)
+        self.assertEqual(len(read_reply(first)[2]), 100000)
+        left = self.large_body_on_its_way()
+        left.sendall(b"x" * 5000)
+        left.close()
+        status = 503
+        while status != 200:
+            with self.server.connect() as s:
+                s.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n")
+                if s.recv(1000).startswith(b"HTTP/1.1 100"):
+                    s.sendall(b"x" * 100000)
+                    status = read_reply(s)[0]
+
+
+class Patience(Base):
+    limits = {"header_timeout_ms": 500, "idle_timeout_ms": 700}
 
     def test_slow_senders(self):
         self.assert_error(b"POST / HTTP/1.1\r\nX: a", 408)
@@ -521,6 +548,22 @@ class Connections(Base):
         self.assertEqual(dict(self.ask(b"GET / HTTP/1.0\r\n\r\n", "redirect")[1])["location"],
                          "https://%s:%d/" % (ADDRESS, port))
         self.assert_error(post(b"/", b"x"), 403, "redirect")
+
+
+class Descriptors(unittest.TestCase):
+    def test_running_out_of_them_is_survived(self):
+        server = Server(descriptors=30)
+        held = [server.connect() for _ in range(60)]
+        for s in held[:5]:
+            s.sendall(post(b"/", b"a"))
+            self.assertEqual(read_reply(s)[2], b"a")
+        held[-1].sendall(post(b"/", b"late"))
+        for s in held[:-1]:
+            s.close()
+        self.assertEqual(read_reply(held[-1])[2], b"late")
+        held[-1].close()
+        server.stop()
+        self.assertEqual(server.stopped(), (0, "stopped fibers=0"))
 
 
 class Tls(Base):
