@@ -2,8 +2,8 @@
 #define NET_LINK_H
 /*
  * Network links through the kernel's own calls (ioctl on bridge and tun devices): a VM start makes several,
- * and a program for each would cost more than QEMU does. All return 0 or -errno. Never yields: the kernel
- * answers at once.
+ * and a program for each would cost more than QEMU does. All return 0 or -errno. Block, for microseconds most
+ * of them; making and removing a tap or a bridge for milliseconds, so that belongs on a worker. Any thread.
  */
 #include <stdbool.h>
 

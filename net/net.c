@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/fault.h"
+#include "lib/fiber.h"
 #include "net/link.h"
 #include "net/nat.h"
 
@@ -127,58 +128,80 @@ int co_net_network_down(const char *bridge, struct err *e)
     return rc < 0 && rc != -ENXIO ? err_errno(e, rc, "bridge %s", bridge) : 0;
 }
 
-/* Make the tap, put it on the bridge, bring it up. */
-static int tap_up(const char *bridge, const char *ifname, unsigned mtu)
-{
-    int rc = link_tap_create(ifname);
+/*
+ * The kernel may take tens of milliseconds to make a link and more to take it away (it waits until no
+ * processor looks at it any more), so that is done on a worker.
+ */
+struct tap {
+    const char *bridge;
+    unsigned mtu;
+    char ifname[16];
+};
 
-    if (rc == 0 && mtu)
-        rc = link_set_mtu(ifname, mtu);
+/* Make the tap, put it on the bridge, bring it up. */
+static int tap_up(const struct tap *t)
+{
+    int rc = link_tap_create(t->ifname);
+
+    if (rc == 0 && t->mtu)
+        rc = link_set_mtu(t->ifname, t->mtu);
     if (rc == 0)
-        rc = link_bridge_add(bridge, ifname);
+        rc = link_bridge_add(t->bridge, t->ifname);
     if (rc == -EBUSY) /* it is on a bridge already: a start that was repeated */
         rc = 0;
-    return rc < 0 ? rc : link_set_up(ifname, true);
+    return rc < 0 ? rc : link_set_up(t->ifname, true);
+}
+
+/* Runs on a worker. Remove one tap and its note. */
+static int drop_tap(void *arg)
+{
+    const struct tap *t = arg;
+    int rc = link_delete_tap(t->ifname);
+
+    if (rc == 0)
+        forget("taps", t->ifname);
+    return rc;
+}
+
+/* Runs on a worker. */
+static int make_tap(void *arg)
+{
+    struct tap *t = arg;
+    int rc = note("taps", t->ifname);
+
+    if (rc == 0)
+        rc = tap_up(t);
+    if (rc < 0)
+        drop_tap(t);
+    return rc;
 }
 
 int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, char ifname[16], struct err *e)
 {
+    struct tap t = {bridge, mtu, ""};
+
     ifname[0] = '\0';
     if (!net.root)
         return 0;
-    tap_name(vif_uuid, ifname);
+    tap_name(vif_uuid, t.ifname);
+    memcpy(ifname, t.ifname, sizeof t.ifname);
     int rc = fault_point(FAULT_NETWORK, "tap create");
     if (rc == 0)
-        rc = note("taps", ifname);
-    if (rc == 0)
-        rc = tap_up(bridge, ifname, mtu);
-    if (rc < 0) {
-        link_delete_tap(ifname);
-        forget("taps", ifname);
-        return err_errno(e, rc, "tap %s on %s", ifname, bridge);
-    }
+        rc = co_run_worker(make_tap, &t, "tap %s", t.ifname);
+    if (rc < 0)
+        return err_errno(e, rc, "tap %s on %s", t.ifname, bridge);
     return 0;
-}
-
-/* Remove one tap and its note. */
-static int drop_tap(const char *ifname)
-{
-    int rc = link_delete_tap(ifname);
-
-    if (rc == 0)
-        forget("taps", ifname);
-    return rc;
 }
 
 int co_net_tap_destroy(const char *vif_uuid, struct err *e)
 {
-    char ifname[16];
+    struct tap t = {0};
 
     if (!net.root)
         return 0;
-    tap_name(vif_uuid, ifname);
-    int rc = drop_tap(ifname);
-    return rc < 0 ? err_errno(e, rc, "tap %s", ifname) : 0;
+    tap_name(vif_uuid, t.ifname);
+    int rc = co_run_worker(drop_tap, &t, "the end of tap %s", t.ifname);
+    return rc < 0 ? err_errno(e, rc, "tap %s", t.ifname) : 0;
 }
 
 static bool belongs_to(const char *ifname, const char *const *vif_uuids, unsigned n)
@@ -201,9 +224,12 @@ int co_net_sweep(const char *const *vif_uuids, unsigned n, struct err *e)
     DIR *dir = net.root ? opendir(path) : NULL;
     if (!dir)
         return net.root ? err_errno(e, -errno, "%s", path) : 0;
-    for (struct dirent *d; (d = readdir(dir));)
-        if (d->d_name[0] != '.' && !belongs_to(d->d_name, vif_uuids, n))
-            drop_tap(d->d_name);
+    for (struct dirent *d; (d = readdir(dir));) {
+        struct tap t = {0};
+        snprintf(t.ifname, sizeof t.ifname, "%.15s", d->d_name);
+        if (t.ifname[0] != '.' && !belongs_to(t.ifname, vif_uuids, n))
+            drop_tap(&t); /* on the spot: a wait would let a start make a tap that is not in the list */
+    }
     closedir(dir);
     return 0;
 }
