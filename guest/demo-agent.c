@@ -37,11 +37,13 @@
 #define AGENT_PORT "org.qemu.guest_agent.0"
 #define TICK_NS 10000000
 #define LINE_MAX_BYTES 65536
+#define BUTTONS 8
 #define BOOT_MAGIC "xapid demo guest boots "
 
 static int console_fd = -1;
 static int agent_fd = -1;
-static int button_fd = -1;
+static int button_fds[BUTTONS] = {[0 ... BUTTONS - 1] = -1};
+static bool with_agent = true;
 
 static void say(const char *text)
 {
@@ -383,31 +385,37 @@ static void agent_read(void)
 
 /* ---- power button and console ---- */
 
-/* The input device that has a power key; -1 while there is none. */
-static int open_button(void)
+static bool has_power_key(int fd)
 {
-    char path[300];
-    unsigned long keys[KEY_MAX / (8 * sizeof(long)) + 1];
-    for (int i = 0; i < 8; i++) {
-        snprintf(path, sizeof(path), "/dev/input/event%d", i);
-        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        memset(keys, 0, sizeof(keys));
-        if (ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(keys)), keys) >= 0 &&
-            keys[KEY_POWER / (8 * sizeof(long))] >> (KEY_POWER % (8 * sizeof(long))) & 1)
-            return fd;
-        close(fd);
-    }
-    return -1;
+    unsigned long keys[KEY_MAX / (8 * sizeof(long)) + 1] = {0};
+
+    return ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(keys)), keys) >= 0 &&
+           keys[KEY_POWER / (8 * sizeof(long))] >> (KEY_POWER % (8 * sizeof(long))) & 1;
 }
 
-static void button_read(void)
+/* Keyboards have a power key as well as the button, so all that have one are listened to. */
+static void open_buttons(void)
+{
+    char path[64];
+    for (int i = 0; i < BUTTONS; i++) {
+        if (button_fds[i] >= 0)
+            continue;
+        snprintf(path, sizeof(path), "/dev/input/event%d", i);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && has_power_key(fd))
+            button_fds[i] = fd;
+        else if (fd >= 0)
+            close(fd);
+    }
+}
+
+static void read_buttons(void)
 {
     struct input_event e;
-    while (read(button_fd, &e, sizeof(e)) == sizeof(e))
-        if (e.type == EV_KEY && e.code == KEY_POWER && e.value == 1)
-            leave(RB_POWER_OFF);
+    for (int i = 0; i < BUTTONS; i++)
+        while (button_fds[i] >= 0 && read(button_fds[i], &e, sizeof(e)) == sizeof(e))
+            if (e.type == EV_KEY && e.code == KEY_POWER && e.value == 1)
+                leave(RB_POWER_OFF);
 }
 
 static void console_read(void)
@@ -438,37 +446,47 @@ static void tick(void)
     say(line);
 }
 
+static bool told_no_agent(void)
+{
+    char line[2048];
+    int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof(line) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    line[n > 0 ? n : 0] = 0;
+    return strstr(line, "demo.noagent") != NULL;
+}
+
 static void find_devices(void)
 {
-    if (agent_fd < 0)
+    static unsigned looks;
+    if (agent_fd < 0 && with_agent)
         agent_fd = open_agent_port();
-    if (button_fd < 0)
-        button_fd = open_button();
+    if (looks++ % 16 == 0)
+        open_buttons();
 }
 
 static void run(int timer_fd)
 {
     bool agent_hung_up = false; /* the host is not connected: poll would return at once */
     for (;;) {
-        struct pollfd p[4] = {{timer_fd, POLLIN, 0},
-                              {console_fd, POLLIN, 0},
-                              {button_fd, POLLIN, 0},
-                              {agent_hung_up ? -1 : agent_fd, POLLIN, 0}};
-        if (poll(p, 4, -1) < 0)
+        struct pollfd p[3] = {
+            {timer_fd, POLLIN, 0}, {console_fd, POLLIN, 0}, {agent_hung_up ? -1 : agent_fd, POLLIN, 0}};
+        if (poll(p, 3, -1) < 0)
             continue;
         uint64_t ticks;
         if ((p[0].revents & POLLIN) && read(timer_fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
             tick();
             find_devices();
+            read_buttons();
             agent_hung_up = false;
         }
         if (p[1].revents & POLLIN)
             console_read();
         if (p[2].revents & POLLIN)
-            button_read();
-        if (p[3].revents & POLLIN)
             agent_read();
-        if (p[3].revents & POLLHUP)
+        if (p[2].revents & POLLHUP)
             agent_hung_up = true;
     }
 }
@@ -494,6 +512,7 @@ int main(void)
     mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
     console_fd = open_console();
     say("demo guest: hello\n");
+    with_agent = !told_no_agent();
     sethostname("demo", 4);
     signal(SIGCHLD, SIG_IGN);
     if (fork() == 0) {

@@ -34,3 +34,5 @@ tests_fuzz_fuzz_qmp_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_guest_agent_SOURCES = tests/fuzz/fuzz_guest_agent.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_guest_agent_LDADD = $(HV_LIBS)
 tests_fuzz_fuzz_guest_agent_LDFLAGS = $(FUZZ_LINK)
+TESTS += tests/hv/test_demo_guest.sh
+EXTRA_DIST += tests/hv/test_demo_guest.sh

@@ -162,6 +162,36 @@ START_TEST(a_reset_starts_it_anew_and_a_crash_is_told)
 }
 END_TEST
 
+static void co_press_button(void *arg)
+{
+    struct world *w = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    co_open(w);
+    demo_spec(&w->demo, w->f.dir, &w->spec);
+    strcat(w->demo.cmdline, " demo.noagent");
+    ASSERT_OK(w->hv->driver->co_start(w->hv, &w->spec, &w->facts, &e), &e);
+    co_demo_wait_text(&w->f, w->spec.uuid, "modules loaded");
+    co_demo_wait_tick(&w->f, w->spec.uuid, demo_ticks(&w->f, w->spec.uuid) + 10);
+    ck_assert_int_eq(w->hv->driver->co_reboot(w->hv, w->spec.uuid, clock_in_ms(60000), &e), -1);
+    ck_assert(err_is(&e, "VM_LACKS_FEATURE"));
+    err_clear(&e);
+    ASSERT_OK(w->hv->driver->co_shutdown(w->hv, w->spec.uuid, clock_in_ms(60000), &e), &e);
+    ck_assert_int_eq(co_fixture_report(&w->f, HV_REPORT_STOPPED, w->spec.uuid)->reason,
+                     HV_STOP_GUEST_SHUTDOWN);
+    ck_assert_uint_eq(fixture_count(&w->f, HV_REPORT_GUEST_INFO), 0);
+    assert_gone(w);
+    w->hv->driver->free(w->hv);
+}
+
+START_TEST(a_guest_without_an_agent_obeys_the_power_button)
+{
+    static struct world w;
+
+    run_in_fiber(co_press_button, &w);
+}
+END_TEST
+
 /* ---- guests that need not boot ---- */
 
 static void co_kill_and_stop(void *arg)
@@ -395,6 +425,7 @@ int main(void)
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
     tcase_add_test(c, a_guest_ticks_stands_still_reboots_and_shuts_down);
     tcase_add_test(c, a_reset_starts_it_anew_and_a_crash_is_told);
+    tcase_add_test(c, a_guest_without_an_agent_obeys_the_power_button);
     tcase_add_test(c, a_killed_guest_is_reported_and_can_start_again);
     tcase_add_test(c, a_guest_without_a_system_has_a_screen_and_obeys_nobody);
     tcase_add_test(c, a_start_that_fails_says_what_qemu_said);
