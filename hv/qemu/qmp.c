@@ -14,7 +14,7 @@
 #define MESSAGE_MAX (4 * 1024 * 1024)
 #define READ_SIZE 65536
 
-enum qmp_state { QMP_GREETING, QMP_NEGOTIATING, QMP_READY, QMP_CLOSED };
+enum qmp_state { QMP_NEGOTIATING, QMP_READY, QMP_CLOSED };
 
 struct qmp {
     enum qmp_state state;
@@ -152,15 +152,6 @@ static void negotiated(struct qmp_call *c, int error, json_t *value, const char 
     q->handlers.ready(q->arg);
 }
 
-static void take_greeting(struct qmp *q, const json_t *message)
-{
-    if (!json_object_get(message, "QMP"))
-        return;
-    q->state = QMP_NEGOTIATING;
-    q->capabilities.done = negotiated;
-    qmp_send(q, &q->capabilities, "qmp_capabilities", NULL);
-}
-
 static struct qmp_call *find_call(struct qmp *q, const json_t *message)
 {
     const json_t *id = json_object_get(message, "id");
@@ -172,7 +163,7 @@ static struct qmp_call *find_call(struct qmp *q, const json_t *message)
     return NULL;
 }
 
-/* An answer nobody waits for any more is dropped. */
+/* An answer nobody waits for any more is dropped, and so is the greeting, which answers nothing. */
 static void take_answer(struct qmp *q, const json_t *message)
 {
     struct qmp_call *c = find_call(q, message);
@@ -194,8 +185,6 @@ static void take_message(struct qmp *q, const json_t *message)
 
     if (event)
         q->handlers.event(event, json_object_get(message, "data"), q->arg);
-    else if (q->state == QMP_GREETING)
-        take_greeting(q, message);
     else
         take_answer(q, message);
 }
@@ -261,6 +250,8 @@ struct qmp *qmp_new(int fd, const struct qmp_handlers *handlers, void *arg)
     ev_io_init(&q->writer, writable_cb, fd, EV_WRITE);
     q->reader.data = q->writer.data = q;
     ev_io_start(loop_get(), &q->reader);
+    q->capabilities.done = negotiated;
+    qmp_send(q, &q->capabilities, "qmp_capabilities", NULL);
     return q;
 }
 

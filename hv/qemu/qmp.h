@@ -1,7 +1,7 @@
 #ifndef HV_QEMU_QMP_H
 #define HV_QEMU_QMP_H
 /*
- * One connection to a QEMU's monitor (QMP): greeting, capabilities, commands matched to their answers by id,
+ * One connection to a QEMU's monitor (QMP): capabilities, commands matched to their answers by id,
  * events.
  *
  * Owned by whoever called qmp_new; reads and writes happen in a watcher on the loop, so it costs no fiber.
@@ -43,7 +43,9 @@ struct qmp_call {
     void (*done)(struct qmp_call *c, int error, json_t *value, const char *desc);
 };
 
-/* Send a command; arguments (NULL: none) are taken over. c belongs to the caller and must stay until done. */
+/* Send a command; arguments (NULL: none) are taken over. c belongs to the caller and must stay until done.
+ * May be called before the connection is ready: QEMU reads what was sent in order once it gets to it, which
+ * saves a start the waits between greeting, capabilities and the first command. */
 void qmp_send(struct qmp *q, struct qmp_call *c, const char *command, json_t *arguments);
 void qmp_call_forget(struct qmp *q, struct qmp_call *c);
 

@@ -144,15 +144,16 @@ static int co_fail_with_last_words(struct qemu_vm *vm, struct err *e)
 static int co_run_guest(struct qemu_vm *vm, bool paused, struct err *e)
 {
     int64_t deadline = clock_in_ms(START_MS);
-    int r = co_qemu_vm_wait_known(vm, deadline);
+    CLEANUP_ERR struct err refusal = {0};
+    int r = paused ? co_qemu_vm_wait_known(vm, deadline)
+                   : co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, &refusal);
 
-    if (r == 0 && !paused)
-        r = co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, e);
     if (r == 0)
         return 0;
-    if ((r == -ECONNRESET || r == -ECONNABORTED || r == -ENOTCONN) && !err_is_set(e))
+    if (r == -ECONNRESET || r == -ECONNABORTED || r == -ENOTCONN)
         return co_fail_with_last_words(vm, e);
-    return err_errno(e, r, "start of %s", vm->uuid);
+    err_move(e, &refusal);
+    return err_is_set(e) ? -1 : err_errno(e, r, "start of %s", vm->uuid);
 }
 
 /* From here on the guest counts as started, also for a daemon that comes after us. */
