@@ -550,6 +550,31 @@ class Connections(Base):
         self.assert_error(post(b"/", b"x"), 403, "redirect")
 
 
+class Total(Base):
+    limits = {"max_connections": 60, "max_connections_per_address": 40}
+
+    def test_too_many_in_all(self):
+        held = []
+        for address, n in ("127.0.24.5", 40), ("127.0.24.6", 20):
+            for _ in range(n):
+                s = socket.create_connection((ADDRESS, self.server.ports["plain"]), HANG, source_address=(address, 0))
+                self.addCleanup(s.close)
+                s.sendall(post(b"/", b"a"))
+                self.assertEqual(read_reply(s)[2], b"a")
+                held.append(s)
+        self.assert_error(post(b"/", b"b"), 503, "tls")
+        self.assert_error(post(b"/", b"b"), 503, "unix")
+        held[0].sendall(post(b"/", b"still served", b"Connection: close\r\n"))
+        self.assertEqual(read_reply(held[0])[2], b"still served")
+        self.assertEqual(read_all(held[0]), b"")
+        held[0].close()
+        status = 503
+        while status != 200:
+            with self.server.connect("unix") as s:
+                s.sendall(post(b"/", b"c"))
+                status = read_reply(s)[0]
+
+
 class Descriptors(unittest.TestCase):
     def test_running_out_of_them_is_survived(self):
         server = Server(descriptors=30)
