@@ -102,7 +102,8 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     addf(c, "-machine", "pc,usb=off,vmport=off,acpi=%s", qemu_spec_has_acpi(s) ? "on" : "off");
     add_cpu(c, host);
     addf(c, "-m", "size=%" PRId64 "k", s->memory / 1024);
-    add2(c, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    if (host->sandbox)
+        add2(c, "-sandbox", QEMU_SANDBOX);
     add(c, "-nodefaults");
     add(c, "-no-user-config");
     add(c, "-S");

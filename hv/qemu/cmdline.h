@@ -16,12 +16,16 @@ enum qemu_fd { QEMU_FD_NOTE = 3, QEMU_FD_QMP, QEMU_FD_AGENT, QEMU_FD_SERIAL, QEM
 struct qemu_cmdline_host {
     const char *program;     /* path of qemu-system-x86_64 */
     const char *accelerator; /* "kvm", "tcg" */
+    bool sandbox;            /* seccomp works here */
 };
 
 /* argv, NULL-terminated, all on ctx; NULL with *e filled when the specification cannot be had. QEMU is to be
  * started in the guest's folder. */
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
                           struct err *e);
+
+/* The value of -sandbox. */
+#define QEMU_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 /* The processor a guest sees under an accelerator. */
 const char *qemu_cpu_model(const char *accelerator);

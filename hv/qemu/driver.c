@@ -61,7 +61,7 @@ static void tidy_cb(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
-int qemu_open_with(const struct hv_options *o, const char *program, const char *accelerator, struct hv **ret)
+int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *host, struct hv **ret)
 {
     int vms_fd = vm_dirs_open(o->state_dir);
     struct qemu_hv *q;
@@ -71,8 +71,9 @@ int qemu_open_with(const struct hv_options *o, const char *program, const char *
     q = mem_zalloc(sizeof *q);
     q->hv.driver = &driver;
     q->vms_fd = vms_fd;
-    q->program = mem_strdup(program);
-    q->accelerator = mem_strdup(accelerator);
+    q->program = mem_strdup(host->program);
+    q->accelerator = mem_strdup(host->accelerator);
+    q->host = (struct qemu_cmdline_host){q->program, q->accelerator, host->sandbox};
     q->report = o->report;
     q->report_arg = o->report_arg;
     TAILQ_INIT(&q->vms);
@@ -86,16 +87,19 @@ int qemu_open_with(const struct hv_options *o, const char *program, const char *
 int co_hv_qemu_open(const struct hv_options *o, struct hv **ret, struct hv_host_facts *facts, struct err *e)
 {
     static struct qemu_probe probe; /* the facts point into it */
+    struct qemu_cmdline_host host;
     int r;
 
     if (co_qemu_probe(o->state_dir, &probe, e) < 0)
         return -1;
-    r = qemu_open_with(o, probe.program, probe.accelerator, ret);
+    host = (struct qemu_cmdline_host){probe.program, probe.accelerator, probe.sandbox};
+    r = qemu_open_with(o, &host, ret);
     if (r < 0)
         return err_errno(e, r, "%s/vm", o->state_dir);
     *facts = (struct hv_host_facts){.accelerator = probe.accelerator, .version = probe.version};
     qemu_probe_host(facts);
-    log_info("QEMU %s, accelerator %s", probe.version, probe.accelerator);
+    log_info("QEMU %s, accelerator %s%s", probe.version, probe.accelerator,
+             probe.sandbox ? "" : ", no sandbox");
     return 0;
 }
 

@@ -42,7 +42,7 @@ static int write_firmware(char *path)
     return r < 0 ? r : write_piece(fd, qemu_firmware_reset, qemu_firmware_reset_end, FIRMWARE_RESET_OFFSET);
 }
 
-static int co_run_firmware(const char *program, const char *accelerator, const char *firmware)
+static int co_run_firmware(const char *program, const char *accelerator, bool sandbox, const char *firmware)
 {
     const char *argv[] = {program,
                           "-nodefaults",
@@ -61,6 +61,8 @@ static int co_run_firmware(const char *program, const char *accelerator, const c
                           "isa-debug-exit,iobase=0xf4,iosize=1",
                           "-bios",
                           firmware,
+                          sandbox ? "-sandbox" : NULL,
+                          QEMU_SANDBOX,
                           NULL};
     struct proc_result result = {0};
     int r = co_proc_run(argv, &result, clock_in_ms(KVM_MS));
@@ -72,7 +74,7 @@ static int co_run_firmware(const char *program, const char *accelerator, const c
     return r < 0 ? r : status == (FIRMWARE_EXIT_VALUE << 1 | 1);
 }
 
-int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator)
+int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator, bool sandbox)
 {
     CLEANUP_FREE char *path = NULL;
     int r;
@@ -81,7 +83,7 @@ int co_qemu_probe_try(const char *state_dir, const char *program, const char *ac
         mem_abort();
     r = write_firmware(path);
     if (r == 0)
-        r = co_run_firmware(program, accelerator, path);
+        r = co_run_firmware(program, accelerator, sandbox, path);
     unlink(path);
     return r;
 }
@@ -148,14 +150,15 @@ static bool cache_load(int dir_fd, const char *key, struct qemu_probe *ret)
                 copy_field(cache, "accelerator", ret->accelerator, sizeof ret->accelerator) &&
                 copy_field(cache, "version", ret->version, sizeof ret->version);
 
+    ret->sandbox = json_is_true(json_object_get(cache, "sandbox"));
     json_decref(cache);
     return good;
 }
 
 static void cache_save(int dir_fd, const char *key, const struct qemu_probe *p)
 {
-    json_t *cache =
-        json_pack("{s:s, s:s, s:s}", "key", key, "accelerator", p->accelerator, "version", p->version);
+    json_t *cache = json_pack("{s:s, s:s, s:s, s:b}", "key", key, "accelerator", p->accelerator, "version",
+                              p->version, "sandbox", p->sandbox);
     int r = cache ? vm_dir_write_json(dir_fd, CACHE, cache) : -EINVAL;
 
     if (r < 0)
@@ -167,7 +170,7 @@ int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e)
 {
     CLEANUP_FD int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_FREE char *key = NULL;
-    int kvm;
+    int kvm, sandbox;
 
     if (dir_fd < 0)
         return err_errno(e, -errno, "%s", state_dir);
@@ -178,9 +181,11 @@ int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e)
         return 0;
     if (co_ask_version(ret->program, ret->version, e) < 0)
         return -1;
-    kvm = access("/dev/kvm", R_OK | W_OK) < 0 ? 0 : co_qemu_probe_try(state_dir, ret->program, "kvm");
-    if (kvm < 0)
-        return err_errno(e, kvm, "trying out KVM");
+    kvm = access("/dev/kvm", R_OK | W_OK) < 0 ? 0 : co_qemu_probe_try(state_dir, ret->program, "kvm", false);
+    sandbox = kvm < 0 ? kvm : co_qemu_probe_try(state_dir, ret->program, "tcg", true);
+    if (sandbox < 0)
+        return err_errno(e, sandbox, "trying out QEMU");
+    ret->sandbox = sandbox == 1;
     snprintf(ret->accelerator, sizeof ret->accelerator, "%s", kvm ? "kvm" : "tcg");
     cache_save(dir_fd, key, ret);
     return 0;

@@ -10,13 +10,14 @@ struct qemu_probe {
     char program[256];    /* path */
     char accelerator[16]; /* "kvm", "tcg" */
     char version[64];
+    bool sandbox; /* QEMU can restrict its own system calls */
 };
 
 int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e);
 
-/* Run a few instructions under an accelerator: 1 when they ran, 0 when not, -errno when it could not be
- * tried. */
-int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator);
+/* Run a few instructions under an accelerator, with QEMU in its sandbox or not: 1 when they ran, 0 when not,
+ * -errno when it could not be tried. */
+int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator, bool sandbox);
 
 /* Processor and memory of the host. */
 void qemu_probe_host(struct hv_host_facts *facts);

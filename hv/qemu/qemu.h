@@ -9,6 +9,7 @@
  */
 #include <ev.h>
 #include "hv/hv.h"
+#include "hv/qemu/cmdline.h"
 #include "hv/qemu/guest_agent.h"
 #include "hv/qemu/process.h"
 #include "hv/qemu/qmp.h"
@@ -17,7 +18,8 @@
 struct qemu_hv {
     struct hv hv;
     char *program, *accelerator;
-    int vms_fd; /* STATE/vm */
+    struct qemu_cmdline_host host; /* of these two */
+    int vms_fd;                    /* STATE/vm */
     hv_report_fn *report;
     void *report_arg;
     TAILQ_HEAD(qemu_vms, qemu_vm) vms;
@@ -99,6 +101,6 @@ int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv
 int co_qemu_sweep(struct qemu_hv *hv, const char *uuid);
 
 /* driver.c, for tests: open without a probe, with a program that plays QEMU. */
-int qemu_open_with(const struct hv_options *o, const char *program, const char *accelerator, struct hv **ret);
+int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *host, struct hv **ret);
 
 #endif

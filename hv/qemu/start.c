@@ -109,11 +109,10 @@ static int launch(struct qemu_vm *vm, const char **argv)
 
 static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec, struct err *e)
 {
-    struct qemu_cmdline_host host = {vm->hv->program, vm->hv->accelerator};
     const char **argv;
     int r;
 
-    argv = qemu_cmdline(NULL, &host, spec, e);
+    argv = qemu_cmdline(NULL, &vm->hv->host, spec, e);
     if (!argv)
         return -1;
     r = co_make_folder(vm, e);

@@ -179,7 +179,7 @@ static void co_bench(void *arg)
     must(co_hv_qemu_open(&f.options, &f.hv, &facts, &e), &e);
     must(co_qemu_probe(f.dir, &probe, &e), &e);
     demo_spec(&demo, f.dir, &spec);
-    host = (struct qemu_cmdline_host){probe.program, probe.accelerator};
+    host = (struct qemu_cmdline_host){probe.program, probe.accelerator, probe.sandbox};
     argv = qemu_cmdline(NULL, &host, &spec, &e);
     for (unsigned i = 0; i < rounds; i++) {
         raw_ms[i] = raw_start(argv, f.dir);

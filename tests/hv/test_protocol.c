@@ -309,7 +309,7 @@ END_TEST
 
 /* ---- command lines ---- */
 
-static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg"};
+static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
 
 /* The argument after this option that contains the text; NULL when there is none. */
 static const char *find_argument(const char **argv, const char *option, const char *text)
@@ -498,9 +498,9 @@ static void co_probe(void *unused)
     ck_assert_int_eq(co_qemu_probe(f.dir, &first, &e), 0);
     snprintf(path, sizeof path, "%s/hypervisor.json", f.dir);
     ck_assert_int_eq(stat(path, &before), 0);
-    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "tcg"),
+    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "tcg", first.sandbox),
                      1); /* the firmware does what it should */
-    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "no-such-accelerator"), 0);
+    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "no-such-accelerator", false), 0);
     ck_assert_int_eq(co_qemu_probe(f.dir, &second, &e), 0);
     ck_assert_int_eq(stat(path, &after), 0);
     ck_assert_int_eq(before.st_ino, after.st_ino); /* remembered, not asked again */
