@@ -216,42 +216,68 @@ static void write_current(struct txn *t, const struct row *row, const struct op 
     free(map);
 }
 
-/* Show or take away the mark in a transaction of its own; nothing of it is stored, so only a broken store
+/* Show or take away the mark in a transaction of its own. Nothing of it is stored, so only a fault of a test
  * fails. */
-static void commit_current(const struct op *op, bool present)
+static int commit_current(const struct op *op, bool present, struct err *e)
 {
-    CLEANUP_ERR struct err e = {0};
     const struct row *row = db_get(op->db, op->cls, op->ref);
 
     if (!row)
-        return;
+        return 0;
     struct txn *t = db_begin(op->db);
     write_current(t, row, op, present);
-    if (db_commit(t, &e) < 0)
-        log_error("current_operations of a %s: %s", model_classes[op->cls].name, e.code);
+    return db_commit(t, e);
+}
+
+static void hold(struct db *db, enum model_class_id cls, struct ref ref, int operation, struct ref task,
+                 struct op *op)
+{
+    *op = (struct op){.db = db,
+                      .cls = cls,
+                      .ref = ref,
+                      .task = ref_is_null(task) ? ref_new() : task,
+                      .operation = operation,
+                      .fiber = fiber_self()};
+    TAILQ_INSERT_TAIL(&held, op, link);
+}
+
+static void let_go(struct op *op)
+{
+    TAILQ_REMOVE(&held, op, link);
+    op->db = NULL;
+    fiber_cond_broadcast(&ended);
 }
 
 void op_mark(struct db *db, enum model_class_id cls, struct ref ref, int operation, struct ref task,
              struct op *ret)
 {
-    *ret = (struct op){.db = db,
-                       .cls = cls,
-                       .ref = ref,
-                       .task = ref_is_null(task) ? ref_new() : task,
-                       .operation = operation,
-                       .fiber = fiber_self()};
-    TAILQ_INSERT_TAIL(&held, ret, link);
-    commit_current(ret, true);
+    CLEANUP_ERR struct err e = {0};
+
+    hold(db, cls, ref, operation, task, ret);
+    if (commit_current(ret, true, &e) < 0)
+        log_warning("current_operations of a %s: %s", model_classes[cls].name, e.code);
 }
 
 void op_end(struct op *op)
 {
+    CLEANUP_ERR struct err e = {0};
+
     if (!op->db)
         return;
-    TAILQ_REMOVE(&held, op, link);
-    commit_current(op, false);
-    op->db = NULL;
-    fiber_cond_broadcast(&ended);
+    /* A mark that stayed would block the object for good. */
+    if (commit_current(op, false, &e) < 0 && commit_current(op, false, &e) < 0)
+        log_error("current_operations of a %s: %s", model_classes[op->cls].name, e.code);
+    let_go(op);
+}
+
+static int begin_now(struct call *c, enum model_class_id cls, struct ref ref, int operation, struct op *ret,
+                     struct err *e)
+{
+    hold(c->db, cls, ref, operation, c->task, ret);
+    if (commit_current(ret, true, e) == 0)
+        return 0;
+    let_go(ret);
+    return -1;
 }
 
 /* Wait for some operation to end, since `why` stands in the way; what stops the wait goes to e. */
@@ -277,10 +303,8 @@ int co_op_begin(struct call *c, enum model_class_id cls, struct ref ref, int ope
         const struct row *row = call_row(c, cls, ref, e);
         if (!row)
             return -1;
-        if (op_check(c->db, row, operation, &why) == 0) {
-            op_mark(c->db, cls, ref, operation, c->task, ret);
-            return 0;
-        }
+        if (op_check(c->db, row, operation, &why) == 0)
+            return begin_now(c, cls, ref, operation, ret, e);
         if (!err_is(&why, "OTHER_OPERATION_IN_PROGRESS")) {
             err_move(e, &why);
             return -1;

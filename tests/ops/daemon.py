@@ -27,6 +27,10 @@ class Lost(Exception):
     """The connection ended before the answer: the daemon died or refused."""
 
 
+class Withheld(Lost):
+    """The daemon answered that it cannot answer: what it would say is not durable yet."""
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=600)
@@ -61,7 +65,11 @@ class Client:
             if self.connection is None:
                 self.connection = UnixConnection(self.path)
             self.connection.request("POST", "/jsonrpc", body, {"Content-Type": "application/json"})
-            reply = json.loads(self.connection.getresponse().read())
+            answer = self.connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise Withheld(f"{name}: {answer.status} {text.decode(errors='replace')[:200]}")
+            reply = json.loads(text)
         except (OSError, http.client.HTTPException, json.JSONDecodeError) as problem:
             self.connection = None
             raise Lost(f"{name}: {problem!r}") from None
@@ -74,9 +82,16 @@ class Client:
         return self
 
     def call(self, name, *args):
+        """A question whose answer is withheld, since the store failed a moment ago, is asked again."""
         if self.session is None:
             self.login()
-        return self.raw(name, [self.session, *args])
+        while True:
+            try:
+                return self.raw(name, [self.session, *args])
+            except Withheld:
+                if ".get_" not in name:
+                    raise
+                time.sleep(0.02)
 
     def __getattr__(self, name):
         if name.startswith("_"):

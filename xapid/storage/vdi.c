@@ -1,10 +1,13 @@
 #include "xapid/storage/vdi.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
+#include "lib/fiber.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/notes.h"
 
@@ -69,27 +72,64 @@ int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const str
     return 0;
 }
 
+struct drop_later {
+    struct xapid *x;
+    uint64_t generation;
+    char uuid[UUID_TEXT_SIZE];
+};
+
+/* The store cannot write at this moment; a daemon that ends before it can leaves the note to the next. */
+static void co_drop_later(void *arg)
+{
+    struct drop_later *d = arg;
+    int rc;
+
+    while ((rc = co_db_wait_durable(d->x->db, d->generation, CLOCK_NEVER)) == -EIO)
+        if (co_sleep_until(clock_in_ms(200), "the database can be written again") < 0)
+            break;
+    if (rc == 0)
+        note_drop(d->x->options.state_dir, d->uuid);
+    free(d);
+}
+
 void co_vdi_made(struct xapid *x, const char *vdi_uuid)
 {
+    uint64_t generation = db_generation(x->db);
+
     fiber_mask_cancel();
-    if (co_db_wait_durable(x->db, db_generation(x->db), CLOCK_NEVER) == 0)
-        note_drop(x->options.state_dir, vdi_uuid);
+    int rc = co_db_wait_durable(x->db, generation, CLOCK_NEVER);
     fiber_unmask_cancel();
+    if (rc == 0) {
+        note_drop(x->options.state_dir, vdi_uuid);
+        return;
+    }
+    struct drop_later *d = mem_zalloc(sizeof *d);
+    *d = (struct drop_later){.x = x, .generation = generation};
+    memcpy(d->uuid, vdi_uuid, sizeof d->uuid);
+    fiber_spawn("note of a disk", co_drop_later, d);
 }
 
 /* ---- removing ---- */
 
-/* Delete the row once storage is gone, and the note once that is durable. */
-static int co_forget_removed(struct xapid *x, struct ref ref, const char *uuid, struct err *e)
+static int delete_row(struct xapid *x, struct ref ref, struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, ref);
 
-    if (vdi) {
-        struct txn *t = db_begin(x->db);
-        vdi_delete_row(t, vdi);
-        if (db_commit(t, e) < 0)
-            return -1;
-    }
+    if (!vdi)
+        return 0;
+    struct txn *t = db_begin(x->db);
+    vdi_delete_row(t, vdi);
+    return db_commit(t, e);
+}
+
+/* Storage is gone, so the row must go: tried twice, and at the next start if need be. The note goes once that is
+ * durable. */
+static int co_forget_removed(struct xapid *x, struct ref ref, const char *uuid, struct err *e)
+{
+    CLEANUP_ERR struct err first = {0};
+
+    if (delete_row(x, ref, &first) < 0 && delete_row(x, ref, e) < 0)
+        return -1;
     co_vdi_made(x, uuid);
     return 0;
 }
@@ -140,11 +180,7 @@ static int co_settle(struct xapid *x, const struct note *note, struct err *e)
     const struct vdi *vdi = (const struct vdi *)db_get_by_uuid(x->db, CLASS_VDI, note->vdi_uuid);
     if (has && !vdi)
         return h.driver->co_vdi_destroy(&h.sm, has->location, e);
-    if (!vdi || has)
-        return 0;
-    struct txn *t = db_begin(x->db);
-    vdi_delete_row(t, vdi);
-    return db_commit(t, e);
+    return !vdi || has ? 0 : delete_row(x, vdi->row.ref, e);
 }
 
 void co_vdi_settle_notes(struct xapid *x)

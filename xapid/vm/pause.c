@@ -1,13 +1,45 @@
 /* VM.pause, VM.unpause: the guest's processors stand still and go on. */
 #include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/field.h"
 #include "xapid/op.h"
 #include "xapid/vm/record.h"
 
-static int record(struct call *c, struct ref vm, enum vm_power_state state, struct err *e)
+typedef int co_agent_verb(struct agent *a, const char *uuid, struct err *e);
+
+/* Whether a guest that did not answer in time obeyed is for the agent to say: now, or by a report once the
+ * operation has ended. */
+static void record_truth(struct call *c, struct ref ref, const char *uuid)
 {
-    return call_set_field(c, CLASS_VM, vm, VM_F_POWER_STATE, (union value){.i = state}, e);
+    CLEANUP_ERR struct err e = {0};
+    enum hv_state state = agent_vm_state(c->x->agent, uuid);
+
+    if (state == HV_STATE_GONE)
+        return;
+    union value v = {.i = state == HV_STATE_PAUSED ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING};
+    (void)call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, v, &e);
+}
+
+/* Do it and record it; when that cannot be recorded, take it back. */
+static int co_change(struct call *c, struct ref ref, co_agent_verb *co_do, co_agent_verb *co_undo,
+                     enum vm_power_state state, struct err *e)
+{
+    const char *uuid = talloc_strdup(c->mem, db_vm(c->db, ref)->uuid);
+    CLEANUP_ERR struct err second = {0};
+
+    if (co_do(c->x->agent, uuid, e) < 0) {
+        record_truth(c, ref, uuid);
+        return -1;
+    }
+    if (call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, (union value){.i = state}, e) == 0)
+        return 0;
+    fiber_mask_cancel();
+    if (co_undo(c->x->agent, uuid, &second) < 0)
+        log_warning("VM %s is not in the power state that is recorded: %s", uuid, second.code);
+    fiber_unmask_cancel();
+    return -1;
 }
 
 int co_vm_pause(struct call *c, const struct vm_pause_args *a, struct err *e)
@@ -16,9 +48,7 @@ int co_vm_pause(struct call *c, const struct vm_pause_args *a, struct err *e)
 
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_PAUSE, &op, e) < 0)
         return -1;
-    if (co_agent_vm_pause(c->x->agent, talloc_strdup(c->mem, db_vm(c->db, a->vm)->uuid), e) < 0)
-        return -1;
-    return record(c, a->vm, VM_POWER_STATE_PAUSED, e);
+    return co_change(c, a->vm, co_agent_vm_pause, co_agent_vm_unpause, VM_POWER_STATE_PAUSED, e);
 }
 
 int co_vm_unpause(struct call *c, const struct vm_unpause_args *a, struct err *e)
@@ -27,7 +57,5 @@ int co_vm_unpause(struct call *c, const struct vm_unpause_args *a, struct err *e
 
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_UNPAUSE, &op, e) < 0)
         return -1;
-    if (co_agent_vm_unpause(c->x->agent, talloc_strdup(c->mem, db_vm(c->db, a->vm)->uuid), e) < 0)
-        return -1;
-    return record(c, a->vm, VM_POWER_STATE_RUNNING, e);
+    return co_change(c, a->vm, co_agent_vm_unpause, co_agent_vm_pause, VM_POWER_STATE_RUNNING, e);
 }

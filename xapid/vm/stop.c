@@ -26,7 +26,8 @@ void vm_name_in_error(struct call *c, struct ref ref, struct err *e)
     e->params[0] = mem_strdup(REF_TEXT(ref));
 }
 
-/* The guest is gone: say so. Its VM may have been recorded as halted already by whoever saw that first. */
+/* The guest is gone: say so. Where that cannot be written now it is tried again once the operation has ended.
+ */
 static int record(struct call *c, struct ref ref, struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
@@ -36,7 +37,10 @@ static int record(struct call *c, struct ref ref, struct err *e)
     struct txn *t = db_begin(c->db);
     vm_record_stopped(t, vm);
     vm_post_message(t, vm, "VM_SHUTDOWN");
-    return db_commit(t, e);
+    if (db_commit(t, e) == 0)
+        return 0;
+    lifecycle_guest_gone(c->x, vm->uuid, HV_STOP_REQUESTED);
+    return -1;
 }
 
 static const char *uuid_of(struct call *c, struct ref ref)

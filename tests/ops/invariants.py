@@ -1,0 +1,85 @@
+"""What must hold whatever happened before."""
+
+import os
+
+from daemon import wait_until
+
+CLASSES = ("VM", "VBD", "VIF", "VDI", "SR", "host", "pool", "network", "VM_appliance")
+
+
+def violations(d, c):
+    """What is wrong at this moment, as a list of texts."""
+    found = []
+    rows = {name: c.call(f"{name}.get_all_records") for name in (*CLASSES, "console", "VM_guest_metrics", "PBD")}
+    for name in CLASSES:
+        found += [f"{name} {ref}: {r['current_operations']}" for ref, r in rows[name].items()
+                  if r.get("current_operations")]
+    up = {ref for ref, vm in rows["VM"].items() if vm["power_state"] in ("Running", "Paused")}
+    found += attachments(rows, up)
+    found += storage(d, rows)
+    found += references(rows)
+    uuids = {rows["VM"][ref]["uuid"] for ref in up if not rows["VM"][ref]["is_control_domain"]}
+    notes = folder(d.state, "agent")
+    found += [f"a guest's note without a running VM: {n}" for n in notes if n.split(".")[0] not in uuids]
+    if d.hypervisor == "qemu":
+        alive = len(d.guest_processes())
+        if alive != len(uuids):
+            found.append(f"{alive} QEMU processes for {len(uuids)} running VMs")
+    return found
+
+
+def attachments(rows, up):
+    for name in ("VBD", "VIF"):
+        for ref, r in rows[name].items():
+            if r["currently_attached"] != (r["VM"] in up):
+                yield f"{name} {ref}: attached is {r['currently_attached']}"
+    for ref, r in rows["console"].items():
+        if r["VM"] not in up:
+            yield f"console {ref} of a VM that is not up"
+    used = {vm["guest_metrics"] for vm in rows["VM"].values()}
+    for ref in rows["VM_guest_metrics"]:
+        if ref not in used:
+            yield f"VM_guest_metrics {ref} of nobody"
+
+
+def storage(d, rows):
+    for ref, sr in rows["SR"].items():
+        path = os.path.join(d.state, "sr", sr["uuid"])
+        if sr["type"] != "file" or not os.path.isdir(path):
+            continue
+        files = {f for f in os.listdir(path) if not f.endswith(".base.qcow2")}
+        disks = {v["location"] for v in rows["VDI"].values() if v["SR"] == ref}
+        if files != disks:
+            yield f"SR {sr['uuid']}: files without row {files - disks}, rows without file {disks - files}"
+    notes = folder(d.state, "making")
+    if notes:
+        yield f"disks are still noted as in the making: {notes}"
+
+
+def references(rows):
+    for name, field, target in (("VBD", "VM", "VM"), ("VBD", "VDI", "VDI"), ("VIF", "VM", "VM"), ("VDI", "SR", "SR"),
+                                ("PBD", "SR", "SR"), ("console", "VM", "VM")):
+        for ref, r in rows[name].items():
+            if r[field] != "OpaqueRef:NULL" and r[field] not in rows[target]:
+                yield f"{name} {ref}: {field} points at nothing"
+
+
+def folder(*path):
+    try:
+        return os.listdir(os.path.join(*path))
+    except FileNotFoundError:
+        return []
+
+
+def check(d, c, what):
+    """Hold everything to the invariants; what ends by itself (a guest's clean-up) is given the time."""
+    last = []
+
+    def fine():
+        last[:] = violations(d, c)
+        return not last
+
+    try:
+        wait_until(fine, "the invariants hold", 20)
+    except AssertionError:
+        raise AssertionError(f"after {what}: {last}") from None

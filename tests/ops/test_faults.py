@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Each operation with its first, second, third … step failing, until none is left to fail: nothing remains of what
+failed, and the same call then succeeds."""
+
+import os
+import signal
+import sys
+
+from daemon import (Daemon, Failure, Lost, default_sr, make_vdi, make_vm, template, wait_until)
+from invariants import check
+
+KINDS = ("qmp+storage+network+db", "wait", "cancel")
+
+
+class Faults:
+    """Arms the daemon's n-th fault point (xapid/host/faults.h)."""
+
+    def __init__(self, d):
+        self.d = d
+
+    def signal(self, text):
+        """Arm; whether the one before fired."""
+        fired = os.path.join(self.d.state, "fault.fired")
+        with open(os.path.join(self.d.state, "fault"), "w") as f:
+            f.write(text)
+        if os.path.exists(fired):
+            os.unlink(fired)
+        self.d.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(fired), "the fault is armed")
+        with open(fired) as f:
+            return f.read().strip() == "1"
+
+
+def count(c, name):
+    return len(c.VM.get_by_name_label(name))
+
+
+def power(c, vm):
+    return c.VM.get_power_state(vm)
+
+
+def running(c, name):
+    vm = make_vm(c, name)
+    c.VM.start(vm, False, False)
+    return vm
+
+
+def operations(c, number):
+    """Name: (prepare, run, is it done?). Names of objects carry the number, so that each try is told apart."""
+    n = f"try {number}"
+    return {
+        "VM.start": (lambda: make_vm(c, n), lambda vm: c.VM.start(vm, False, False),
+                     lambda vm: power(c, vm) == "Running"),
+        "VM.start paused": (lambda: make_vm(c, n), lambda vm: c.VM.start(vm, True, False),
+                            lambda vm: power(c, vm) == "Paused"),
+        "VM.hard_shutdown": (lambda: running(c, n), c.VM.hard_shutdown, lambda vm: power(c, vm) == "Halted"),
+        "VM.clean_shutdown": (lambda: running(c, n), c.VM.clean_shutdown, lambda vm: power(c, vm) == "Halted"),
+        "VM.pause": (lambda: running(c, n), c.VM.pause, lambda vm: power(c, vm) == "Paused"),
+        "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
+                     lambda vm: count(c, f"{n} c") == 1),
+        "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
+                        lambda vm: count(c, f"{n} s") == 1),
+        "VM.copy": (lambda: make_vm(c, n), lambda vm: c.VM.copy(vm, f"{n} c", "OpaqueRef:NULL"),
+                    lambda vm: count(c, f"{n} c") == 1),
+        "VM.destroy": (lambda: make_vm(c, n), c.VM.destroy, lambda vm: count(c, n) == 0),
+        "VM.provision": (lambda: c.VM.clone(template(c, "Debian Bookworm 12"), n), c.VM.provision,
+                         lambda vm: not c.VM.get_is_a_template(vm)),
+        "VDI.create": (lambda: None, lambda _: make_vdi(c, n), lambda _: len(c.VDI.get_by_name_label(n)) == 1),
+        "VDI.destroy": (lambda: make_vdi(c, n), c.VDI.destroy, lambda _: c.VDI.get_by_name_label(n) == []),
+        "VDI.clone": (lambda: make_vdi(c, n), c.VDI.clone, lambda _: len(c.VDI.get_by_name_label(n)) == 2),
+        "VDI.copy": (lambda: make_vdi(c, n), lambda v: c.VDI.copy(v, default_sr(c)),
+                     lambda _: len(c.VDI.get_by_name_label(n)) == 2),
+        "VDI.resize": (lambda: make_vdi(c, n), lambda v: c.VDI.resize(v, 32 << 20),
+                       lambda v: int(c.VDI.get_virtual_size(v)) == 32 << 20),
+    }
+
+
+# What these do cannot be taken back: when only the record of it fails, the record follows.
+FINAL = ("VM.hard_shutdown", "VM.clean_shutdown", "VM.pause", "VDI.destroy")
+
+
+def attempt(run, context):
+    """"done", "failed", or "unknown" when the answer was lost."""
+    try:
+        run(context)
+        return "done"
+    except Failure:
+        return "failed"
+    except Lost:
+        return "unknown"
+
+
+def tidy(c, number):
+    """Remove what a try made, so that the host does not fill up."""
+    for name in (f"try {number}", f"try {number} c", f"try {number} s"):
+        for vm in c.VM.get_by_name_label(name):
+            if power(c, vm) != "Halted":
+                c.VM.hard_shutdown(vm)
+            c.VM.destroy(vm)
+    for vdi, r in c.VDI.get_all_records().items():
+        if r["name_label"].startswith(f"try {number}"):
+            c.VDI.destroy(vdi)
+
+
+def sweep(d, name, kinds, numbers):
+    faults, c, fired, point = Faults(d), d.client(), True, 0
+    while fired:
+        point, number = point + 1, next(numbers)
+        prepare, run, is_done = operations(c, number)[name]
+        context = prepare()
+        faults.signal(f"{kinds}:{point}")
+        result = attempt(run, context)
+        fired = faults.signal("")
+        what = f"{name} with {kinds} fault {point} ({result})"
+        check(d, c, what)
+        done = is_done(context)
+        certain = result == "done" or (result == "failed" and name not in FINAL)
+        assert not certain or done == (result == "done"), f"{what}: its effect is there: {done}"
+        assert fired or result == "done", f"{what}: failed without a fault"
+        if not done:
+            assert attempt(run, context) == "done", f"{what}: trying again fails"
+            assert is_done(context), what
+        check(d, c, f"{what}, tried again")
+        tidy(c, number)
+    return point - 1
+
+
+def numbers_from(n):
+    while True:
+        yield n
+        n += 1
+
+
+def sweep_all(hypervisor, wanted):
+    numbers = numbers_from(1)
+    with Daemon(hypervisor, options=["--fault-at", "control"]) as d:
+        c = d.client()
+        for name in operations(c, 0):
+            if name not in wanted:
+                continue
+            for kinds in KINDS:
+                points = sweep(d, name, kinds, numbers)
+                print(f"ok {name} on {hypervisor}: {points} points of {kinds}", flush=True)
+
+
+def main():
+    wanted = sys.argv[1:]
+    sweep_all("sim", wanted or operations(None, 0))
+    sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause"))
+
+
+if __name__ == "__main__":
+    main()

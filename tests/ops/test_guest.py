@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""A real guest under QEMU: installed from a template with disk and NIC, started, watched, stopped in every way."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+
+import demo_guest
+from daemon import Daemon, default_network, fails, template, vif, wait_until
+from demo_guest import metrics, wait_for_address
+from invariants import check
+
+
+def install(c, name):
+    """As xe vm-install does, with a NIC: the template brings a disk."""
+    vm = c.VM.clone(template(c, "Demo guest"), name)
+    c.VM.provision(vm)
+    c.VIF.create(vif(c, vm, "0", network=default_network(c)))
+    disks = [c.VBD.get_record(b) for b in c.VM.get_VBDs(vm)]
+    assert len(disks) == 1 and disks[0]["other_config"].get("owner") is not None, disks
+    return vm
+
+
+class Console:
+    """The guest's serial console over HTTPS CONNECT, as xe console opens it."""
+
+    def __init__(self, d, c, vm):
+        vt100 = [r for r in c.console.get_all_records().values() if r["VM"] == vm and r["protocol"] == "vt100"]
+        assert len(vt100) == 1, vt100
+        path = re.sub(r"^https://[^/]*", "", vt100[0]["location"])
+        port = int(open(os.path.join(d.state, "port")).read())
+        context = ssl._create_unverified_context()
+        self.socket = context.wrap_socket(socket.create_connection((d.address, port)))
+        self.socket.settimeout(120)
+        self.socket.sendall(f"CONNECT {path}&session_id={c.session} HTTP/1.0\r\n\r\n".encode())
+        self.text = b""
+        while b"\r\n\r\n" not in self.text:
+            self.read()
+        head, self.text = self.text.split(b"\r\n\r\n", 1)
+        assert b" 200 " in head.split(b"\r\n")[0], head
+
+    def read(self):
+        data = self.socket.recv(4096)
+        assert data, "the console ended"
+        self.text += data
+
+    def tick(self):
+        """The number of the next tick."""
+        self.text = b""
+        while True:
+            self.read()
+            found = re.search(rb"\ntick (\d+) [\d.]+\r?\n", self.text)
+            if found:
+                return int(found[1])
+
+    def close(self):
+        self.socket.close()
+
+
+def names(c, vm):
+    uuid = c.VM.get_uuid(vm)
+    return [m["name"] for m in c.message.get_all_records().values() if m["obj_uuid"] == uuid]
+
+
+def lifecycle(d, c):
+    vm = install(c, "guest")
+    c.VM.start(vm, False, False)
+    record = c.VM.get_record(vm)
+    assert record["power_state"] == "Running" and record["resident_on"] == c.host.get_all()[0]
+    assert int(record["domid"]) > 0 and record["current_operations"] == {}
+    console = Console(d, c, vm)
+    first = console.tick()
+    assert console.tick() > first, "the guest's console ticks"
+    address = wait_for_address(c, vm)
+    socket.inet_pton(socket.AF_INET, address)
+    m = metrics(c, vm)
+    assert m["live"] and m["PV_drivers_detected"] and m["os_version"].get("name"), m
+
+    c.VM.pause(vm)
+    assert c.VM.get_power_state(vm) == "Paused"
+    fails("VM_BAD_POWER_STATE", c.VM.clean_shutdown, vm)
+    c.VM.unpause(vm)
+    assert console.tick() > first and c.VM.get_power_state(vm) == "Running"
+
+    started = c.VM_metrics.get_start_time(c.VM.get_metrics(vm))
+    c.VM.clean_reboot(vm)
+    assert c.VM.get_power_state(vm) == "Running" and c.VM.get_domid(vm) == record["domid"]
+    assert c.VM_metrics.get_start_time(c.VM.get_metrics(vm)) >= started
+    wait_until(lambda: console.tick() < 100, "the counter begins anew")
+    wait_for_address(c, vm)
+    c.VM.clean_shutdown(vm)
+    assert c.VM.get_power_state(vm) == "Halted" and c.VM.get_consoles(vm) == []
+    assert names(c, vm) == ["VM_STARTED", "VM_REBOOTED", "VM_SHUTDOWN"], names(c, vm)
+    console.close()
+    check(d, c, "a clean shutdown")
+    return vm
+
+
+def hard(d, c, vm):
+    c.VM.start(vm, True, False)
+    assert c.VM.get_power_state(vm) == "Paused"
+    c.VM.hard_reboot(vm)
+    assert c.VM.get_power_state(vm) == "Running"
+    c.VM.hard_shutdown(vm)
+    assert c.VM.get_power_state(vm) == "Halted" and d.guest_processes() == []
+    check(d, c, "a hard shutdown")
+
+
+def killed(d, c, vm):
+    """QEMU ends: the VM is halted, whatever its restart settings say."""
+    c.VM.start(vm, False, False)
+    pid, = d.guest_processes()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: c.VM.get_power_state(vm) == "Halted", "the VM of a killed QEMU is halted")
+    assert "VM_CRASHED" in names(c, vm)
+    check(d, c, "a killed QEMU")
+    fails("DOMAIN_EXISTS", power_state_reset_while_up, c, vm)
+    c.VM.hard_shutdown(vm)
+    c.VM.power_state_reset(vm)
+
+
+def power_state_reset_while_up(c, vm):
+    c.VM.start(vm, False, False)
+    c.VM.power_state_reset(vm)
+
+
+def clone_and_destroy(d, c, vm):
+    copy = c.VM.clone(vm, "copy")
+    assert not c.VM.get_is_a_template(copy)
+    c.VM.start(copy, False, False)
+    c.VM.start(vm, False, False)
+    one, two = wait_for_address(c, vm), wait_for_address(c, copy)
+    if "user" not in d.options and os.geteuid() == 0:
+        print(f"addresses {one} and {two}")
+    c.VM.clean_shutdown(copy)
+    c.VM.clean_shutdown(vm)
+    disks = [c.VBD.get_VDI(b) for b in c.VM.get_VBDs(copy)]
+    c.VM.destroy(copy)
+    for vdi in disks:
+        c.VDI.destroy(vdi)
+    check(d, c, "the end of a clone")
+
+
+def main():
+    with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
+        c = d.client()
+        vm = lifecycle(d, c)
+        print("ok lifecycle")
+        for test in (hard, killed, clone_and_destroy):
+            test(d, c, vm)
+            print(f"ok {test.__name__}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

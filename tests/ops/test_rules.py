@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""What may be done to a VM in which state: the errors, and that allowed_operations says the same as the calls."""
+
+import threading
+
+from daemon import Daemon, Failure, add_disk, default_network, fails, make_vdi, make_vm, template, vbd, vif, wait_until
+
+# Which power states each operation starts from, stated here independently of the daemon's own table.
+ANY = {"Halted", "Paused", "Running", "Suspended"}
+STATES = {
+    "start": {"Halted"}, "start_on": {"Halted"}, "pause": {"Running"}, "unpause": {"Paused"},
+    "clean_shutdown": {"Running"}, "clean_reboot": {"Running"}, "hard_shutdown": {"Paused", "Running", "Suspended"},
+    "hard_reboot": {"Paused", "Running"}, "clone": {"Halted", "Suspended"}, "copy": {"Halted"},
+    "destroy": {"Halted", "Suspended"}, "provision": {"Halted"}, "changing_VCPUs": {"Halted"},
+    "changing_static_range": {"Halted"}, "changing_memory_limits": {"Halted"}, "changing_shadow_memory": {"Halted"},
+    "make_into_template": {"Halted"}, "snapshot": ANY, "changing_dynamic_range": {"Halted", "Running"},
+}
+ORDER = ["Halted", "Paused", "Running", "Suspended"]
+
+
+def calls(c, vm):
+    """Each operation as a call, with arguments that are right in themselves."""
+    r = c.VM.get_record(vm)
+    host = c.host.get_all()[0]
+    return {
+        "start": lambda: c.VM.start(vm, False, False),
+        "start_on": lambda: c.VM.start_on(vm, host, False, False),
+        "pause": lambda: c.VM.pause(vm),
+        "unpause": lambda: c.VM.unpause(vm),
+        "clean_shutdown": lambda: c.VM.clean_shutdown(vm),
+        "clean_reboot": lambda: c.VM.clean_reboot(vm),
+        "hard_shutdown": lambda: c.VM.hard_shutdown(vm),
+        "hard_reboot": lambda: c.VM.hard_reboot(vm),
+        "clone": lambda: c.VM.clone(vm, "a clone"),
+        "copy": lambda: c.VM.copy(vm, "a copy", "OpaqueRef:NULL"),
+        "snapshot": lambda: c.VM.snapshot(vm, "a snapshot"),
+        "destroy": lambda: c.VM.destroy(vm),
+        "provision": lambda: c.VM.provision(vm),
+        "changing_VCPUs": lambda: c.VM.set_VCPUs_max(vm, 2),
+        "changing_static_range": lambda: c.VM.set_memory_static_range(vm, 0, r["memory_static_max"]),
+        "changing_memory_limits": lambda: c.VM.set_memory_limits(vm, 0, 64 << 20, 64 << 20, 64 << 20),
+        "changing_dynamic_range": lambda: c.VM.set_memory_dynamic_range(vm, r["memory_dynamic_min"],
+                                                                        r["memory_dynamic_max"]),
+        "changing_shadow_memory": lambda: c.VM.set_HVM_shadow_multiplier(vm, 2.0),
+        "make_into_template": lambda: c.VM.set_is_a_template(vm, True),
+    }
+
+
+def bring(c, vm, state):
+    """A fresh VM is halted."""
+    if state != "Halted":
+        c.VM.start(vm, state == "Paused", False)
+    assert c.VM.get_power_state(vm) == state
+
+
+def power_states(c):
+    """Every operation from every state: the error names the states that it wants and the one that is."""
+    for state in ("Halted", "Running", "Paused"):
+        for op, wanted in STATES.items():
+            vm = make_vm(c, f"{op} {state}", disks=0, nics=0)
+            bring(c, vm, state)
+            if state in wanted:
+                try:
+                    c.VM.assert_operation_valid(vm, op)
+                except Failure as f:
+                    assert f.code != "VM_BAD_POWER_STATE", (op, state, f)
+                continue
+            params = fails("VM_BAD_POWER_STATE", calls(c, vm)[op])
+            names = ", ".join(s.lower() for s in ORDER if s in wanted)
+            assert params == [vm, names, state.lower()], (op, state, params)
+            assert c.VM.get_power_state(vm) == state
+            assert c.VM.get_current_operations(vm) == {}
+
+
+def kinds(c):
+    """VMs of every kind and state, each made anew by a function."""
+
+    def plain(state, **more):
+        def make():
+            vm = make_vm(c, f"plain {state}", **more)
+            bring(c, vm, state)
+            return vm
+        return make
+
+    def own_template():
+        vm = make_vm(c, "own template")
+        c.VM.set_is_a_template(vm, True)
+        return vm
+
+    def snapshot():
+        return c.VM.snapshot(make_vm(c, "snapshotted"), "snapshot")
+
+    def blocked():
+        vm = make_vm(c, "blocked")
+        c.VM.add_to_blocked_operations(vm, "start", "not today")
+        c.VM.add_to_blocked_operations(vm, "destroy", "")
+        return vm
+
+    return {
+        "halted": plain("Halted"), "running": plain("Running"), "paused": plain("Paused"),
+        "running without disks": plain("Running", disks=0), "own template": own_template, "snapshot": snapshot,
+        "blocked": blocked,
+        "default template": lambda: template(c),
+        "control domain": lambda: next(r for r, v in c.VM.get_all_records().items() if v["is_control_domain"]),
+    }
+
+
+def advertised_is_enforced(c):
+    """What allowed_operations lists works, and what it does not list is refused."""
+    for kind, make in kinds(c).items():
+        allowed = set(c.VM.get_allowed_operations(make()))
+        for op in STATES:
+            vm = make()
+            if op == "make_into_template" and c.VM.get_is_a_template(vm):
+                continue  # it is one already, which is no operation
+            if op == "provision" and kind == "default template":
+                continue  # allowed, but there would be one fewer
+            try:
+                calls(c, vm)[op]()
+                worked = True
+            except Failure as f:
+                worked = False
+                assert f.code not in ("INTERNAL_ERROR", "NOT_IMPLEMENTED"), (kind, op, f)
+            assert worked == (op in allowed), f"{op} on {kind}: worked is {worked}, advertised {sorted(allowed)}"
+
+
+def kinds_have_their_errors(c):
+    t, vm = template(c), make_vm(c, "kinds", disks=0)
+    assert fails("VM_IS_TEMPLATE", lambda: c.VM.start(t, False, False)) == [t, "start"]
+    fails("VM_IS_TEMPLATE", lambda: c.VM.destroy(t))
+    fails("OPERATION_NOT_ALLOWED", lambda: c.VM.set_is_a_template(t, False))
+    fails("PROVISION_ONLY_ALLOWED_ON_TEMPLATE", lambda: c.VM.provision(vm))
+    s = c.VM.snapshot(vm, "s")
+    assert fails("VM_IS_SNAPSHOT", lambda: c.VM.start(s, False, False)) == [s, "start"]
+    assert c.VM.get_snapshots(vm) == [s] and c.VM.get_snapshot_of(s) == vm
+    c.VM.add_to_blocked_operations(vm, "start", "not today")
+    assert fails("OPERATION_BLOCKED", lambda: c.VM.start(vm, False, False)) == [vm, "not today"]
+    c.VM.remove_from_blocked_operations(vm, "start")
+    c.VM.start(vm, False, False)
+    dom0 = next(r for r, v in c.VM.get_all_records().items() if v["is_control_domain"])
+    fails("OPERATION_NOT_ALLOWED", lambda: c.VM.clean_shutdown(dom0))
+    fails("HANDLE_INVALID", lambda: c.VM.start("OpaqueRef:00000000-0000-0000-0000-000000000001", False, False))
+
+
+def drives(c):
+    vm, vdi = make_vm(c, "drives", disks=0, nics=0), make_vdi(c)
+    disk = add_disk(c, vm, vdi)
+    cd = c.VBD.create(vbd(vm, "OpaqueRef:NULL", "3", mode="RO", type="CD", empty=True))
+    assert c.VBD.get_userdevice(disk) == "0"
+    assert "0" not in c.VM.get_allowed_VBD_devices(vm) and "1" in c.VM.get_allowed_VBD_devices(vm)
+    fails("DEVICE_ALREADY_EXISTS", c.VBD.create, vbd(vm, vdi, "0"))
+    fails("DEVICE_ALREADY_EXISTS", c.VBD.create, vbd(vm, vdi, "xvdd"))
+    fails("INVALID_DEVICE", c.VBD.create, vbd(vm, vdi, "nonsense"))
+    fails("VBD_CDS_MUST_BE_READONLY", c.VBD.create, vbd(vm, vdi, type="CD"))
+    fails("VBD_NOT_REMOVABLE_MEDIA", c.VBD.create, vbd(vm, "OpaqueRef:NULL", empty=True))
+    fails("HANDLE_INVALID", c.VBD.create, vbd(vm, "OpaqueRef:NULL"))
+    assert fails("VBD_NOT_REMOVABLE_MEDIA", c.VBD.insert, disk, vdi) == [disk]
+    assert fails("VBD_IS_EMPTY", c.VBD.eject, cd) == [cd]
+    assert fails("VM_BAD_POWER_STATE", c.VBD.plug, disk) == [vm, "running", "halted"]
+    c.VBD.insert(cd, vdi)
+    assert fails("VBD_NOT_EMPTY", c.VBD.insert, cd, vdi) == [cd]
+    c.VBD.eject(cd)
+    assert c.VBD.get_empty(cd) and c.VBD.get_VDI(cd) == "OpaqueRef:NULL"
+    c.VM.start(vm, False, False)
+    assert c.VBD.get_currently_attached(disk) and c.VBD.get_device(disk) == "xvda"
+    assert fails("VDI_IN_USE", c.VDI.destroy, vdi) == [vdi, "destroy"]
+    fails("VDI_IN_USE", c.VDI.resize, vdi, 32 << 20)
+    fails("OPERATION_NOT_ALLOWED", c.VBD.destroy, disk)
+    other = make_vm(c, "other", disks=0, nics=0)
+    add_disk(c, other, vdi)
+    assert fails("VDI_IN_USE", c.VM.start, other, False, False)[0] == vdi
+    c.VM.hard_shutdown(vm)
+    c.VM.start(other, False, False)
+    c.VM.hard_shutdown(other)
+    c.VDI.destroy(vdi)
+    assert c.VM.get_VBDs(other) == [] and c.VM.get_VBDs(vm) == [cd]
+
+
+def nics(c):
+    vm = make_vm(c, "nics", disks=0, nics=0)
+    nic = c.VIF.create(vif(c, vm, "0"))
+    r = c.VIF.get_record(nic)
+    assert r["MAC_autogenerated"] and int(r["MAC"][:2], 16) & 3 == 2, r["MAC"]
+    fails("DEVICE_ALREADY_EXISTS", c.VIF.create, vif(c, vm, "0"))
+    fails("INVALID_DEVICE", c.VIF.create, vif(c, vm, "7"))
+    fails("MAC_INVALID", c.VIF.create, vif(c, vm, "1", MAC="nonsense"))
+    fails("MAC_INVALID", c.VIF.create, vif(c, vm, "1", MAC="01:00:00:00:00:01"))
+    second = c.VIF.create(vif(c, vm, "autodetect", MAC="02:AA:bb:00:00:01", MTU=0))
+    assert c.VIF.get_device(second) == "1" and c.VIF.get_MAC(second) == "02:aa:bb:00:00:01"
+    assert not c.VIF.get_MAC_autogenerated(second) and c.VIF.get_MTU(second) in (1500, "1500")
+    c.VIF.destroy(nic)
+    assert c.VIF.get_MAC(c.VIF.create(vif(c, vm, "0"))) == r["MAC"], "the seed gives the same address again"
+    network = c.network.create({"name_label": "n", "name_description": "", "other_config": {}})
+    assert len(c.network.get_bridge(network)) <= 15
+    moved = c.VIF.create(vif(c, vm, "2", network=network))
+    assert fails("NETWORK_CONTAINS_VIF", c.network.destroy, network) == [moved]
+    c.VIF.move(moved, default_network(c))
+    c.network.destroy(network)
+    copy = c.VM.clone(vm, "copy")
+    macs = lambda v: {x["MAC"] for x in c.VIF.get_all_records().values() if x["VM"] == v}  # noqa: E731
+    assert len(macs(copy)) == 3 and not macs(copy) & macs(vm)
+
+
+def memory_and_processors(c):
+    vm = make_vm(c, "memory", disks=0, nics=0)
+    fails("MEMORY_CONSTRAINT_VIOLATION", c.VM.set_memory_limits, vm, 64 << 20, 32 << 20, 64 << 20, 64 << 20)
+    c.VM.set_memory(vm, 128 << 20)
+    assert int(c.VM.get_memory_static_max(vm)) == int(c.VM.get_memory_dynamic_min(vm)) == 128 << 20
+    fails("INVALID_VALUE", c.VM.set_VCPUs_at_startup, vm, 0)
+    c.VM.set_VCPUs_max(vm, 4)
+    fails("INVALID_VALUE", c.VM.set_VCPUs_at_startup, vm, 5)
+    host = c.host.get_all()[0]
+    huge = int(c.host.compute_free_memory(host)) + 1
+    c.VM.set_memory_limits(vm, 0, huge, huge, huge)
+    fails("HOST_NOT_ENOUGH_FREE_MEMORY", c.VM.start, vm, False, False)
+    assert c.VM.get_possible_hosts(vm) == []
+    c.VM.set_memory(vm, 64 << 20)
+    assert c.VM.get_possible_hosts(vm) == [host]
+    before = int(c.host.compute_free_memory(host))
+    c.VM.start(vm, False, False)
+    assert int(c.host.compute_free_memory(host)) < before
+    c.VM.hard_shutdown(vm)
+    assert int(c.host.compute_free_memory(host)) == before
+    c.host.disable(host)
+    assert fails("HOST_DISABLED", c.VM.start, vm, False, False) == [host]
+    c.host.enable(host)
+
+
+def waiting_its_turn(c, d):
+    """Operations that are in each other's way wait instead of failing; all of them run."""
+    vm = make_vm(c, "turns", disks=1, nics=0)
+    failed = []
+
+    def cycle():
+        mine = d.client()
+        for _ in range(20):
+            for call in (lambda: mine.VM.start(vm, False, False), lambda: mine.VM.hard_shutdown(vm)):
+                try:
+                    call()
+                except Failure as f:
+                    if f.code != "VM_BAD_POWER_STATE":
+                        failed.append(f)
+
+    threads = [threading.Thread(target=cycle) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed, failed[:3]
+    assert c.VM.get_current_operations(vm) == {}
+    wait_until(lambda: c.VM.get_power_state(vm) == "Halted" or c.VM.hard_shutdown(vm) == "", "halted")
+
+
+def main():
+    for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, memory_and_processors):
+        with Daemon("sim") as d:
+            test(d.client())
+            print(f"ok {test.__name__}")
+    with Daemon("sim") as d:
+        waiting_its_turn(d.client(), d)
+        print("ok waiting_its_turn")
+
+
+if __name__ == "__main__":
+    main()
