@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fault.h"
+#include "lib/fiber.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "net/nft.h"
@@ -111,6 +112,24 @@ static char *dhcp_range(void *ctx, const char *subnet)
     return talloc_asprintf(ctx, "%.*s.10,%.*s.254,12h", len, subnet, len, subnet);
 }
 
+/* Run dnsmasq. One that a daemon started at the moment of its death may still be on its way to its pid file,
+ * and holds the address already: then that one serves. */
+static int co_start_helper(const char *const *argv, const char *pid_file, struct err *e)
+{
+    CLEANUP_ERR struct err failed = {0};
+
+    if (co_run_tool(argv, &failed) == 0)
+        return 0;
+    for (int i = 0; i < 20; i++) {
+        if (running_helper(pid_file))
+            return 0;
+        if (co_sleep_until(clock_in_ms(50), "dnsmasq's pid file") < 0)
+            break;
+    }
+    err_move(e, &failed);
+    return -1;
+}
+
 /* Start dnsmasq for the bridge unless it runs already; it puts itself into the background once it listens. */
 static int co_serve_dhcp(const struct net_network *n, struct err *e)
 {
@@ -134,7 +153,7 @@ static int co_serve_dhcp(const struct net_network *n, struct err *e)
                           talloc_asprintf(mem, "--dhcp-leasefile=" RUN_DIR "/dnsmasq-%s.leases", n->bridge),
                           talloc_asprintf(mem, "--dhcp-range=%s", dhcp_range(mem, n->subnet)),
                           NULL};
-    return co_run_tool(argv, e);
+    return co_start_helper(argv, pid_file, e);
 }
 
 /* Let the kernel route between the bridge and the world. */
@@ -144,7 +163,7 @@ static int allow_forwarding(void)
     return fd < 0 || write(fd, "1\n", 2) != 2 ? -errno : 0;
 }
 
-int co_nat_up(const struct net_network *n, struct err *e)
+static int co_nat_up_alone(const struct net_network *n, struct err *e)
 {
     int rc = allow_forwarding();
 
@@ -153,6 +172,24 @@ int co_nat_up(const struct net_network *n, struct err *e)
     if (!is_masqueraded(n->bridge) && co_masquerade(n, e) < 0)
         return -1;
     return co_serve_dhcp(n, e);
+}
+
+/* One at a time: of two guests that start together on a new network, the second finds it up. */
+int co_nat_up(const struct net_network *n, struct err *e)
+{
+    static struct fiber_cond next = FIBER_COND_INIT(next);
+    static bool busy;
+
+    while (busy) {
+        int rc = co_cond_wait(&next, clock_in_ms(3 * TOOL_MS), "another guest's network to be up");
+        if (rc < 0)
+            return err_errno(e, rc, "network %s", n->bridge);
+    }
+    busy = true;
+    int rc = co_nat_up_alone(n, e);
+    busy = false;
+    fiber_cond_broadcast(&next);
+    return rc;
 }
 
 int co_nat_down(const char *bridge, struct err *e)
