@@ -9,3 +9,4 @@ include tests/hv/local.mk
 include tests/bench/local.mk
 include tests/xe/local.mk
 include tests/fuzz/local.mk
+include tests/ops/local.mk

@@ -166,10 +166,26 @@ class Daemon:
     def __exit__(self, kind, value, traceback):
         self.stop()
         self.end_guests()
+        self.remove_networks()
         if kind is None and self.own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
         elif kind is not None:
             print(f"kept: {self.directory}")
+
+    def remove_networks(self):
+        """Bridges stay with their host; this one ends."""
+        try:
+            bridges = os.listdir(os.path.join(self.state, "net", "bridges"))
+        except FileNotFoundError:
+            return
+        for bridge in bridges:
+            pid_file = f"/run/xapid/dnsmasq-{bridge}.pid"
+            if os.path.exists(pid_file):
+                with open(pid_file) as f:
+                    os.kill(int(f.read()), signal.SIGTERM)
+                os.unlink(pid_file)
+            subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
+            subprocess.run(["nft", "delete", "table", "ip", f"xapid_{bridge}"], capture_output=True)
 
     # ---- what is left outside the daemon ----
 

@@ -122,8 +122,8 @@ static int delete_row(struct xapid *x, struct ref ref, struct err *e)
     return db_commit(t, e);
 }
 
-/* Storage is gone, so the row must go: tried twice, and at the next start if need be. The note goes once that is
- * durable. */
+/* Storage is gone, so the row must go: tried twice, and at the next start if need be. The note goes once that
+ * is durable. */
 static int co_forget_removed(struct xapid *x, struct ref ref, const char *uuid, struct err *e)
 {
     CLEANUP_ERR struct err first = {0};
