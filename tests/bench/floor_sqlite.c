@@ -41,7 +41,7 @@ static void copy_database(const char *from, const char *to)
 
 static void read_refs(struct floor_sqlite *f)
 {
-    sqlite3_stmt *s = prepare(f->sql, "SELECT ref FROM VM WHERE name_label = 'writes'");
+    sqlite3_stmt *s = prepare(f->sql, "SELECT ref FROM VM");
 
     f->refs = calloc(MOST_REFS, sizeof *f->refs);
     while (f->n_refs < MOST_REFS && sqlite3_step(s) == SQLITE_ROW)

@@ -12,4 +12,4 @@ tests_bench_bench_SOURCES = tests/bench/main.c tests/bench/bench.h tests/bench/r
 	tests/bench/part_start.c tests/bench/part_calls.c tests/bench/part_bulk.c \
 	tests/bench/part_writes.c tests/bench/part_event.c tests/bench/part_killed.c
 tests_bench_bench_LDADD = lib/libbase.a $(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(TALLOC_LIBS) -lpthread
-EXTRA_DIST += tests/bench/README.md scripts/bench
+EXTRA_DIST += tests/bench/README.md scripts/bench doc/performance.md

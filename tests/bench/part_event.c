@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/clock.h"
 #include "tests/bench/events.h"
+#include "tests/bench/floor_sqlite.h"
 
 #define TIMES 1000
 #define GOAL_MS 2
@@ -29,6 +30,17 @@ static double once_ms(struct api *a, struct events *w, const char *vm, int i)
     return ms;
 }
 
+/* What the disk alone takes of it. */
+static void report_commit(const struct target *t)
+{
+    struct floor_sqlite alone;
+
+    floor_sqlite_open(&alone, t->state_dir);
+    report_figure(&(struct figure){"of which one commit, by SQLite alone", "ms",
+                                   1000 / floor_sqlite_run(&alone, 1, 1), 0, 0, LESS_IS_BETTER});
+    floor_sqlite_close(&alone);
+}
+
 void bench_event(const struct target *t)
 {
     CLEANUP_FREE char *vm = NULL;
@@ -45,6 +57,7 @@ void bench_event(const struct target *t)
                                    GOAL_MS, LESS_IS_BETTER});
     report_figure(&(struct figure){"the same, 99 of 100 within", "ms", quantile(ms, TIMES, 0.99), 0, 0,
                                    LESS_IS_BETTER});
+    report_commit(t);
     events_close(&watcher);
     api_close(&a);
 }

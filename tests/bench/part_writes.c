@@ -6,8 +6,8 @@
 #include "tests/bench/floor_sqlite.h"
 #include "tests/bench/load.h"
 
-#define ROUNDS 5
-#define SECONDS 0.7
+#define ROUNDS 9
+#define SECONDS 0.5
 #define CLIENTS 64
 #define GOAL 0.8
 
