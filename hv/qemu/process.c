@@ -49,6 +49,20 @@ static bool write_note(int note_fd)
     return n > 0 && write(note_fd, line, (size_t)n) == n;
 }
 
+/* How the kernel's scheduler treats the processes of a session as a group; a wish, which an unprivileged
+ * process may not have. */
+static void set_share(const char *path, const char *nice)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t ignored;
+
+    if (fd < 0)
+        return;
+    ignored = write(fd, nice, strlen(nice));
+    (void)ignored;
+    close(fd);
+}
+
 static int child_main(void *arg)
 {
     struct child_args *a = arg;
@@ -56,6 +70,7 @@ static int child_main(void *arg)
 
     errno = 0;
     setsid();
+    set_share("/proc/self/autogroup", "-10");
     default_signals();
     if (fchdir(l->cwd_fd) < 0) /* before its number is given to something else */
         goto failed;
@@ -245,6 +260,14 @@ void process_release(struct process *p)
         ev_io_stop(loop_get(), &p->watcher);
         close(TAKE_FD(p->pidfd));
     }
+}
+
+void process_set_ordinary(struct process *p)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/autogroup", (int)p->pid);
+    set_share(path, "0");
 }
 
 int process_kill(struct process *p, int sig)

@@ -34,7 +34,9 @@ struct process_launch {
     unsigned note; /* which of them is the note */
 };
 
-/* Start it. The caller's copies of the descriptors stay the caller's. */
+/* Start it. The caller's copies of the descriptors stay the caller's. A new session stands behind all others
+ * in the scheduler's queue, which doubles the time that a program takes to start on a busy host; so it is put
+ * first, where we may, until process_set_ordinary. */
 int process_start(struct process *p, const struct process_launch *l,
                   void (*on_end)(struct process *p, void *arg), void *arg);
 
@@ -50,6 +52,8 @@ enum process_note_state process_note_read(int dir_fd, const char *name, pid_t *p
 /* Watch a process found by its note; -ESRCH when it is gone or its number belongs to another by now. */
 int process_adopt(struct process *p, pid_t pid, uint64_t start_ticks,
                   void (*on_end)(struct process *p, void *arg), void *arg);
+
+void process_set_ordinary(struct process *p);
 
 /* Stop watching, without ending the process. */
 void process_release(struct process *p);

@@ -161,6 +161,7 @@ static int commit(struct qemu_vm *vm, struct err *e)
     char text[32];
     int r;
 
+    process_set_ordinary(&vm->process);
     vm->start_time = clock_wall();
     snprintf(text, sizeof text, "%" PRId64 "\n", vm->start_time);
     r = vm->process.ended ? -ESRCH : vm_dir_write(vm->dir_fd, VM_DIR_STARTED, text);
