@@ -17,6 +17,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/network_rows.c \
 	xapid/host/pool_messages.c \
 	xapid/host/pool_rows.c \
+	xapid/host/repair.c \
 	xapid/host/set.c \
 	xapid/host/storage_rows.c \
 	xapid/host/templates.c \
@@ -93,3 +94,4 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
 	xapid/vm/vm.h
+EXTRA_DIST += xapid/console/README.md xapid/host/README.md xapid/network/README.md xapid/storage/README.md xapid/vm/README.md

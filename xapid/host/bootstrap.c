@@ -34,6 +34,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
 {
     struct txn *t = db_begin(x->db);
 
+    repair_rows(t);
     host_rows(t, x);
     pool_rows(t, x);
     network_rows(t, x);

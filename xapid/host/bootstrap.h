@@ -30,6 +30,9 @@ void storage_rows(struct txn *t, struct xapid *x, const char *state_dir);
 /* The default templates of a new pool; that of the demo guest whenever its files are there. */
 void template_rows(struct txn *t, struct xapid *x, const char *state_dir);
 
+/* Drop what belongs to rows that are not there. */
+void repair_rows(struct txn *t);
+
 /* Take over the guests that are alive, and record as halted those that are not. Not in a transaction. */
 int co_host_adopt(struct xapid *x, struct err *e);
 
