@@ -1,6 +1,7 @@
 #include "db/cell.h"
 #include <stdlib.h>
 #include <string.h>
+#include "model/member.h"
 #include "lib/mem.h"
 
 /* The head of a block; the value's bytes follow. */
@@ -22,78 +23,12 @@ static inline const void *cell_at(const struct row *row, const struct model_fiel
 
 union value cell_load(const struct row *row, const struct model_field *f)
 {
-    const void *p = cell_at(row, f);
-    union value v = {0};
-
-    switch (f->type->kind) {
-    case KIND_STRING:
-        v.s = *(const char *const *)p;
-        break;
-    case KIND_INT:
-    case KIND_DATETIME:
-        v.i = *(const int64_t *)p;
-        break;
-    case KIND_ENUM:
-        v.i = *(const int *)p;
-        break;
-    case KIND_FLOAT:
-        v.f = *(const double *)p;
-        break;
-    case KIND_BOOL:
-        v.b = *(const bool *)p;
-        break;
-    case KIND_REF:
-        v.r = *(const struct ref *)p;
-        break;
-    case KIND_SET:
-        v.set = *(const struct set *const *)p;
-        break;
-    case KIND_MAP:
-        v.map = *(const struct map *const *)p;
-        break;
-    case KIND_VOID:
-    case KIND_RECORD:
-    case KIND_OPTION:
-        break;
-    }
-    return v;
+    return member_load(cell_at(row, f), f->type);
 }
 
 void cell_store(struct row *row, const struct model_field *f, union value v)
 {
-    void *p = (char *)row + f->offset;
-
-    switch (f->type->kind) {
-    case KIND_STRING:
-        *(const char **)p = v.s;
-        break;
-    case KIND_INT:
-    case KIND_DATETIME:
-        *(int64_t *)p = v.i;
-        break;
-    case KIND_ENUM:
-        *(int *)p = (int)v.i;
-        break;
-    case KIND_FLOAT:
-        *(double *)p = v.f;
-        break;
-    case KIND_BOOL:
-        *(bool *)p = v.b;
-        break;
-    case KIND_REF:
-        *(struct ref *)p = v.r;
-        break;
-    case KIND_SET:
-        *(const struct set **)p = v.set;
-        break;
-    case KIND_MAP:
-        *(const struct map **)p = v.map;
-        break;
-    case KIND_VOID:
-    case KIND_RECORD:
-    case KIND_OPTION:
-        break;
-    }
+    member_store((char *)row + f->offset, f->type, v);
 }
 
 /* ---- building a block ---- */

@@ -9,6 +9,7 @@ lib_libbase_a_SOURCES = \
 	lib/fiber_stack.c \
 	lib/fiber_switch.S \
 	lib/fiber_wait.c \
+	lib/json_bounds.c lib/json_bounds.h \
 	lib/log.c lib/log.h \
 	lib/mem.c lib/mem.h \
 	lib/proc.c lib/proc.h \

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += model/libmodel.a
-model_libmodel_a_SOURCES = model/model.h model/model.c model/ref.c model/row.h model/text.c model/value.h \
+model_libmodel_a_SOURCES = model/member.c model/member.h model/model.c model/model.h model/ref.c model/row.h model/text.c model/value.h \
 	model/value.c
 nodist_model_libmodel_a_SOURCES = model/tables.gen.c
 

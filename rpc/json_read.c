@@ -6,38 +6,12 @@
 #include <talloc.h>
 #include <jansson.h>
 #include "lib/buf.h"
+#include "lib/json_bounds.h"
 #include "rpc/arena.h"
 #include "rpc/encode.h"
 
-/* jansson recurses up to 2048 deep, more than a fiber's stack bears: so depth and number are counted
- * beforehand. */
-static const char *check_bounds(const char *body, size_t len)
-{
-    unsigned depth = 0;
-    uint32_t values = 1;
-    bool in_string = false;
-    for (size_t i = 0; i < len; i++) {
-        char c = body[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            values++;
-            /* The request's own object and its params stand around the values. */
-            if (++depth > RPC_MAX_DEPTH + 2)
-                return "values are nested too deep";
-        } else if (c == ']' || c == '}') {
-            depth -= depth > 0;
-        } else if (c == ',' && ++values > RPC_MAX_REQUEST_VALUES) {
-            return "too many values";
-        }
-    }
-    return NULL;
-}
+/* The request's own object and its params stand around the values. */
+enum { MAX_DEPTH = RPC_MAX_DEPTH + 2 };
 
 static void convert(struct arena *a, json_t *j, struct wire *w);
 
@@ -162,8 +136,8 @@ int rpc_request_parse_json(void *ctx, const char *body, size_t len, struct rpc_r
     struct arena arena = {.ctx = ctx};
     struct rpc_request request = {0};
     json_error_t error;
-    const char *reason = check_bounds(body, len);
-    if (reason == NULL) {
+    const char *reason = "values are nested too deep, or too many";
+    if (json_is_within(body, len, MAX_DEPTH, RPC_MAX_REQUEST_VALUES)) {
         json_t *root = json_loadb(body, len, 0, &error);
         reason = root != NULL ? read_request(&arena, root, &request) : error.text;
         json_decref(root);

@@ -1,42 +1,7 @@
 #include "xapid/args.h"
 #include <talloc.h>
 #include "model/errors.gen.h"
-
-/* Put v where the generated struct keeps a member of this type. */
-static void store(void *at, const struct model_type *t, union value v)
-{
-    switch (t->kind) {
-    case KIND_STRING:
-        *(const char **)at = v.s ? v.s : "";
-        break;
-    case KIND_INT:
-    case KIND_DATETIME:
-        *(int64_t *)at = v.i;
-        break;
-    case KIND_ENUM:
-        *(unsigned *)at = (unsigned)v.i;
-        break;
-    case KIND_FLOAT:
-        *(double *)at = v.f;
-        break;
-    case KIND_BOOL:
-        *(bool *)at = v.b;
-        break;
-    case KIND_REF:
-        *(struct ref *)at = v.r;
-        break;
-    case KIND_SET:
-        *(const struct set **)at = v.set;
-        break;
-    case KIND_MAP:
-        *(const struct map **)at = v.map;
-        break;
-    case KIND_VOID:
-    case KIND_RECORD:
-    case KIND_OPTION:
-        break;
-    }
-}
+#include "model/member.h"
 
 /* One parameter, NULL when absent. */
 static int decode(void *ctx, char *args, const struct model_param *p, const struct wire *w, struct err *e)
@@ -54,7 +19,9 @@ static int decode(void *ctx, char *args, const struct model_param *p, const stru
     } else if (p->default_text && !value_from_text(ctx, p->type, p->default_text, &v)) {
         return err_internal(e, "the default of %s is not of its type", p->name);
     }
-    store(args + p->offset, p->type, v);
+    if (p->type->kind == KIND_STRING && !v.s)
+        v.s = "";
+    member_store(args + p->offset, p->type, v);
     return 0;
 }
 

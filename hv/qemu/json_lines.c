@@ -1,6 +1,7 @@
 #include "hv/qemu/json_lines.h"
 #include <errno.h>
 #include <string.h>
+#include "lib/json_bounds.h"
 
 /* What QEMU and guest agents send stays below 10. */
 #define DEPTH_MAX 32
@@ -32,32 +33,6 @@ void json_lines_feed(struct json_lines *j, const char *bytes, size_t n)
     buf_add(&j->in, bytes, n);
 }
 
-/* jansson reads nested values by recursion; its own limit is far deeper than a line of ours may be. */
-static bool depth_is_sane(const char *text, size_t n)
-{
-    unsigned depth = 0;
-    bool in_string = false;
-
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > DEPTH_MAX)
-                return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return true;
-}
-
 /* 1 with the object, 0 for an empty line, -EBADMSG. */
 static int parse_line(const char *line, size_t n, json_t **ret)
 {
@@ -72,7 +47,7 @@ static int parse_line(const char *line, size_t n, json_t **ret)
         n--;
     if (n == 0)
         return 0;
-    value = depth_is_sane(line, n) ? json_loadb(line, n, 0, NULL) : NULL;
+    value = json_is_within(line, n, DEPTH_MAX, UINT32_MAX) ? json_loadb(line, n, 0, NULL) : NULL;
     if (!json_is_object(value)) {
         json_decref(value);
         return -EBADMSG;
