@@ -1,6 +1,6 @@
 # What is installed beside the programs, and the scripts that work from a checkout.
 EXTRA_DIST += scripts/build scripts/check scripts/gdb/fibers.py scripts/lab scripts/lint scripts/quickstart scripts/setup \
-	scripts/xapid.service.in .ci/run .clang-format
+	scripts/xapid.service.in scripts/README.md .ci/run .clang-format
 
 systemdsystemunitdir = $(SYSTEMD_UNIT_DIR)
 nodist_systemdsystemunit_DATA = scripts/xapid.service

@@ -1,3 +1,4 @@
+EXTRA_DIST += tests/README.md
 include tests/lib/local.mk
 include tests/model/local.mk
 include tests/sm/local.mk
