@@ -32,6 +32,7 @@ static void note_call(struct xe *x, const char *method, unsigned n)
         buf_printf(&x->trace, "calling %s with %u parameters\n", method, n);
 }
 
+/* Call method with these parameters and nothing before them. */
 static const struct wire *co_call_wire(struct xe *x, struct err *e, const char *method,
                                        const struct wire *params, unsigned n)
 {
@@ -91,6 +92,20 @@ const struct wire *co_call(struct xe *x, struct err *e, const char *method, cons
     n = collect_params(x, params, fmt, ap);
     va_end(ap);
     return co_call_wire(x, e, method, params, n);
+}
+
+/* The same with parameters that are values already. */
+const struct wire *co_call_params(struct xe *x, struct err *e, const char *method, const struct wire *params,
+                                  unsigned n)
+{
+    struct wire all[MAX_PARAMS];
+
+    if (n >= MAX_PARAMS)
+        abort();
+    all[0] = wire_string(x->session);
+    for (unsigned i = 0; i < n; i++)
+        all[i + 1] = params[i];
+    return co_call_wire(x, e, method, all, n + 1);
 }
 
 /* The same when the answer is a text. */

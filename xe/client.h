@@ -42,6 +42,10 @@ void co_logout(struct xe *x);
  * NULL on error. Errors: FAIL_CONTACT and those of the server. */
 const struct wire *co_call(struct xe *x, struct err *e, const char *method, const char *fmt, ...);
 
+/* The same with n parameters (at most 20) that are values already. */
+const struct wire *co_call_params(struct xe *x, struct err *e, const char *method, const struct wire *params,
+                                  unsigned n);
+
 /* The same when the answer, a text, is wanted: a reference, a uuid, a number. */
 const char *co_call_text(struct xe *x, struct err *e, const char *method, const char *fmt, ...);
 

@@ -5,6 +5,7 @@
 #include <talloc.h>
 #include "lib/mem.h"
 #include "xe/cmd/verbs.h"
+#include "xe/plain.h"
 #include "xe/record.h"
 
 #define VERB(name) &cmd_##name,
@@ -130,6 +131,9 @@ const struct command *command_find(void *ctx, const char *name)
     for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i]->name, name) == 0)
             return verbs[i];
+    for (unsigned i = 0; i < plain_command_count; i++)
+        if (strcmp(plain_commands[i].name, name) == 0)
+            return &plain_commands[i];
     return find_class_command(ctx, name);
 }
 
@@ -142,8 +146,8 @@ static int compare_names(const void *a, const void *b)
 const struct command **command_all(void *ctx)
 {
     unsigned n = 0, n_verbs = sizeof(verbs) / sizeof(verbs[0]);
-    const struct command **all =
-        talloc_zero_array(ctx, const struct command *, n_verbs + rec_class_count * CLASS_VERBS + 1);
+    unsigned most = n_verbs + plain_command_count + rec_class_count * CLASS_VERBS;
+    const struct command **all = talloc_zero_array(ctx, const struct command *, most + 1);
 
     if (!all)
         mem_abort();
@@ -151,6 +155,8 @@ const struct command **command_all(void *ctx)
         all[n] = verbs[n];
         n++;
     }
+    for (unsigned i = 0; i < plain_command_count; i++)
+        all[n++] = &plain_commands[i];
     for (unsigned i = 0; i < rec_class_count; i++)
         for (unsigned j = 0; j < CLASS_VERBS; j++)
             if (!class_verbs[j].exists || class_verbs[j].exists(&rec_classes[i]))

@@ -2,13 +2,15 @@
 #define XE_COMMAND_H
 /*
  * Commands as data. A verb of its own is a struct command above its function in xe/cmd and a line in
- * xe/cmd/verbs.def; the class commands come from the tables of xe/record.h. Never yields.
+ * xe/cmd/verbs.def; one that is a single call is data (xe/plain.h); the class commands come from the tables
+ * of xe/record.h. Never yields.
  */
 #include <stdbool.h>
 #include "lib/err.h"
 
 struct xe;
 struct rec_class;
+struct plain;
 
 typedef int command_fn(struct xe *x, struct err *e);
 
@@ -30,6 +32,7 @@ struct command {
     unsigned flags;
     command_fn *run;
     const struct rec_class *cls; /* of a class command */
+    const struct plain *plain;   /* of one that is a call as data: xe/plain.h */
 };
 
 /* The command of this name, on ctx; NULL when unknown. */

@@ -8,11 +8,13 @@ xe_libxe_a_SOURCES = \
 	xe/command.c xe/command.h \
 	xe/failure.c xe/failure.h \
 	xe/fetch.c xe/fetch.h \
+	xe/file.c xe/file.h \
 	xe/help.c xe/help.h \
 	xe/list.h \
 	xe/message.c xe/message.h \
 	xe/options.c xe/options.h \
 	xe/out.c xe/out.h \
+	xe/plain.c xe/plain.h \
 	xe/record.c xe/record.h \
 	xe/report.c xe/report.h \
 	xe/run.c xe/run.h \
@@ -42,7 +44,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/vm_install.c \
 	xe/cmd/vm_power.c \
 	xe/cmd/vm_uninstall.c
-nodist_xe_libxe_a_SOURCES = xe/records.gen.c
+nodist_xe_libxe_a_SOURCES = xe/commands.gen.c xe/records.gen.c
 
 bin_PROGRAMS += xe/xe
 xe_xe_SOURCES = xe/main.c
@@ -51,9 +53,13 @@ XE_LIBS = $(OPENSSL_LIBS) $(MICROHTTPD_LIBS) $(JANSSON_LIBS) $(LIBXML2_LIBS) $(X
 	-lpthread
 
 xe_data = $(wildcard $(srcdir)/xe/records/*.toml) $(srcdir)/xe/words.toml $(srcdir)/xe/gaps.txt
-EXTRA_DIST += $(xe_data) xe/generate.py xe/README.md
-BUILT_SOURCES += xe/records.gen.c
-CLEANFILES += xe/records.gen.c
+xe_commands = $(wildcard $(srcdir)/xe/commands/*.toml)
+EXTRA_DIST += $(xe_data) $(xe_commands) xe/generate.py xe/generate_commands.py xe/README.md
+BUILT_SOURCES += xe/commands.gen.c xe/records.gen.c
+CLEANFILES += xe/commands.gen.c xe/records.gen.c
+xe/commands.gen.c: $(xe_commands) $(srcdir)/xe/generate_commands.py $(wildcard $(srcdir)/model/classes/*.toml)
+	$(AM_V_GEN)$(MKDIR_P) xe && $(PYTHON) -B $(srcdir)/xe/generate_commands.py --source $(srcdir)/xe \
+	  --model $(srcdir)/model --output $@
 xe/records.gen.c: $(xe_data) $(srcdir)/xe/generate.py $(wildcard $(srcdir)/model/classes/*.toml)
 	$(AM_V_GEN)$(MKDIR_P) xe && $(PYTHON) -B $(srcdir)/xe/generate.py --source $(srcdir)/xe --model $(srcdir)/model \
 	  --output $@

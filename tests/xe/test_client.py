@@ -100,7 +100,8 @@ class CommandLine(Case):
         self.assertEqual(err, "The uuid you supplied was invalid.\ntype: VM\nuuid: \n")
 
     def test_a_gap_says_so(self):
-        self.fails("Error: The command pool-ha-enable is not implemented yet\n", "pool-ha-enable")
+        for gap in sorted(names_in(SOURCE / "xe" / "gaps.txt"))[:1]:
+            self.fails(f"Error: The command {gap} is not implemented yet\n", gap)
 
     def test_the_first_of_two_equal_keys_counts(self):
         self.prints(WEB + "\n", "vm-list", "params=uuid", "params=name-label", "name-label=web1", "--minimal")

@@ -1,32 +1,10 @@
 /* Storage repositories and their connections to hosts. */
-#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
-#include "lib/buf.h"
 #include "xe/cmd/common.h"
 #include "xe/cmd/verbs.h"
 #include "xe/failure.h"
-
-/* A file of settings is small. */
-#define MAX_FILE (32u << 20)
-
-/* The content of a file as text on x->ctx, or NULL. */
-static const char *read_file(struct xe *x, const char *path, struct err *e)
-{
-    CLEANUP_BUF struct buf content = {0};
-    FILE *f = fopen(path, "re");
-    size_t n = 1;
-
-    while (f && n > 0 && content.len <= MAX_FILE) {
-        n = fread(buf_reserve(&content, 65536), 1, 65536, f);
-        content.len += n;
-    }
-    if (!f || ferror(f) || content.len > MAX_FILE)
-        fail_text(e, "Cannot read %s", path);
-    if (f)
-        fclose(f);
-    return err_is_set(e) ? NULL : talloc_strndup(x->ctx, content.data, content.len);
-}
+#include "xe/file.h"
 
 /* The device-config: members; those named KEY-filename become KEY with the content of the file. NULL on
  * error. */
@@ -42,7 +20,7 @@ static struct wire *device_config(struct xe *x, struct err *e)
         if (len < sizeof(suffix) || strcmp(members[i].key + len - (sizeof(suffix) - 1), suffix) != 0)
             continue;
         members[i].key = talloc_strndup(x->ctx, members[i].key, len - (sizeof(suffix) - 1));
-        if (!(members[i].value = read_file(x, members[i].value, e)))
+        if (!(members[i].value = file_read_text(x->ctx, members[i].value, e)))
             return NULL;
     }
     return wire_text_map(x, members, n);
