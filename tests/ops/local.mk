@@ -14,4 +14,4 @@ tests_ops_test_parsers_LDADD = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_l
 .PHONY: clean-demo-guest
 clean-local: clean-demo-guest
 clean-demo-guest:
-	rm -rf tests/ops/demo-guest
+	rm -rf tests/demo-guest
