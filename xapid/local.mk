@@ -52,3 +52,4 @@ xapid_system_libraries = $(MICROHTTPD_LIBS) $(XMLRPC_LIBS) $(LIBXML2_LIBS) $(JAN
 	$(SQLITE_LIBS) $(TALLOC_LIBS) $(EV_LIBS) -lpthread -lm
 xapid_xapid_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 EXTRA_DIST += xapid/README.md
+dist_man_MANS += xapid/xapid.8
