@@ -37,6 +37,8 @@ static int check(struct db *db, const struct row *row, int operation, struct err
 
     if (map_count(vif->current_operations) > 0)
         return op_refuse_busy(row, vif->current_operations, e);
+    if (operation == VIF_OPERATIONS_ATTACH && vif->currently_attached)
+        return e ? err_device_already_attached(e, REF_TEXT(row->ref)) : -1;
     return vm && operation != VIF_OPERATIONS_ATTACH ? check_hotplug(vif, vm, operation, e) : 0;
 }
 

@@ -158,7 +158,8 @@ class Daemon:
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait()
+            status = self.process.wait()
+            assert status == 0, f"xapid ended with {status}: {self.log()[-4000:]}"
 
     def __enter__(self):
         return self.start()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Each operation with its first, second, third … step failing, until none is left to fail: nothing remains of what
-failed, and the same call then succeeds."""
+failed, and the same call then succeeds. And the same with the daemon dying at each step."""
 
 import os
 import signal
@@ -125,6 +125,34 @@ def sweep(d, name, kinds, numbers):
     return point - 1
 
 
+def sweep_deaths(d, name, numbers):
+    """The daemon dies at each point instead; the next one mends what it left."""
+    point, died = 0, True
+    while died:
+        point, number = point + 1, next(numbers)
+        c = d.client()
+        prepare, run, is_done = operations(c, number)[name]
+        context = prepare()
+        Faults(d).signal(f"qmp+storage+network+db:{point}:kill")
+        result = attempt(run, context)
+        died = result == "unknown"
+        if died:
+            d.process.wait()
+            d.start()
+        else:
+            Faults(d).signal("")
+        c = d.client()
+        prepare, run, is_done = operations(c, number)[name]
+        what = f"{name} with a death at point {point} ({result})"
+        check(d, c, what)
+        assert died or is_done(context), what
+        if not is_done(context):
+            assert attempt(run, context) == "done", f"{what}: trying again fails"
+        check(d, c, f"{what}, tried again")
+        tidy(c, number)
+    return point - 1
+
+
 def numbers_from(n):
     while True:
         yield n
@@ -141,6 +169,8 @@ def sweep_all(hypervisor, wanted):
             for kinds in KINDS:
                 points = sweep(d, name, kinds, numbers)
                 print(f"ok {name} on {hypervisor}: {points} points of {kinds}", flush=True)
+            print(f"ok {name} on {hypervisor}: {sweep_deaths(d, name, numbers)} deaths", flush=True)
+            c = d.client()
 
 
 def main():

@@ -17,14 +17,11 @@
 
 /* ---- provisioning ---- */
 
-static int parse(const char *xml, struct provision_disk **disks, unsigned *n)
+static int parse(void *mem, const char *xml, struct provision_disk **disks, unsigned *n)
 {
-    static void *mem;
     CLEANUP_ERR struct err e = {0};
-
-    talloc_free(mem);
-    mem = talloc_new(NULL);
     int rc = provision_parse(mem, xml, disks, n, &e);
+
     if (rc < 0)
         ck_assert_str_eq(e.code, "INVALID_VALUE");
     return rc;
@@ -32,11 +29,13 @@ static int parse(const char *xml, struct provision_disk **disks, unsigned *n)
 
 START_TEST(disks_are_read_in_their_order)
 {
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct provision_disk *d;
     unsigned n;
 
     ck_assert_int_eq(
-        parse("<provision><disk device=\"0\" size=\"10\" sr=\"abc\" bootable=\"true\" type=\"system\"/>"
+        parse(mem,
+              "<provision><disk device=\"0\" size=\"10\" sr=\"abc\" bootable=\"true\" type=\"system\"/>"
               "<!-- a comment --><other/><disk device='xvdb' size='20' sr='' bootable='false'/>"
               "</provision>",
               &d, &n),
@@ -48,7 +47,7 @@ START_TEST(disks_are_read_in_their_order)
     ck_assert(d[0].bootable && d[0].size == 10);
     ck_assert(!d[1].bootable && d[1].size == 20);
     ck_assert_str_eq(d[1].type, "");
-    ck_assert_int_eq(parse("<provision/>", &d, &n), 0);
+    ck_assert_int_eq(parse(mem, "<provision/>", &d, &n), 0);
     ck_assert_uint_eq(n, 0);
 }
 END_TEST
@@ -72,11 +71,12 @@ START_TEST(what_is_no_provisioning_is_refused)
         "<!DOCTYPE p [<!ENTITY a \"&b;\"><!ENTITY b \"&a;\">]><provision><disk size=\"&a;\"/></provision>",
         "<!DOCTYPE p [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><provision><disk size=\"&x;\"/></provision>",
     };
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct provision_disk *d;
     unsigned n;
 
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(parse(bad[i], &d, &n) < 0, "%s was taken", bad[i]);
+        ck_assert_msg(parse(mem, bad[i], &d, &n) < 0, "%s was taken", bad[i]);
 }
 END_TEST
 
@@ -84,12 +84,13 @@ START_TEST(each_beginning_of_good_xml_is_refused)
 {
     static const char good[] =
         "<provision><disk device=\"0\" size=\"10\" sr=\"\" bootable=\"true\"/></provision>";
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct provision_disk *d;
     unsigned n;
 
     for (size_t len = 0; len < sizeof good - 1; len++) {
         CLEANUP_TALLOC char *part = talloc_strndup(NULL, good, len);
-        ck_assert_int_lt(parse(part, &d, &n), 0);
+        ck_assert_int_lt(parse(mem, part, &d, &n), 0);
     }
 }
 END_TEST
@@ -111,12 +112,13 @@ START_TEST(too_much_xml_is_refused)
     CLEANUP_TALLOC char *many = repeat("<disk size='1'/>", 256, "<provision>", "</provision>");
     CLEANUP_TALLOC char *deep = repeat("<provision>", 5000, "", "");
     CLEANUP_TALLOC char *huge = repeat(" ", 1 << 20, "<provision>", "</provision>");
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct provision_disk *d;
     unsigned n;
 
-    ck_assert_int_lt(parse(many, &d, &n), 0);
-    ck_assert_int_lt(parse(deep, &d, &n), 0);
-    ck_assert_int_lt(parse(huge, &d, &n), 0);
+    ck_assert_int_lt(parse(mem, many, &d, &n), 0);
+    ck_assert_int_lt(parse(mem, deep, &d, &n), 0);
+    ck_assert_int_lt(parse(mem, huge, &d, &n), 0);
 }
 END_TEST
 

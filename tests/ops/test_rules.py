@@ -3,7 +3,8 @@
 
 import threading
 
-from daemon import Daemon, Failure, add_disk, default_network, fails, make_vdi, make_vm, template, vbd, vif, wait_until
+from daemon import (Daemon, Failure, add_disk, default_network, default_sr, fails, make_vdi, make_vm, template, vbd,
+                    vif, wait_until)
 
 # Which power states each operation starts from, stated here independently of the daemon's own table.
 ANY = {"Halted", "Paused", "Running", "Suspended"}
@@ -115,13 +116,8 @@ def advertised_is_enforced(c):
                 continue  # it is one already, which is no operation
             if op == "provision" and kind == "default template":
                 continue  # allowed, but there would be one fewer
-            try:
-                calls(c, vm)[op]()
-                worked = True
-            except Failure as f:
-                worked = False
-                assert f.code not in ("INTERNAL_ERROR", "NOT_IMPLEMENTED"), (kind, op, f)
-            assert worked == (op in allowed), f"{op} on {kind}: worked is {worked}, advertised {sorted(allowed)}"
+            done = worked(calls(c, vm)[op])
+            assert done == (op in allowed), f"{op} on {kind}: worked is {done}, advertised {sorted(allowed)}"
 
 
 def kinds_have_their_errors(c):
@@ -226,6 +222,135 @@ def memory_and_processors(c):
     c.host.enable(host)
 
 
+def worked(call):
+    try:
+        call()
+        return True
+    except Failure as f:
+        assert f.code not in ("INTERNAL_ERROR", "NOT_IMPLEMENTED"), f
+        return False
+
+
+def hold_to(c, cls, make, calls_of):
+    """Each operation of a class, on an object made anew: it works when it is advertised, else not."""
+    allowed = set(c.call(f"{cls}.get_allowed_operations", make()))
+    for op in calls_of(make()):
+        ref = make()
+        assert worked(calls_of(ref)[op]) == (op in allowed), f"{op} on {cls}: advertised {sorted(allowed)}"
+    known = set(calls_of(make()))
+    assert allowed <= known, f"{cls}: advertised but not tried: {allowed - known}"
+
+
+def advertised_of_devices(c):
+    """The same for drives, disks, NICs, SRs and appliances."""
+    medium = make_vdi(c, "medium")
+
+    def drive(state, kind, full=True):
+        def make():
+            vm = make_vm(c, f"{state} {kind}", disks=0, nics=0)
+            ref = c.VBD.create(vbd(vm, medium if full and kind == "CD" else make_vdi(c) if full else "OpaqueRef:NULL",
+                                   mode="RO" if kind == "CD" else "RW", type=kind, empty=not full))
+            bring(c, vm, state)
+            return ref
+        return make
+
+    def of_drive(ref):
+        return {"insert": lambda: c.VBD.insert(ref, medium), "eject": lambda: c.VBD.eject(ref),
+                "plug": lambda: c.VBD.plug(ref), "unplug": lambda: c.VBD.unplug(ref),
+                "unplug_force": lambda: c.VBD.unplug_force(ref), "attach": lambda: c.VBD.assert_attachable(ref)}
+
+    for state in ("Halted", "Running"):
+        for kind, full in (("Disk", True), ("CD", True), ("CD", False)):
+            hold_to(c, "VBD", drive(state, kind, full), of_drive)
+
+    def disk(state):
+        return lambda: c.VBD.get_VDI(drive(state, "Disk")())
+
+    def of_disk(ref):
+        return {"clone": lambda: c.VDI.clone(ref), "snapshot": lambda: c.VDI.snapshot(ref),
+                "copy": lambda: c.VDI.copy(ref, default_sr(c)), "resize": lambda: c.VDI.resize(ref, 32 << 20),
+                "destroy": lambda: c.VDI.destroy(ref), "forget": lambda: c.VDI.forget(ref),
+                "update": lambda: c.VDI.update(ref)}
+
+    for state in ("Halted", "Running"):
+        hold_to(c, "VDI", disk(state), of_disk)
+
+    def nic(state):
+        def make():
+            vm = make_vm(c, f"NIC {state}", disks=0, nics=1)
+            bring(c, vm, state)
+            return c.VM.get_VIFs(vm)[0]
+        return make
+
+    for state in ("Halted", "Running"):
+        hold_to(c, "VIF", nic(state), lambda ref: {
+            "plug": lambda: c.VIF.plug(ref), "unplug": lambda: c.VIF.unplug(ref),
+            "attach": lambda: None if not c.VIF.get_currently_attached(ref) else c.VIF.unplug(ref)})
+
+    def appliance(state):
+        def make():
+            ref = c.VM_appliance.create({"name_label": "a", "name_description": ""})
+            for i in range(2):
+                vm = make_vm(c, f"member {i}", disks=0, nics=0)
+                c.VM.set_appliance(vm, ref)
+                c.VM.set_order(vm, 2 - i)
+                bring(c, vm, state)
+            return ref
+        return make
+
+    def of_appliance(ref):
+        return {"start": lambda: c.VM_appliance.start(ref, False),
+                "clean_shutdown": lambda: c.VM_appliance.clean_shutdown(ref),
+                "hard_shutdown": lambda: c.VM_appliance.hard_shutdown(ref),
+                "shutdown": lambda: c.VM_appliance.shutdown(ref)}
+
+    for state in ("Halted", "Running", "Paused"):
+        hold_to(c, "VM_appliance", appliance(state), of_appliance)
+
+
+def appliances(c):
+    ref = c.VM_appliance.create({"name_label": "a", "name_description": ""})
+    fails("OPERATION_NOT_ALLOWED", c.VM_appliance.start, ref, False)
+    vms = [make_vm(c, f"member {i}", disks=0, nics=0) for i in range(3)]
+    for order, vm in zip((5, 1, 3), vms):
+        c.VM.set_appliance(vm, ref)
+        c.VM.set_order(vm, order)
+    assert sorted(c.VM_appliance.get_VMs(ref)) == sorted(vms)
+    c.VM_appliance.start(ref, True)
+    assert {c.VM.get_power_state(vm) for vm in vms} == {"Paused"}
+    c.VM_appliance.hard_shutdown(ref)
+    c.VM_appliance.start(ref, False)
+    domids = [int(c.VM.get_domid(vm)) for vm in vms]
+    assert sorted(domids) == [domids[1], domids[2], domids[0]], f"started in another order: {domids}"
+    c.VM_appliance.clean_shutdown(ref)
+    assert {c.VM.get_power_state(vm) for vm in vms} == {"Halted"}
+    c.VM_appliance.destroy(ref)
+    assert c.VM.get_appliance(vms[0]) == "OpaqueRef:NULL"
+
+
+def hosts_and_pools(c):
+    host, pool = c.host.get_all()[0], c.pool.get_all()[0]
+    assert abs(int(c.host.compute_memory_overhead(host))) > 0
+    assert c.host.get_servertime(host).endswith("Z") and c.host.get_server_localtime(host)
+    assert "VM.start" in c.host.list_methods()
+    assert c.PIF.get_management(c.host.get_management_interface(host))
+    c.host.disable(host)
+    fails("HOST_DISABLED", c.VM.start, make_vm(c, "x", disks=0, nics=0), False, False)
+    assert "vm_start" not in c.host.get_allowed_operations(host)
+    c.host.enable(host)
+    assert "vm_start" in c.host.get_allowed_operations(host)
+    fails("XENAPI_MISSING_PLUGIN", c.host.call_plugin, host, "p", "f", {})
+    fails("HOST_NAME_INVALID", c.host.set_hostname_live, host, "not a name")
+    c.host.set_hostname_live(host, "name-1.example")
+    assert c.host.get_hostname(host) == "name-1.example"
+    assert c.pool.get_license_state(pool)["edition"] and c.pool.sync_database() is not False
+    vm = make_vm(c, "resident", disks=0, nics=0)
+    c.host.assert_can_evacuate(host)
+    c.VM.start(vm, False, False)
+    assert vm in c.host.get_vms_which_prevent_evacuation(host)
+    assert vm in fails("CANNOT_EVACUATE_HOST", c.host.assert_can_evacuate, host)[0]
+
+
 def waiting_its_turn(c, d):
     """Operations that are in each other's way wait instead of failing; all of them run."""
     vm = make_vm(c, "turns", disks=1, nics=0)
@@ -252,7 +377,8 @@ def waiting_its_turn(c, d):
 
 
 def main():
-    for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, memory_and_processors):
+    for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, memory_and_processors,
+                 advertised_of_devices, appliances, hosts_and_pools):
         with Daemon("sim") as d:
             test(d.client())
             print(f"ok {test.__name__}")
