@@ -11,3 +11,4 @@ include tests/bench/local.mk
 include tests/xe/local.mk
 include tests/fuzz/local.mk
 include tests/ops/local.mk
+include tests/auth/local.mk

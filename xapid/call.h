@@ -22,6 +22,7 @@ struct call {
     struct ref task;     /* names this call in current_operations; a row of class task only when has_task */
     bool has_task;       /* Async, or an HTTP handler with a task: progress and cancelling are visible */
     bool local_root;     /* came over the unix socket */
+    const char *address; /* the client's; "" over the unix socket */
     bool session_is_own; /* made for this request only (xapid/http_auth.h) */
 };
 

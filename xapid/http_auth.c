@@ -40,7 +40,12 @@ static int co_basic(struct call *c, char *credentials, struct err *e)
 
 int co_http_auth(struct http_request *r, struct xapid *x, struct call *ret, struct err *e)
 {
-    *ret = (struct call){.x = x, .db = x->db, .mem = r->mem, .local_root = r->local_root, .task = ref_new()};
+    *ret = (struct call){.x = x,
+                         .db = x->db,
+                         .mem = r->mem,
+                         .local_root = r->local_root,
+                         .address = r->peer_address,
+                         .task = ref_new()};
     const char *session = http_cookie(r, "session_id");
     if (!session)
         session = http_query(r, "session_id");

@@ -19,6 +19,8 @@ static const char usage[] =
     "  --sim-script FILE     timing and faults of the simulator\n"
     "  --demo-guest DIR      files of the demo guest's template (DIR/guests/demo of the state directory)\n"
     "  --config FILE         read options from FILE\n"
+    "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
+    "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
@@ -37,12 +39,20 @@ struct setting {
         name, kind, offsetof(struct xapid_options, member) \
     }
 static const struct setting settings[] = {
-    SETTING("state-dir", TEXT, state_dir),   SETTING("address", TEXT, address),
-    SETTING("port", NUMBER, port),           SETTING("unix-socket", TEXT, unix_socket),
-    SETTING("hypervisor", TEXT, hypervisor), SETTING("sim-script", TEXT, sim_script),
-    SETTING("config", TEXT, config),         SETTING("login-delay-ms", NUMBER, login_delay_ms),
-    SETTING("demo-guest", TEXT, demo_guest), SETTING("fault-at", TEXT, fault_at),
-    SETTING("foreground", FLAG, foreground), SETTING("set-password", TEXT, password_user),
+    SETTING("state-dir", TEXT, state_dir),
+    SETTING("address", TEXT, address),
+    SETTING("port", NUMBER, port),
+    SETTING("unix-socket", TEXT, unix_socket),
+    SETTING("hypervisor", TEXT, hypervisor),
+    SETTING("sim-script", TEXT, sim_script),
+    SETTING("config", TEXT, config),
+    SETTING("login-delay-ms", NUMBER, login_delay_ms),
+    SETTING("demo-guest", TEXT, demo_guest),
+    SETTING("fault-at", TEXT, fault_at),
+    SETTING("authentication", TEXT, authentication),
+    SETTING("pam-dir", TEXT, pam_dir),
+    SETTING("foreground", FLAG, foreground),
+    SETTING("set-password", TEXT, password_user),
 };
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -167,6 +177,9 @@ static int check(const struct xapid_options *o, struct err *e)
 {
     if (!o->state_dir)
         return err_internal(e, "--state-dir is needed (see --help)");
+    const char *how = o->authentication;
+    if (how && strcmp(how, "passwd") != 0 && strcmp(how, "pam") != 0)
+        return err_internal(e, "authentication is passwd or pam, not '%s'", how);
     if (o->port > UINT16_MAX)
         return err_internal(e, "a port is at most 65535");
     return 0;

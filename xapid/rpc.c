@@ -109,6 +109,7 @@ static struct request *request_new(struct http_request *r, struct xapid *x)
 {
     struct request *q = talloc_zero(r->mem, struct request);
     q->call = (struct call){.x = x, .db = x->db, .mem = q, .local_root = r->local_root};
+    q->call.address = talloc_strdup(q, r->peer_address);
     return q;
 }
 

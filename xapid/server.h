@@ -11,10 +11,12 @@
 
 struct xapid_options {
     const char *state_dir, *address, *hypervisor, *sim_script, *config;
-    const char *unix_socket;   /* NULL: STATE/xapi.sock */
-    const char *demo_guest;    /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
-    const char *fault_at;      /* tests only: see lib/fault.h */
-    const char *password_user; /* --set-password */
+    const char *unix_socket;    /* NULL: STATE/xapi.sock */
+    const char *authentication; /* "passwd" or "pam"; NULL: STATE/passwd when it is there, else PAM */
+    const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
+    const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
+    const char *fault_at;       /* tests only: see lib/fault.h */
+    const char *password_user;  /* --set-password */
     int port;
     int login_delay_ms; /* after a failed login */
     bool foreground;

@@ -169,13 +169,13 @@ def same(got, wanted):
     assert got == wanted, f"{got!r}, not {wanted!r}"
 
 
-def run(tests):
+def run(tests, daemon=Daemon):
     """Run each test function with a daemon they share; exit 1 when one fails, 77 when the daemon is not built."""
     if not os.path.exists(XAPID):
         print("xapid is not built")
         sys.exit(77)
     failed = 0
-    with Daemon() as d:
+    with daemon() as d:
         for test in tests:
             try:
                 test(d)

@@ -397,7 +397,8 @@ START_TEST(a_weak_role_may_read_but_not_write)
     ref_parse("OpaqueRef:7233b8e3-eacb-d7da-2c95-f2e581cdbf4e", &reader);
     subject_set_roles(t, s, set_of_refs(ctx, &reader, 1));
     ck_assert_int_eq(db_commit(t, &e), 0);
-    struct session_new new = {.user = "eve", .sid = "eve", .originator = "", .subject = subject};
+    struct session_new new = {
+        .user = "eve", .sid = "eve", .originator = "", .subjects = set_of_refs(ctx, &subject, 1)};
     ck_assert_int_eq(session_open(&x, &new, &ref, &e), 0);
     session = text_of(ref);
     struct wire params[2] = {wire_string(text_of(make_row(CLASS_POOL))), wire_string("n")};

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from daemon import ADDRESS, PASSWORD, XAPID, Daemon, run, same
+from daemon import ADDRESS, PASSWORD, XAPID, Daemon, fails, run, same
 
 
 def gone(pid):
@@ -94,7 +94,7 @@ def the_password_is_read_from_standard_input(d):
         text = open(os.path.join(folder, "new", "passwd")).read()
         assert text.startswith("root:scrypt:") and "secret" not in text and text.count("\n") == 1, text
     subprocess.run([XAPID, "--state-dir", d.dir, "--set-password", "eve"], input=b"other", check=True)
-    d.login(user="eve", password="other")
+    fails("SESSION_AUTHORIZATION_FAILED", d.client().plain, "session.login_with_password", "eve", "other")
     d.login(user="root", password=PASSWORD)
 
 

@@ -5,32 +5,63 @@
 #include "lib/log.h"
 #include "model/args.gen.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/role/role.h"
 #include "xapid/server.h"
-#include "xapid/session/passwd.h"
+#include "xapid/session/authenticate.h"
 #include "xapid/session/session.h"
+#include "xapid/subject/directory.h"
+#include "xapid/subject/subject.h"
 
-static const char *passwd_path(struct call *c)
+/* The subjects among whom the user is, alone or by a group; the user's own first. */
+static const struct set *subjects_of(struct call *c, const struct directory_entry *d)
 {
-    return talloc_asprintf(c->mem, "%s/passwd", c->x->options.state_dir);
+    const struct set *groups = directory_groups(c->mem, d), *subjects = NULL;
+    const struct subject *own = subject_by_identifier(c->db, d->identifier);
+    if (own)
+        subjects = set_with_ref(c->mem, subjects, own->row.ref);
+    for (uint32_t i = 0; i < set_count(groups); i++) {
+        const struct subject *s = subject_by_identifier(c->db, groups->v[i].s);
+        if (s)
+            subjects = set_with_ref(c->mem, subjects, s->row.ref);
+    }
+    return subjects;
 }
 
-/* Wait a while so that guessing passwords is slow, then refuse. */
-static int co_refuse(struct call *c, const char *user, struct err *e)
+/* Someone whose password is right, but who has no rights here. */
+static int co_refuse_stranger(struct call *c, const char *user, const char *why, struct err *e)
 {
-    log_warning("login of %s refused", user);
-    co_sleep_until(clock_in_ms(c->x->options.login_delay_ms), "the delay after a failed login");
-    return err_set(e, "SESSION_AUTHENTICATION_FAILED", 2, user, "The user name or the password is not right");
+    log_warning("login of %s refused: %s", user, why);
+    co_sleep_until(clock_in_ms(c->x->options.login_delay_ms), "the delay after a refused login");
+    return err_session_authorization_failed(e, user, why);
 }
 
-/* Is this user who they say? Whoever owns the unix socket is root already. */
-static int co_authenticate(struct call *c, const char *user, const char *password, struct err *e)
+/* The superuser is known by name in a password file, by number to the system. */
+static bool is_superuser(struct call *c, const struct directory_entry *d)
 {
+    return directory_is_system(c->x) ? !d->is_group && d->id == 0 : strcmp(d->name, "root") == 0;
+}
+
+static int co_open_for(struct call *c, const char *user, const char *originator, struct ref *ret,
+                       struct err *e)
+{
+    struct directory_entry d;
+    struct session_new s = {.user = user, .sid = "", .originator = originator, .superuser = c->local_root};
     if (c->local_root)
-        return 0;
-    int r = co_passwd_check(passwd_path(c), user, password);
-    if (r == -EACCES)
-        return co_refuse(c, user, e);
-    return r < 0 ? err_errno(e, r, "checking the password of %s", user) : 0;
+        return session_open(c->x, &s, ret, e);
+    int r = co_directory_by_name(c->x, user, &d);
+    if (r < 0 && r != -ENOENT)
+        return err_errno(e, r, "looking up %s", user);
+    if (r == -ENOENT || d.is_group)
+        return co_refuse_stranger(c, user, "The user is not known on this host", e);
+    if ((s.superuser = is_superuser(c, &d)))
+        return session_open(c->x, &s, ret, e);
+    s.sid = d.identifier;
+    s.subjects = subjects_of(c, &d);
+    if (set_count(s.subjects) == 0)
+        return co_refuse_stranger(c, user, "The user is no subject of this pool", e);
+    if (subject_roles(c->db, s.subjects) == 0)
+        return co_refuse_stranger(c, user, "The user has no role in this pool", e);
+    return session_open(c->x, &s, ret, e);
 }
 
 int co_session_login(struct call *c, const char *user, const char *password, const char *originator,
@@ -38,8 +69,7 @@ int co_session_login(struct call *c, const char *user, const char *password, con
 {
     if (co_authenticate(c, user, password, e) < 0)
         return -1;
-    struct session_new s = {.user = user, .sid = "", .originator = originator, .superuser = true};
-    return session_open(c->x, &s, &ret->r, e);
+    return co_open_for(c, user, originator, &ret->r, e);
 }
 
 int co_session_login_with_password(struct call *c, const struct session_login_with_password_args *a,
@@ -62,6 +92,5 @@ int co_session_change_password(struct call *c, const struct session_change_passw
     user = talloc_strdup(c->mem, user && *user ? user : "root");
     if (co_authenticate(c, user, a->old_pwd, e) < 0)
         return -1;
-    int r = co_passwd_set(passwd_path(c), user, a->new_pwd);
-    return r < 0 ? err_errno(e, r, "changing the password of %s", user) : 0;
+    return co_set_password(c, user, a->new_pwd, e);
 }

@@ -118,6 +118,17 @@ int passwd_check(const char *path, const char *user, const char *password)
     return known && CRYPTO_memcmp(key, entry.key, KEY_SIZE) == 0 ? 0 : -EACCES;
 }
 
+int passwd_find(const char *path, const char *user)
+{
+    CLEANUP_BUF struct buf text = {0};
+    struct entry ignored = {0};
+    int r = read_file(path, &text);
+    if (r < 0)
+        return r;
+    buf_cstr(&text);
+    return text.len > 0 && name_is_valid(user) && find_entry(text.data, user, &ignored) ? 0 : -ENOENT;
+}
+
 /* Copy every line but user's. */
 static void copy_other_lines(struct buf *to, char *text, const char *user)
 {

@@ -16,9 +16,16 @@ int passwd_set(const char *path, const char *user, const char *password);
  * Blocks. */
 int passwd_check(const char *path, const char *user, const char *password);
 
-/* The same, off the loop's thread; right answers are remembered (as keyed digests, while the file stays the
- * same), so that a client that logs in for each command is quick. At most a few run at a time. */
+/* Is there such a user? 0, -ENOENT or -errno. Blocks. */
+int passwd_find(const char *path, const char *user);
+
+/* The same as passwd_check, off the loop's thread; right answers are remembered (as keyed digests, while the
+ * file stays the same), so that a client that logs in for each command is quick. At most a few run at a time.
+ */
 int co_passwd_check(const char *path, const char *user, const char *password);
 int co_passwd_set(const char *path, const char *user, const char *password);
+
+/* Run another such check on a worker, counted among the few. */
+int co_passwd_worker(int (*fn)(void *arg), void *arg);
 
 #endif

@@ -82,7 +82,7 @@ static int set_job(void *arg)
     return passwd_set(j->path, j->user, j->password);
 }
 
-static int co_check_limited(struct job *j)
+int co_passwd_worker(int (*fn)(void *arg), void *arg)
 {
     while (running >= AT_A_TIME) {
         int r = co_cond_wait(&finished, clock_in_ms(60 * 1000), "other logins");
@@ -90,7 +90,7 @@ static int co_check_limited(struct job *j)
             return r;
     }
     running++;
-    int r = co_run_worker(check_job, j, "checking a password");
+    int r = co_run_worker(fn, arg, "checking a password");
     running--;
     fiber_cond_signal(&finished);
     return r;
@@ -105,7 +105,7 @@ int co_passwd_check(const char *path, const char *user, const char *password)
         return 0;
     struct stat before = remembered.file;
     struct job j = {path, user, password};
-    int r = co_check_limited(&j);
+    int r = co_passwd_worker(check_job, &j);
     forget_if_changed(path);
     bool same = memcmp(&before.st_mtim, &remembered.file.st_mtim, sizeof before.st_mtim) == 0;
     if (r == 0 && have && same)

@@ -1,7 +1,10 @@
 #include "xapid/session/session.h"
 #include <string.h>
+#include <talloc.h>
 #include "lib/clock.h"
+#include "xapid/role/permission.h"
 #include "xapid/role/role.h"
+#include "xapid/subject/subject.h"
 
 enum { DAY = 24 * 3600, REFRESH = 600 };
 enum { LIMIT_ORIGINATOR = 500, LIMIT_USER = 500, LIMIT_ANONYMOUS = 400, LIMIT_POOL = 400 };
@@ -15,8 +18,23 @@ unsigned session_roles(struct db *db, const struct session *s)
 {
     if (s->is_local_superuser || s->pool)
         return ROLE_ALL;
-    const struct subject *subject = db_subject(db, s->subject);
-    return subject ? role_mask(db, subject->roles) : 0;
+    return subject_roles(db, s->subjects);
+}
+
+/* The superuser's are not listed: there is nothing that is not among them. */
+static void set_permissions(struct txn *t, const struct session *s)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    if (!s->is_local_superuser && !s->pool)
+        session_set_rbac_permissions(t, s, role_permission_names(ctx, session_roles(txn_db(t), s)));
+}
+
+void session_update_permissions(struct txn *t, struct ref subject)
+{
+    struct db *db = txn_db(t);
+    const struct row *row = db_first_referrer(db, CLASS_SESSION, SESSION_F_SUBJECTS, subject);
+    for (; row; row = db_next_referrer(db, row, SESSION_F_SUBJECTS, subject))
+        set_permissions(t, (const struct session *)row);
 }
 
 /* Note that the session is in use; rarely, since each note is a change. */
@@ -101,7 +119,9 @@ static void fill(struct xapid *x, struct txn *t, const struct session *row, cons
     session_set_validation_time(t, row, now);
     session_set_pool(t, row, s->pool);
     session_set_is_local_superuser(t, row, s->superuser);
-    session_set_subject(t, row, s->subject);
+    session_set_subject(t, row, set_count(s->subjects) > 0 ? s->subjects->v[0].r : REF_NULL);
+    session_set_subjects(t, row, s->subjects);
+    set_permissions(t, row);
     session_set_auth_user_sid(t, row, s->sid);
     session_set_auth_user_name(t, row, s->user);
     session_set_originator(t, row, s->originator);

@@ -17,8 +17,8 @@ struct session_new {
     const char *sid;        /* auth_user_sid; "" for the local superuser */
     const char *originator; /* may be "" */
     bool superuser;
-    bool pool; /* of another host of the pool */
-    struct ref subject;
+    bool pool;                  /* of another host of the pool */
+    const struct set *subjects; /* that give it its roles, the user's own first */
 };
 
 /* Make a session, ending the oldest unused ones beyond the limits. Never yields. */
@@ -32,8 +32,11 @@ int co_session_login(struct call *c, const char *user, const char *password, con
 /* Is there (still) such a session? */
 bool session_exists(struct db *db, struct ref session);
 
-/* The roles that a subject's row gives, or every role for a local superuser. */
+/* The roles that its subjects have now, or every role for a local superuser. */
 unsigned session_roles(struct db *db, const struct session *s);
+
+/* Make rbac_permissions of a subject's sessions fit its roles, which t has changed. */
+void session_update_permissions(struct txn *t, struct ref subject);
 
 /* End what nobody has used for a day. Called from the daemon's housekeeping. Never yields. */
 void session_expire(struct xapid *x, int64_t now);

@@ -1,0 +1,11 @@
+# Who may do what: authentication, subjects, the audit log, certificates.
+xapid_libxapid_a_SOURCES += \
+	xapid/session/authenticate.c xapid/session/authenticate.h \
+	xapid/session/backoff.c xapid/session/backoff.h \
+	xapid/session/pam.c xapid/session/pam.h \
+	xapid/subject/directory.c xapid/subject/directory.h \
+	xapid/subject/subject.h
+
+# What PAM asks when xapid authenticates users of the system.
+pamdir = $(sysconfdir)/pam.d
+dist_pam_DATA = xapid/pam/xapid
