@@ -10,6 +10,7 @@
 #define STATE_MS 1000    /* for an event that has most likely come already */
 #define QUIT_MS 2000     /* for QEMU to end by itself, with its disks in order, before it is killed */
 #define KILL_MS 10000
+#define PRESS_MS 3000  /* between presses of the power button: a guest that is still booting misses one */
 #define AGENT_MS 10000 /* for an order to the agent to show before the power button is pressed too */
 
 static struct qemu_hv *qemu_of(struct hv *hv)
@@ -161,7 +162,7 @@ static int co_ask_agent(struct qemu_vm *vm, enum agent_order order, int64_t dead
     return r == -EREMOTEIO ? -ENODEV : r;
 }
 
-/* Press the power button. */
+/* Press the power button, again and again: a guest listens to it only once it has booted so far. */
 static int co_ask_by_acpi(struct qemu_vm *vm, int64_t deadline, struct err *e)
 {
     CLEANUP_ERR struct err refusal = {0};
@@ -169,13 +170,17 @@ static int co_ask_by_acpi(struct qemu_vm *vm, int64_t deadline, struct err *e)
 
     if (!vm->acpi)
         return err_vm_lacks_feature(e, vm->uuid);
-    r = co_qmp_command(vm->qmp, "system_powerdown", NULL, sooner(deadline, clock_in_ms(COMMAND_MS)), NULL,
-                       &refusal);
-    if (r == 0)
-        return co_wait_obeyed(vm, false, 0, deadline);
-    if (vm->gone)
+    do {
+        r = co_qmp_command(vm->qmp, "system_powerdown", NULL, sooner(deadline, clock_in_ms(COMMAND_MS)), NULL,
+                           &refusal);
+        if (r < 0)
+            break;
+        r = co_wait_obeyed(vm, false, 0, sooner(deadline, clock_in_ms(PRESS_MS)));
+    } while (r == -ETIMEDOUT && clock_now() < deadline);
+    if (r < 0 && vm->gone)
         return 0;
-    err_move(e, &refusal);
+    if (err_is_set(&refusal))
+        err_move(e, &refusal);
     return r;
 }
 

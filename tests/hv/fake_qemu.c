@@ -9,6 +9,7 @@
  *     odd      answers before its events, after answers to commands nobody sent
  *     exit     ends without a word         split    answers byte by byte
  *   deaf:0     does not obey the power button
+ *   drowsy:0   does not hear its first press
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -171,8 +172,10 @@ static void answer(const char *name, json_int_t id)
 
 static void shut_down(const char *name)
 {
+    static unsigned presses;
+
     if (strcmp(name, "system_powerdown") == 0) {
-        if (told("deaf", 0))
+        if (told("deaf", 0) || (presses++ == 0 && told("drowsy", 0)))
             return;
         say_event("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
     }

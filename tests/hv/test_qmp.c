@@ -207,6 +207,26 @@ START_TEST(a_guest_that_does_not_obey_is_left_running)
 }
 END_TEST
 
+static void co_shut_down_drowsy(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+
+    open_driver();
+    fixture_spec(&spec);
+    misbehave("drowsy:0");
+    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
+    ck_assert_int_eq(hv->driver->co_shutdown(hv, spec.uuid, clock_in_ms(60000), &e), 0);
+    ck_assert_int_eq(co_fixture_report(&f, HV_REPORT_STOPPED, spec.uuid)->reason, HV_STOP_GUEST_SHUTDOWN);
+    hv->driver->free(hv);
+}
+
+START_TEST(the_power_button_is_pressed_again)
+{
+    run_in_fiber(co_shut_down_drowsy, NULL);
+}
+END_TEST
+
 /* The monitor hangs (its fourth command is never answered); the end comes all the same. */
 static void co_stop_silent(void *unused)
 {
@@ -494,6 +514,7 @@ int main(void)
     tcase_add_test(c, slow_answers_in_odd_order_do_no_harm);
     tcase_add_test(c, the_last_words_of_a_dying_qemu_are_the_reason);
     tcase_add_test(c, a_guest_that_does_not_obey_is_left_running);
+    tcase_add_test(c, the_power_button_is_pressed_again);
     tcase_add_test(c, a_qemu_that_does_not_answer_is_killed);
     tcase_add_test(c, every_failing_command_leaves_nothing);
     tcase_add_test(c, every_failing_wait_leaves_nothing);
