@@ -9,10 +9,10 @@
  * once. Raw handlers get the stream after the header, for what has no plain body and reply: CONNECT, /cli,
  * uploads that end with the connection, WebSocket.
  *
- * libmicrohttpd does not stand in between, though it could through a socket pair: the header must be read
- * here anyway to tell raw requests from others, and the replies' header lines have an order and spelling that
- * it does not let us choose, so its own would have to be taken apart again. It would also be slower
- * (rpc/README.md); the benchmark keeps that way for comparison.
+ * libmicrohttpd serves the plain port (rpc/plain.h). Here it does not stand in between: CONNECT, WebSocket
+ * and uploads without an end need the header read first, and the replies' header lines have an order and
+ * spelling that it does not let us choose. It would also be slower (rpc/README.md); the benchmark keeps that
+ * way for comparison.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -114,10 +114,6 @@ int http_server_listen_unix(struct http_server *s, const char *path, struct err 
 /* Stop accepting, let requests in progress end until the deadline, close. */
 void co_http_server_stop(struct http_server *s, int64_t deadline);
 void http_server_free(struct http_server *s);
-
-/* Answer GET and HEAD on this port with a redirect to https on https_port, everything else with 403. */
-int http_server_listen_redirect(struct http_server *s, const char *address, uint16_t port,
-                                uint16_t https_port, uint16_t *ret_port, struct err *e);
 
 /* Send strict-transport-security with this age in seconds; negative, as at first: do not. */
 void http_server_set_hsts(struct http_server *s, int64_t max_age);

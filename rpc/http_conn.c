@@ -433,7 +433,6 @@ struct conn *conn_start(struct http_server *s, const struct listener *l, struct 
     c->server = s;
     c->peer = peer;
     c->local_root = local_root;
-    c->redirect_port = l->redirect_port;
     snprintf(c->local_address, sizeof(c->local_address), "%s", local_address);
     transport_init(&c->transport, fd, l->tls != NULL ? tls_server_context(l->tls) : NULL, true);
     c->state = l->tls != NULL ? CONN_HANDSHAKE : CONN_HEAD;

@@ -42,28 +42,6 @@ static const struct http_route *find_route(const struct http_route *routes, cons
     return best;
 }
 
-/* http on this port only tells where https is. */
-static void answer_redirect(struct conn *c)
-{
-    const struct http_request *q = &c->request;
-    const char *host = http_header(q, "host");
-    char port[16] = "";
-    if (strcmp(q->method, "GET") != 0 && strcmp(q->method, "HEAD") != 0) {
-        dispatch_error(c, 403, "this port serves no requests; use https");
-        return;
-    }
-    if (host == NULL || *host == '\0')
-        host = q->local_address;
-    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    if (c->redirect_port != 443)
-        snprintf(port, sizeof(port), ":%u", c->redirect_port);
-    const char *location = talloc_asprintf(q->mem, "https://%.*s%s%s", (int)n, host, port, q->raw_target);
-    c->reply.status = 301;
-    c->reply.close = true;
-    http_reply_add_header(&c->reply, "location", location);
-    conn_send_reply(c);
-}
-
 static bool method_has_body(const char *method)
 {
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
@@ -199,8 +177,6 @@ void dispatch_head(struct conn *c, size_t length)
         dispatch_error(c, 400, "the request cannot be understood");
     else if (c->refused)
         dispatch_error(c, 503, "too many connections");
-    else if (c->redirect_port != 0)
-        answer_redirect(c);
     else
         dispatch_to_route(c, &h);
 }

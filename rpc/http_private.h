@@ -19,8 +19,7 @@ struct listener {
     ev_io io;
     struct tls_server *tls;
     bool is_unix;
-    uint16_t redirect_port; /* answer every request with a redirect to https on this port; 0: serve */
-    char *path;             /* of a unix socket: removed at the end */
+    char *path; /* of a unix socket: removed at the end */
 };
 
 /* Connections from one address. */
@@ -84,7 +83,6 @@ struct conn {
     bool processing; /* conn_process is at work and goes on by itself */
     bool refused;    /* over a limit: its first request is answered 503 */
     bool local_root;
-    uint16_t redirect_port;
     char local_address[64];
     /* the request in progress */
     const struct http_route *route;
@@ -101,6 +99,8 @@ struct conn {
 };
 
 /* http_server.c */
+/* A listening socket and its port, or -errno. */
+int http_open_tcp(const char *address, uint16_t port, uint16_t *ret_port);
 void server_conn_gone(struct http_server *s, struct conn *c);
 void server_fiber_gone(struct http_server *s);
 

@@ -196,8 +196,7 @@ static int inet_address(const char *address, uint16_t port, struct sockaddr_stor
     return 0;
 }
 
-/* A listening socket, or -errno. */
-static int open_tcp(const char *address, uint16_t port, uint16_t *ret_port)
+int http_open_tcp(const char *address, uint16_t port, uint16_t *ret_port)
 {
     CLEANUP_FD int fd = -1;
     struct sockaddr_storage a;
@@ -221,20 +220,10 @@ static int open_tcp(const char *address, uint16_t port, uint16_t *ret_port)
 int http_server_listen_tcp(struct http_server *s, const char *address, uint16_t port, struct tls_server *tls,
                            uint16_t *ret_port, struct err *e)
 {
-    int fd = open_tcp(address, port, ret_port);
+    int fd = http_open_tcp(address, port, ret_port);
     if (fd < 0)
         return err_errno(e, fd, "cannot listen on %s port %u", address, port);
     listener_add(s, fd, tls);
-    return 0;
-}
-
-int http_server_listen_redirect(struct http_server *s, const char *address, uint16_t port,
-                                uint16_t https_port, uint16_t *ret_port, struct err *e)
-{
-    int fd = open_tcp(address, port, ret_port);
-    if (fd < 0)
-        return err_errno(e, fd, "cannot listen on %s port %u", address, port);
-    listener_add(s, fd, NULL)->redirect_port = https_port;
     return 0;
 }
 

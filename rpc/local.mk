@@ -10,6 +10,7 @@ rpc_librpc_a_SOURCES = \
 	rpc/http_head.c rpc/http_head.h \
 	rpc/json_read.c rpc/request.h \
 	rpc/number.c rpc/number.h \
+	rpc/plain.c rpc/plain.h \
 	rpc/tls.c rpc/tls.h \
 	rpc/transport.c rpc/transport.h \
 	rpc/wire.c rpc/wire.h \

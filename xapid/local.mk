@@ -18,6 +18,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/list_methods.c xapid/list_methods.h \
 	xapid/message/message.c xapid/message/message.h \
 	xapid/message/messages.c \
+	xapid/metrics.c xapid/metrics.h \
 	xapid/op.h \
 	xapid/options.c xapid/options.h \
 	xapid/request.c xapid/request.h \

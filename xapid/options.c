@@ -14,6 +14,9 @@ static const char usage[] =
     "  --state-dir DIR       where the database, certificates and guests live\n"
     "  --address ADDRESS     listen on this address (127.0.0.1)\n"
     "  --port PORT           HTTPS port (443); 0 picks a free one, written to DIR/port\n"
+    "  --http-port PORT      plain HTTP port that redirects to https (none); 0 picks a free one, written to "
+    "DIR/http-port\n"
+    "  --metrics             answer GET /metrics on the plain HTTP port, to whoever asks\n"
     "  --unix-socket PATH    local socket whose peers are root (DIR/xapi.sock)\n"
     "  --hypervisor NAME     qemu or sim (qemu)\n"
     "  --sim-script FILE     timing and faults of the simulator\n"
@@ -42,6 +45,8 @@ static const struct setting settings[] = {
     SETTING("state-dir", TEXT, state_dir),
     SETTING("address", TEXT, address),
     SETTING("port", NUMBER, port),
+    SETTING("http-port", NUMBER, http_port),
+    SETTING("metrics", FLAG, metrics),
     SETTING("unix-socket", TEXT, unix_socket),
     SETTING("hypervisor", TEXT, hypervisor),
     SETTING("sim-script", TEXT, sim_script),
@@ -180,7 +185,7 @@ static int check(const struct xapid_options *o, struct err *e)
     const char *how = o->authentication;
     if (how && strcmp(how, "passwd") != 0 && strcmp(how, "pam") != 0)
         return err_internal(e, "authentication is passwd or pam, not '%s'", how);
-    if (o->port > UINT16_MAX)
+    if (o->port > UINT16_MAX || o->http_port > UINT16_MAX)
         return err_internal(e, "a port is at most 65535");
     return 0;
 }
@@ -189,7 +194,7 @@ int options_read(int argc, char **argv, struct xapid_options *ret, enum options_
                  struct err *e)
 {
     *ret = (struct xapid_options){
-        .address = "127.0.0.1", .port = 443, .hypervisor = "qemu", .login_delay_ms = 5000};
+        .address = "127.0.0.1", .port = 443, .http_port = -1, .hypervisor = "qemu", .login_delay_ms = 5000};
     *ret_action = OPTIONS_RUN;
     if (read_arguments(argc, argv, true, ret, ret_action, e) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #include "db/db.h"
 #include "pool/agent.h"
 #include "rpc/http.h"
+#include "rpc/plain.h"
 #include "rpc/tls.h"
 
 struct xapid_options {
@@ -18,8 +19,10 @@ struct xapid_options {
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
     int port;
+    int http_port;      /* of plain HTTP; negative: none */
     int login_delay_ms; /* after a failed login */
     bool foreground;
+    bool metrics; /* on the plain HTTP port */
 };
 
 struct xapid {
@@ -28,6 +31,7 @@ struct xapid {
     struct agent *agent;
     struct agent_host_facts facts;
     struct http_server *http;
+    struct plain_server *plain; /* NULL: no plain HTTP port */
     struct tls_server *tls;
     struct ref host, pool; /* this host, the pool */
     uint16_t port;         /* that it listens on */

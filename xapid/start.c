@@ -12,6 +12,7 @@
 #include "xapid/event/wait.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/housekeeping.h"
+#include "xapid/metrics.h"
 #include "xapid/op.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
@@ -94,13 +95,30 @@ static int listen_unix(struct xapid *x, struct err *e)
     return http_server_listen_unix(x->http, buf_cstr(&path), e);
 }
 
+/* The plain HTTP port, where one is wanted. */
+static int listen_plain(struct xapid *x, struct err *e)
+{
+    struct plain_options o = {.address = x->options.address,
+                              .port = (uint16_t)x->options.http_port,
+                              .https_port = x->port,
+                              .metrics = x->options.metrics ? metrics_write : NULL,
+                              .metrics_arg = x};
+    uint16_t port;
+    if (x->options.http_port < 0)
+        return 0;
+    if (plain_server_open(&o, &x->plain, &port, e) < 0)
+        return -1;
+    return state_dir_write_port(x->options.state_dir, "http-port", port, e);
+}
+
 static int serve(struct xapid *x, struct err *e)
 {
     x->http = http_server_new(routes, &http_default_limits, x);
     http_server_set_durability(x->http, is_durable, co_wait_durable, x);
     if (http_server_listen_tcp(x->http, x->options.address, (uint16_t)x->options.port, x->tls, &x->port, e) <
             0 ||
-        listen_unix(x, e) < 0 || state_dir_write_port(x->options.state_dir, x->port, e) < 0)
+        listen_unix(x, e) < 0 || listen_plain(x, e) < 0 ||
+        state_dir_write_port(x->options.state_dir, "port", x->port, e) < 0)
         return -1;
     log_info("serving https://%s:%u", x->options.address, x->port);
     daemonize_ready();
@@ -137,6 +155,8 @@ static void co_stop_fiber(void *arg)
     daemonize_stopping();
     event_pump_stop();
     co_task_stop_all(clock_in_ms(STOP_MS / 2));
+    plain_server_free(s->x.plain);
+    s->x.plain = NULL;
     if (s->x.http)
         co_http_server_stop(s->x.http, deadline);
     loop_stop();

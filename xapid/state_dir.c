@@ -35,13 +35,13 @@ int state_dir_lock(const char *path, struct err *e)
     return 0;
 }
 
-int state_dir_write_port(const char *path, unsigned port, struct err *e)
+int state_dir_write_port(const char *path, const char *name, unsigned port, struct err *e)
 {
-    CLEANUP_BUF struct buf name = {0};
-    buf_printf(&name, "%s/port", path);
-    FILE *f = fopen(buf_cstr(&name), "we");
+    CLEANUP_BUF struct buf file = {0};
+    buf_printf(&file, "%s/%s", path, name);
+    FILE *f = fopen(buf_cstr(&file), "we");
     if (!f)
-        return err_errno(e, -errno, "writing %s", buf_cstr(&name));
+        return err_errno(e, -errno, "writing %s", buf_cstr(&file));
     fprintf(f, "%u\n", port);
-    return fclose(f) == 0 ? 0 : err_errno(e, -errno, "writing %s", buf_cstr(&name));
+    return fclose(f) == 0 ? 0 : err_errno(e, -errno, "writing %s", buf_cstr(&file));
 }

@@ -9,7 +9,7 @@ int state_dir_make(const char *path, struct err *e);
  * Never blocks. */
 int state_dir_lock(const char *path, struct err *e);
 
-/* Write the port that was chosen to STATE/port. */
-int state_dir_write_port(const char *path, unsigned port, struct err *e);
+/* Write the port that was chosen to STATE/name ("port", "http-port"). */
+int state_dir_write_port(const char *path, const char *name, unsigned port, struct err *e);
 
 #endif

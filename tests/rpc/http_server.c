@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "rpc/http.h"
+#include "rpc/plain.h"
 #include "rpc/tls.h"
 
 static struct http_server *server;
@@ -274,10 +275,16 @@ static void set_limit(struct http_limits *l, const char *name, long value)
         hsts = value;
 }
 
+static void write_metrics(struct buf *page, void *arg)
+{
+    buf_add_str(page, "answer 42\n");
+}
+
 int main(int argc, char **argv)
 {
     struct http_limits limits = http_default_limits;
     uint16_t tls_port, plain_port, redirect_port;
+    struct plain_server *redirector = NULL;
     struct err e = {0};
     char path[200];
     for (int i = 3; i < argc; i++) {
@@ -292,7 +299,9 @@ int main(int argc, char **argv)
     if (tls_server_open(path, "test-host", argv[2], &tls, &e) < 0 ||
         http_server_listen_tcp(server, argv[2], 0, tls, &tls_port, &e) < 0 ||
         http_server_listen_tcp(server, argv[2], 0, NULL, &plain_port, &e) < 0 ||
-        http_server_listen_redirect(server, argv[2], 0, tls_port, &redirect_port, &e) < 0)
+        plain_server_open(
+            &(struct plain_options){.address = argv[2], .https_port = tls_port, .metrics = write_metrics},
+            &redirector, &redirect_port, &e) < 0)
         goto failed;
     snprintf(path, sizeof(path), "%s/socket", argv[1]);
     if (http_server_listen_unix(server, path, &e) < 0)
@@ -304,6 +313,7 @@ int main(int argc, char **argv)
     fflush(stdout);
     fiber_spawn("orders", co_take_orders, NULL);
     loop_run();
+    plain_server_free(redirector);
     http_server_free(server);
     tls_server_free(tls);
     return 0;

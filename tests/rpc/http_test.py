@@ -554,7 +554,31 @@ class Connections(Base):
         self.assertEqual(headers[2], ("location", "https://example.org:%d/a?b=%%20c" % port))
         self.assertEqual(dict(self.ask(b"GET / HTTP/1.0\r\n\r\n", "redirect")[1])["location"],
                          "https://%s:%d/" % (ADDRESS, port))
-        self.assert_error(post(b"/", b"x"), 403, "redirect")
+        for hostile in b"a b", b"[", b":", b"evil/x", b"x@y", b"\xff\xfe":
+            status, headers, _, _ = self.ask(b"GET / HTTP/1.0\r\nHost: %s\r\n\r\n" % hostile, "redirect")
+            self.assertEqual(status, 301)
+            self.assertRegex(dict(headers)["location"], "^https://%s:%d/$" % (ADDRESS, port))
+
+    def test_the_plain_port_serves_nothing_else(self):
+        for request in post(b"/", b"x"), b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n":
+            s = self.connect("redirect")
+            s.sendall(request)
+            self.assertTrue(read_all(s).startswith(b"HTTP/1.1 403 "), request)
+        for broken in b"\x16\x03\x01" * 1000 + b"\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 10000, b"GET\r\n\r\n":
+            s = self.connect("redirect")
+            with contextlib.suppress(ConnectionError):
+                s.sendall(broken)
+            self.assertNotIn(b" 301 ", read_all(s))
+        self.assertIn(self.ask(b"GET / HTTP/1.0\r\n\r\n", "redirect")[0], (301,))
+
+    def test_metrics_are_on_the_plain_port(self):
+        c = http.client.HTTPConnection(ADDRESS, self.server.ports["redirect"], timeout=HANG)
+        for _ in range(2):
+            c.request("GET", "/metrics")
+            reply = c.getresponse()
+            self.assertEqual((reply.status, reply.read()), (200, b"answer 42\n"))
+            self.assertTrue(reply.getheader("content-type").startswith("text/plain; version=0.0.4"))
+        c.close()
 
 
 class Total(Base):

@@ -4,7 +4,7 @@ TESTS += $(RPC_TESTS)
 endif
 RPC_TESTS = tests/rpc/test_xml tests/rpc/test_json tests/rpc/test_wire tests/rpc/test_encode tests/rpc/test_head \
 	tests/rpc/test_client
-RPC_LIBS = rpc/librpc.a model/libmodel.a lib/libbase.a $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(TALLOC_LIBS) \
+RPC_LIBS = rpc/librpc.a model/libmodel.a lib/libbase.a $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(MICROHTTPD_LIBS) $(TALLOC_LIBS) \
 	$(EV_LIBS) -lpthread -lm
 tests_rpc_test_xml_SOURCES = tests/rpc/test_xml.c tests/rpc/story.h
 tests_rpc_test_xml_LDADD = $(RPC_LIBS) $(CHECK_LIBS)

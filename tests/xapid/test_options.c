@@ -50,6 +50,7 @@ START_TEST(the_command_line_is_read)
     ck_assert_str_eq(o.state_dir, "/s");
     ck_assert_str_eq(o.address, "127.0.0.9");
     ck_assert_int_eq(o.port, 8443);
+    ck_assert_int_eq(o.http_port, -1);
     ck_assert(o.foreground);
     ck_assert_str_eq(o.hypervisor, "qemu");
     ck_assert_int_eq(action, OPTIONS_RUN);
@@ -74,6 +75,8 @@ START_TEST(what_is_wrong_is_refused)
     ck_assert(!reads("--state-dir", "/s", "--port", "x", NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "--port", "-1", NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "--port", "65536", NULL, NULL));
+    ck_assert(!reads("--state-dir", "/s", "--http-port", "65536", NULL, NULL));
+    ck_assert(!reads("--state-dir", "/s", "--http-port", "-1", NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "--nothing", NULL, NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "extra", NULL, NULL, NULL));
     ck_assert(!reads("--state-dir", NULL, NULL, NULL, NULL, NULL));

@@ -1,5 +1,6 @@
 """Running as a service: into the background, systemd's notifications, one daemon a directory, starting over."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -85,6 +86,28 @@ def sighup_does_no_harm(d):
     d.login().call("pool.get_all")
 
 
+def the_plain_port_redirects_and_tells_figures(d):
+    own = Daemon("--http-port", "0", "--metrics")
+    with own:
+        with open(os.path.join(own.dir, "http-port")) as f:
+            connection = http.client.HTTPConnection(ADDRESS, int(f.read()), timeout=120)
+        connection.request("GET", "/console?ref=x")
+        reply = connection.getresponse()
+        reply.read()
+        same((reply.status, reply.getheader("location")), (301, f"https://{ADDRESS}:{own.port}/console?ref=x"))
+        connection.request("GET", "/metrics")
+        before = dict(line.rsplit(" ", 1) for line in connection.getresponse().read().decode().splitlines() if line[0] != "#")
+        sessions = [own.login() for _ in range(3)]
+        template = sessions[0].call("VM.get_by_name_label", "Other install media")[0]
+        vm = sessions[0].call("VM.clone", template, "counted")
+        sessions[0].call("VM.set_is_a_template", vm, False)
+        connection.request("GET", "/metrics")
+        after = dict(line.rsplit(" ", 1) for line in connection.getresponse().read().decode().splitlines() if line[0] != "#")
+        same(int(after["xapid_sessions"]) - int(before["xapid_sessions"]), 3)
+        same(int(after['xapid_guests{power_state="halted"}']), 1)
+        assert int(after["xapid_database_generation"]) > int(before["xapid_database_generation"])
+
+
 def the_password_is_read_from_standard_input(d):
     with tempfile.TemporaryDirectory() as folder:
         set_password = [XAPID, "--state-dir", os.path.join(folder, "new"), "--set-password"]
@@ -100,4 +123,4 @@ def the_password_is_read_from_standard_input(d):
 
 run([it_goes_into_the_background_when_it_serves, systemd_hears_when_it_is_ready_and_when_it_stops,
      a_start_that_fails_says_why, secrets_are_not_for_others, sighup_does_no_harm,
-     the_password_is_read_from_standard_input])
+     the_plain_port_redirects_and_tells_figures, the_password_is_read_from_standard_input])

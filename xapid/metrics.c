@@ -1,0 +1,67 @@
+#include "xapid/metrics.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "lib/fiber.h"
+#include "model/row.h"
+#include "xapid/server.h"
+
+static void add_head(struct buf *page, const char *name, const char *type, const char *help)
+{
+    buf_printf(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_gauge(struct buf *page, const char *name, uint64_t value, const char *help)
+{
+    add_head(page, name, "gauge", help);
+    buf_printf(page, "%s %" PRIu64 "\n", name, value);
+}
+
+/* Guests: templates, snapshots and the host's own domain are none. */
+static void add_guests(struct buf *page, struct db *db)
+{
+    static const char *const states[VM_POWER_STATE_COUNT] = {[VM_POWER_STATE_HALTED] = "halted",
+                                                             [VM_POWER_STATE_PAUSED] = "paused",
+                                                             [VM_POWER_STATE_RUNNING] = "running",
+                                                             [VM_POWER_STATE_SUSPENDED] = "suspended"};
+    unsigned n[VM_POWER_STATE_COUNT] = {0};
+
+    DB_FOREACH (db, CLASS_VM, row) {
+        const struct vm *vm = (const struct vm *)row;
+        if (!vm->is_a_template && !vm->is_a_snapshot && !vm->is_control_domain)
+            n[vm->power_state]++;
+    }
+    add_head(page, "xapid_guests", "gauge", "Guests by power state.");
+    for (unsigned i = 0; i < VM_POWER_STATE_COUNT; i++)
+        buf_printf(page, "xapid_guests{power_state=\"%s\"} %u\n", states[i], n[i]);
+}
+
+/* Bytes, or 0 where the kernel does not tell. */
+static uint64_t resident_memory(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (f == NULL)
+        return 0;
+    if (fscanf(f, "%*u %lu", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void metrics_write(struct buf *page, void *arg)
+{
+    struct xapid *x = arg;
+    uint64_t generation = db_generation(x->db);
+
+    add_guests(page, x->db);
+    add_gauge(page, "xapid_sessions", db_count(x->db, CLASS_SESSION), "Sessions that are logged in.");
+    add_gauge(page, "xapid_tasks", db_count(x->db, CLASS_TASK), "Tasks, running or ended lately.");
+    add_gauge(page, "xapid_fibers", fiber_count(), "Operations and duties in progress.");
+    add_head(page, "xapid_database_generation", "counter", "Batches that were committed.");
+    buf_printf(page, "xapid_database_generation %" PRIu64 "\n", generation);
+    add_gauge(page, "xapid_database_durable", db_is_durable(x->db, generation),
+              "1 when all that was committed is on disk.");
+    add_gauge(page, "process_resident_memory_bytes", resident_memory(), "Resident memory in bytes.");
+}
