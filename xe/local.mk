@@ -25,9 +25,12 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/admin.c \
 	xe/cmd/common.c xe/cmd/common.h \
 	xe/cmd/console.c \
+	xe/cmd/data_source.c \
 	xe/cmd/devices.h \
 	xe/cmd/event_wait.c \
 	xe/cmd/help.c \
+	xe/cmd/host_leave.c \
+	xe/cmd/inspect.c \
 	xe/cmd/network.c \
 	xe/cmd/provision.c xe/cmd/provision.h \
 	xe/cmd/snapshot.h \
@@ -42,6 +45,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/vm_create.c \
 	xe/cmd/vm_devices.c \
 	xe/cmd/vm_install.c \
+	xe/cmd/vm_migrate.c \
 	xe/cmd/vm_power.c \
 	xe/cmd/vm_uninstall.c
 nodist_xe_libxe_a_SOURCES = xe/commands.gen.c xe/records.gen.c

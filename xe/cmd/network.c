@@ -3,6 +3,7 @@
 #include <talloc.h>
 #include "xe/cmd/common.h"
 #include "xe/cmd/verbs.h"
+#include "xe/failure.h"
 
 static int co_network_create(struct xe *x, struct err *e)
 {
@@ -41,4 +42,30 @@ const struct command cmd_network_destroy = {
     .required = "uuid",
     .help = "Destroy a network that nothing is connected to.",
     .run = co_network_destroy,
+};
+
+/* The interface that carries a VLAN names it too. */
+static int co_vlan_destroy(struct xe *x, struct err *e)
+{
+    CLEANUP_ERR struct err no_vlan = {0};
+    const char *uuid = args_get(x->args, "uuid"), *pif, *vlan = co_by_uuid(x, "VLAN", uuid, &no_vlan);
+
+    if (vlan)
+        return co_call_void(x, e, "VLAN.destroy", "s", vlan);
+    if (!err_is(&no_vlan, "UUID_INVALID")) {
+        err_move(e, &no_vlan);
+        return -1;
+    }
+    if (!(pif = co_by_uuid(x, "PIF", uuid, e)) || !(vlan = co_field(x, "PIF", "VLAN_master_of", pif, e)))
+        return -1;
+    if (ref_is_none(vlan))
+        return fail_text(e, "%s is no VLAN", uuid);
+    return co_call_void(x, e, "VLAN.destroy", "s", vlan);
+}
+
+const struct command cmd_vlan_destroy = {
+    .name = "vlan-destroy",
+    .required = "uuid",
+    .help = "Take a VLAN away; uuid= is that of the VLAN or of the interface that carries it.",
+    .run = co_vlan_destroy,
 };
