@@ -15,6 +15,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
 	xapid/host/network_rows.c \
+	xapid/host/plugin.c \
 	xapid/host/pool_messages.c \
 	xapid/host/pool_rows.c \
 	xapid/host/repair.c \

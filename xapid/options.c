@@ -24,6 +24,7 @@ static const char usage[] =
     "  --config FILE         read options from FILE\n"
     "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
     "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
+    "  --plugin-dir DIR      programs that host.call_plugin runs (" XAPID_SYSCONFDIR "/xapi.d/plugins)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
@@ -56,6 +57,7 @@ static const struct setting settings[] = {
     SETTING("fault-at", TEXT, fault_at),
     SETTING("authentication", TEXT, authentication),
     SETTING("pam-dir", TEXT, pam_dir),
+    SETTING("plugin-dir", TEXT, plugin_dir),
     SETTING("foreground", FLAG, foreground),
     SETTING("set-password", TEXT, password_user),
 };

@@ -16,6 +16,7 @@ struct xapid_options {
     const char *authentication; /* "passwd" or "pam"; NULL: STATE/passwd when it is there, else PAM */
     const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
     const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
+    const char *plugin_dir;     /* of host.call_plugin; NULL: SYSCONFDIR/xapi.d/plugins */
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
     int port;

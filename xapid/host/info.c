@@ -89,10 +89,3 @@ int co_host_refresh_pack_info(struct call *c, const struct host_refresh_pack_inf
 {
     return host_of(c, a->host, e) ? 0 : -1;
 }
-
-/* There are no plugins, which clients take for a missing feature. */
-int co_host_call_plugin(struct call *c, const struct host_call_plugin_args *a, union value *ret,
-                        struct err *e)
-{
-    return host_of(c, a->host, e) ? err_xenapi_missing_plugin(e, a->plugin) : -1;
-}

@@ -1,0 +1,96 @@
+"""host.call_plugin: real programs, what they answer, and what they get wrong."""
+
+import os
+import tempfile
+import time
+
+from daemon import Daemon, fails, run, same
+
+PLUGINS = tempfile.TemporaryDirectory()
+
+ECHO = """#!/usr/bin/env python3
+import sys, xmlrpc.client
+(session, args), fn = xmlrpc.client.loads(sys.argv[1])
+kind = args.get("kind")
+if fn == "fail":
+    answer = {"Status": "Failure", "ErrorDescription": ["PLUGIN_SAYS_NO", "one", args["two"]]}
+else:
+    answer = {"Status": "Success", "Value": "|".join([fn, str(session.startswith("OpaqueRef:"))] + sorted(args.values()))}
+if kind == "fault":
+    print(xmlrpc.client.dumps(xmlrpc.client.Fault(7, "a reason"), methodresponse=True))
+elif kind == "exit":
+    print("half"); print("why", file=sys.stderr); sys.exit(3)
+elif kind == "garbage":
+    sys.stdout.buffer.write(b"\\xff\\xfe<<<<")
+elif kind == "nested":
+    print("<methodResponse><params><param>" + "<value><array><data>" * 5000)
+elif kind == "entities":
+    print('<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><methodResponse><params><param><value>&a;</value></param></params></methodResponse>')
+elif kind == "closed":
+    print("</a>" * 5000 + "<a>" * 5000)
+elif kind == "number":
+    print(xmlrpc.client.dumps((5,), methodresponse=True))
+elif kind == "no_code":
+    print(xmlrpc.client.dumps(({"Status": "Failure", "ErrorDescription": []},), methodresponse=True))
+elif kind != "silent":
+    print(xmlrpc.client.dumps((answer,), methodresponse=True))
+"""
+
+SLEEPER = """#!/bin/sh
+echo $$ >"$(dirname "$0")/pid"
+exec sleep 1000
+"""
+
+
+def write(name, text, mode=0o755):
+    path = os.path.join(PLUGINS.name, name)
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+def call(s, plugin, fn, **args):
+    return s.call("host.call_plugin", s.call("host.get_all")[0], plugin, fn, args)
+
+
+def a_plugin_gets_the_call_and_its_answer_comes_back(d):
+    s = d.login()
+    same(call(s, "echo", "speak", a="1", b="<&>\u00e9 \u732b"), "speak|True|1|<&>\u00e9 \u732b")
+
+
+def names_that_are_no_plugin_are_missing(d):
+    s = d.login()
+    for name in "nothing", "", ".", "..", "../echo", PLUGINS.name + "/echo", "plain", "folder", ".hidden":
+        same(fails("XENAPI_MISSING_PLUGIN", call, s, name, "speak"), [name])
+
+
+def what_goes_wrong_is_told(d):
+    s = d.login()
+    same(fails("PLUGIN_SAYS_NO", lambda: call(s, "echo", "fail", two="2")), ["one", "2"])
+    same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind="fault")), ["fault", "7", "a reason"])
+    same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind="exit")), ["non-zero exit", "half\n", "why\n"])
+    for kind in "garbage", "nested", "entities", "closed", "number", "silent", "no_code":
+        same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind=kind))[0], "no response")
+    fails("INVALID_VALUE", lambda: call(s, "echo", "x", long="y" * 200000))
+
+
+def cancelling_the_task_ends_the_plugin(d):
+    s = d.login()
+    task = s.call("Async.host.call_plugin", s.call("host.get_all")[0], "sleeper", "x", {})
+    pid_file = os.path.join(PLUGINS.name, "pid")
+    while not os.path.exists(pid_file) or not open(pid_file).read().strip():
+        time.sleep(0.01)
+    s.call("task.cancel", task)
+    while s.call("task.get_status", task) == "pending":
+        time.sleep(0.01)
+    same(s.call("task.get_status", task), "cancelled")
+    assert not os.path.exists("/proc/" + open(pid_file).read().strip())
+
+
+write("echo", ECHO)
+write("sleeper", SLEEPER)
+write(".hidden", ECHO)
+write("plain", ECHO, 0o644)
+os.mkdir(os.path.join(PLUGINS.name, "folder"))
+run([a_plugin_gets_the_call_and_its_answer_comes_back, names_that_are_no_plugin_are_missing, what_goes_wrong_is_told,
+     cancelling_the_task_ends_the_plugin], lambda: Daemon("--plugin-dir", PLUGINS.name))
