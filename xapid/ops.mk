@@ -14,6 +14,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/faults.h \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
+	xapid/host/machine.c \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
 	xapid/host/pool_messages.c \

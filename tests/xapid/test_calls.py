@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import re
 import socket
 import ssl
@@ -237,6 +238,23 @@ def what_stands_in_the_gap_list_says_so(d):
             raise AssertionError(f"{name} was answered")
 
 
+def the_machine_tells_its_log_and_its_time_zones(d):
+    c = d.login()
+    (host,) = c.call("host.get_all")
+    zones = c.call("host.list_timezones", host)
+    same(zones, sorted(set(zones)))
+    assert {"Europe/Berlin", "Etc/UTC", "Asia/Kolkata", "Asia/Calcutta"} <= set(zones), zones
+    try:
+        log = c.call("host.dmesg", host)
+    except ApiError as e:  # a kernel may keep its log from a confined daemon, which then says so
+        same(e.code, "INTERNAL_ERROR")
+        assert subprocess.run(["dmesg"], capture_output=True, check=False).returncode != 0, e.params
+    else:
+        assert all(ch in "\n\t" or " " <= ch <= "~" for ch in log)
+    for message in ("host.list_timezones", "host.dmesg"):
+        fails("HANDLE_INVALID", c.call, message, "OpaqueRef:nothing")
+
+
 def messages_are_kept_and_found(d):
     c = d.login()
     (host,) = c.call("host.get_all")
@@ -267,4 +285,4 @@ run([replies_are_compact_xml, a_failure_is_an_envelope_and_no_fault, list_method
      requests_may_follow_each_other_without_waiting, the_unix_socket_is_root, python_s_own_client_works,
      constructors_fill_in_defaults,
      roles_know_their_permissions, what_stands_in_the_gap_list_says_so,
-     messages_are_kept_and_found])
+     the_machine_tells_its_log_and_its_time_zones, messages_are_kept_and_found])
