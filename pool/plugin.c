@@ -1,6 +1,7 @@
 #include "pool/plugin.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
@@ -17,6 +18,8 @@ enum {
     MAX_RESPONSE = 16 * 1024 * 1024,
     MAX_DEPTH = 32, /* of elements in a response */
 };
+
+static const char tag_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
 
 /* ---- the call ---- */
 
@@ -134,18 +137,40 @@ static int read_struct(xmlrpc_env *env, xmlrpc_value *response, struct proc_resu
     return *ret ? 0 : refuse_output(r, "no response", e);
 }
 
-/* xmlrpc-c's parser recurses and expands entities: nothing deep and no declarations get to it. */
+/* The end of the tag that begins at p, *depth adjusted; NULL when it is none of XML-RPC's, which have no
+ * attributes. */
+static const char *read_tag(const char *p, int *depth)
+{
+    bool closes = *++p == '/', empty;
+    size_t name;
+
+    p += closes;
+    name = strspn(p, tag_bytes);
+    p += name;
+    p += strspn(p, " \t\r\n");
+    empty = *p == '/';
+    p += empty;
+    if (name == 0 || *p != '>' || (closes && empty))
+        return NULL;
+    *depth += closes ? -1 : !empty;
+    return p;
+}
+
+/* xmlrpc-c's parser recurses and expands entities. What gets to it has plain tags only, nested a little, and
+ * declares nothing. */
 static bool is_tame(const char *text, size_t n)
 {
+    const char *p = text;
     int depth = 0;
 
-    for (size_t i = 0; i + 1 < n && depth <= MAX_DEPTH; i++) {
-        if (text[i] == '<' && text[i + 1] == '!')
+    if (strlen(text) != n)
+        return false;
+    if (strncmp(p, "<?xml ", 6) == 0)
+        p = strchr(p, '>');
+    while (p && (p = strchr(p, '<'))) {
+        p = read_tag(p, &depth);
+        if (!p || depth < 0 || depth > MAX_DEPTH)
             return false;
-        if (text[i] == '<' && text[i + 1] != '?')
-            depth += text[i + 1] == '/' ? -1 : 1;
-        if (text[i] == '/' && text[i + 1] == '>')
-            depth--;
     }
     return depth == 0;
 }
@@ -158,11 +183,11 @@ static int read_response(struct proc_result *r, void *ctx, const char **ret, str
     int fault = 0, result;
     char code[16];
 
-    if (!is_tame(r->out.data, r->out.len))
+    if (!is_tame(buf_cstr(&r->out), r->out.len))
         return refuse_output(r, "no response", e);
     xmlrpc_limit_set(XMLRPC_XML_SIZE_LIMIT_ID, MAX_RESPONSE);
     xmlrpc_env_init(&env);
-    xmlrpc_parse_response2(&env, r->out.data ? r->out.data : "", r->out.len, &response, &fault, &fault_text);
+    xmlrpc_parse_response2(&env, buf_cstr(&r->out), r->out.len, &response, &fault, &fault_text);
     snprintf(code, sizeof code, "%d", fault);
     *ret = NULL;
     if (env.fault_occurred)

@@ -28,6 +28,10 @@ elif kind == "entities":
     print('<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><methodResponse><params><param><value>&a;</value></param></params></methodResponse>')
 elif kind == "closed":
     print("</a>" * 5000 + "<a>" * 5000)
+elif kind == "hidden":
+    print("<methodResponse>" + "<value>/>" * 20000 + "</value>" * 20000 + "</methodResponse><?x " + "<a" * 20000 + "?>")
+elif kind == "attributes":
+    print("<methodResponse a='1'>" + xmlrpc.client.dumps((answer,), methodresponse=True) + "</methodResponse>")
 elif kind == "number":
     print(xmlrpc.client.dumps((5,), methodresponse=True))
 elif kind == "no_code":
@@ -69,7 +73,7 @@ def what_goes_wrong_is_told(d):
     same(fails("PLUGIN_SAYS_NO", lambda: call(s, "echo", "fail", two="2")), ["one", "2"])
     same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind="fault")), ["fault", "7", "a reason"])
     same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind="exit")), ["non-zero exit", "half\n", "why\n"])
-    for kind in "garbage", "nested", "entities", "closed", "number", "silent", "no_code":
+    for kind in "garbage", "nested", "entities", "closed", "hidden", "attributes", "number", "silent", "no_code":
         same(fails("XENAPI_PLUGIN_FAILURE", lambda: call(s, "echo", "x", kind=kind))[0], "no response")
     fails("INVALID_VALUE", lambda: call(s, "echo", "x", long="y" * 200000))
 
