@@ -179,8 +179,7 @@ static int co_ask_by_acpi(struct qemu_vm *vm, int64_t deadline, struct err *e)
     } while (r == -ETIMEDOUT && clock_now() < deadline);
     if (r < 0 && vm->gone)
         return 0;
-    if (err_is_set(&refusal))
-        err_move(e, &refusal);
+    err_move(e, &refusal);
     return r;
 }
 

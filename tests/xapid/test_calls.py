@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
 import re
 import socket
 import ssl
+import subprocess
 import xmlrpc.client
 
 from daemon import ADDRESS, PASSWORD, SOURCE, ApiError, fails, run, same
