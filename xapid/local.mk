@@ -21,6 +21,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/metrics.c xapid/metrics.h \
 	xapid/op.h \
 	xapid/options.c xapid/options.h \
+	xapid/own_address.c xapid/own_address.h \
 	xapid/request.c xapid/request.h \
 	xapid/role/messages.c \
 	xapid/role/permission.c xapid/role/permission.h \

@@ -9,6 +9,7 @@
 #include "rpc/http.h"
 #include "rpc/plain.h"
 #include "rpc/tls.h"
+#include "xapid/own_address.h"
 
 struct xapid_options {
     const char *state_dir, *address, *hypervisor, *sim_script, *config;
@@ -34,8 +35,9 @@ struct xapid {
     struct http_server *http;
     struct plain_server *plain; /* NULL: no plain HTTP port */
     struct tls_server *tls;
-    struct ref host, pool; /* this host, the pool */
-    uint16_t port;         /* that it listens on */
+    struct ref host, pool;          /* this host, the pool */
+    uint16_t port;                  /* that it listens on */
+    char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */
 };
 
 #endif

@@ -83,7 +83,7 @@ static int open_tls(struct xapid *x, struct err *e)
     char hostname[256] = "localhost";
     gethostname(hostname, sizeof hostname - 1);
     buf_printf(&dir, "%s/tls", x->options.state_dir);
-    return tls_server_open(buf_cstr(&dir), hostname, x->options.address, &x->tls, e);
+    return tls_server_open(buf_cstr(&dir), hostname, x->address, &x->tls, e);
 }
 
 static int listen_unix(struct xapid *x, struct err *e)
@@ -185,6 +185,7 @@ int server_run(const struct xapid_options *o, struct err *e)
 {
     static struct server s;
     s = (struct server){.x.options = *o, .error = e};
+    own_address(o->address, s.x.address);
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
         open_database(&s.x, e) < 0)
         return -1;

@@ -35,6 +35,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/provision.c xe/cmd/provision.h \
 	xe/cmd/snapshot.h \
 	xe/cmd/sr.c \
+	xe/cmd/subject.c \
 	xe/cmd/url.c xe/cmd/url.h \
 	xe/cmd/vbd.c \
 	xe/cmd/vdi.c \

@@ -5,6 +5,7 @@ TESTS += $(AUTH_UNIT_TESTS)
 endif
 tests_auth_test_backoff_SOURCES = tests/auth/test_backoff.c
 tests_auth_test_backoff_LDADD = $(XAPID_TEST_LIBS)
-AUTH_SCRIPT_TESTS = tests/auth/test_pam.py tests/auth/test_roles.py tests/auth/test_subjects.py
+AUTH_SCRIPT_TESTS = tests/auth/test_pam.py tests/auth/test_roles.py tests/auth/test_subjects.py \
+	tests/auth/test_xe_subjects.py
 TESTS += $(AUTH_SCRIPT_TESTS)
 EXTRA_DIST += $(AUTH_SCRIPT_TESTS) tests/auth/people.py

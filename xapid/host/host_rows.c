@@ -112,7 +112,7 @@ static void refresh(struct txn *t, struct xapid *x, const struct host *h, const 
         platforms->v[platforms->n].i = platforms->n;
         platforms->n++;
     }
-    host_set_address(t, h, x->options.address);
+    host_set_address(t, h, x->address);
     host_set_api_version_major(t, h, 2);
     host_set_api_version_minor(t, h, 21);
     host_set_api_version_vendor(t, h, "XenSource");

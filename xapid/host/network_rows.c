@@ -128,14 +128,11 @@ void network_rows(struct txn *t, struct xapid *x)
     }
     if (!pif)
         return;
-    bool v6 = strchr(x->options.address, ':') != NULL;
+    bool v6 = strchr(x->address, ':') != NULL;
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    pif_set_ip(t, pif, v6 ? "" : x->options.address);
-    pif_set_netmask(t, pif,
-                    v6                                            ? ""
-                    : strncmp(x->options.address, "127.", 4) == 0 ? "255.0.0.0"
-                                                                  : "255.255.255.0");
+    pif_set_ip(t, pif, v6 ? "" : x->address);
+    pif_set_netmask(t, pif, v6 ? "" : strncmp(x->address, "127.", 4) == 0 ? "255.0.0.0" : "255.255.255.0");
     if (v6)
-        pif_set_ipv6(t, pif, set_of_strings(mem, 1, x->options.address));
+        pif_set_ipv6(t, pif, set_of_strings(mem, 1, x->address));
     pif_set_primary_address_type(t, pif, v6 ? PRIMARY_ADDRESS_TYPE_IPV6 : PRIMARY_ADDRESS_TYPE_IPV4);
 }

@@ -2,6 +2,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "xapid/message/message.h"
+#include "xapid/own_address.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 
@@ -49,11 +50,9 @@ static void set_console(struct txn *t, struct xapid *x, const struct vm *vm, enu
         console_set_vm(t, console, vm->row.ref);
         console_set_protocol(t, console, protocol);
     }
-    int number = x->port ? x->port : x->options.port;
-    const char *port = number == 443 ? "" : talloc_asprintf(mem, ":%d", number);
+    const char *url = own_url(mem, x->address, x->port ? x->port : x->options.port);
     console_set_location(t, console,
-                         talloc_asprintf(mem, "https://%s%s/console?ref=%s", x->options.address, port,
-                                         REF_TEXT(console->row.ref)));
+                         talloc_asprintf(mem, "%s/console?ref=%s", url, REF_TEXT(console->row.ref)));
 }
 
 static void drop_consoles(struct txn *t, const struct vm *vm)
