@@ -14,6 +14,7 @@
 #define OUT_MAX (16 * 1024 * 1024)
 #define ERR_MAX (64 * 1024)
 #define READ_SIZE 65536
+#define END_MS (60 * 1000)
 #define SBIN_PATH "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 
 extern char **environ;
@@ -93,26 +94,26 @@ static int attributes_init(posix_spawnattr_t *attr)
     return 0;
 }
 
-static int actions_init(posix_spawn_file_actions_t *actions, int out_fd, int err_fd)
+/* fds[i] becomes the child's descriptor i (0 may be -1: /dev/null); it gets no others. */
+static int actions_init(posix_spawn_file_actions_t *actions, const int *fds, unsigned n)
 {
     int r = posix_spawn_file_actions_init(actions);
 
     if (r != 0)
         return -r;
-    r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (fds[0] < 0)
+        r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    for (unsigned i = fds[0] < 0; i < n && r == 0; i++)
+        r = posix_spawn_file_actions_adddup2(actions, fds[i], (int)i);
     if (r == 0)
-        r = posix_spawn_file_actions_adddup2(actions, out_fd, 1);
-    if (r == 0)
-        r = posix_spawn_file_actions_adddup2(actions, err_fd, 2);
-    if (r == 0)
-        r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+        r = posix_spawn_file_actions_addclosefrom_np(actions, (int)n);
     if (r != 0)
         posix_spawn_file_actions_destroy(actions);
     return -r;
 }
 
-/* Start argv with these as its standard output and error. Returns the pid or -errno. */
-static pid_t start(const char *const *argv, int out_fd, int err_fd)
+/* Start argv with these n >= 3 as its descriptors. Returns the pid or -errno. */
+static pid_t start(const char *const *argv, const int *fds, unsigned n)
 {
     CLEANUP_FREE char *path = mem_zalloc(PATH_MAX);
     CLEANUP_FREE char **env = NULL;
@@ -126,7 +127,7 @@ static pid_t start(const char *const *argv, int out_fd, int err_fd)
     r = program_find(argv[0], path);
     if (r < 0)
         return r;
-    r = actions_init(&actions, out_fd, err_fd);
+    r = actions_init(&actions, fds, n);
     if (r < 0)
         return r;
     r = attributes_init(&attr);
@@ -158,7 +159,42 @@ pid_t proc_spawn(const char *const *argv, int log_fd)
         log_fd = null;
     }
     fd = above_standard(log_fd);
-    return fd < 0 ? fd : start(argv, fd, fd);
+    return fd < 0 ? fd : start(argv, (int[]){-1, fd, fd}, 3);
+}
+
+/* Only for a child that has not been reaped, or the number may be somebody else's by now. */
+static void co_kill_and_reap(pid_t pid)
+{
+    kill(-pid, SIGKILL);
+    fiber_mask_cancel();
+    co_wait_child(pid, NULL, CLOCK_NEVER, "the end of killed process %d", (int)pid);
+    fiber_unmask_cancel();
+}
+
+pid_t proc_spawn_fds(const char *const *argv, const int *fds, unsigned n)
+{
+    int own[PROC_FDS_MAX] = {-1, -1, -1, -1};
+    pid_t r = n >= 3 && n <= PROC_FDS_MAX ? 0 : -EINVAL;
+
+    for (unsigned i = 0; i < n && r == 0; i++)
+        if (fds[i] >= 0 && (own[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PROC_FDS_MAX)) < 0)
+            r = -errno;
+    if (r == 0)
+        r = start(argv, own, n);
+    for (unsigned i = 0; i < PROC_FDS_MAX; i++)
+        if (own[i] >= 0)
+            close(own[i]);
+    return r;
+}
+
+void co_proc_end(pid_t pid, int signal)
+{
+    fiber_mask_cancel();
+    if (signal)
+        kill(-pid, signal);
+    if (co_wait_child(pid, NULL, clock_in_ms(END_MS), "the end of process %d", (int)pid) == -ETIMEDOUT)
+        co_kill_and_reap(pid);
+    fiber_unmask_cancel();
 }
 
 /* ---- running to the end ---- */
@@ -221,15 +257,6 @@ static void capture_finish(struct capture *c)
         ;
 }
 
-/* Only for a child that has not been reaped, or the number may be somebody else's by now. */
-static void co_kill_and_reap(pid_t pid)
-{
-    kill(-pid, SIGKILL);
-    fiber_mask_cancel();
-    co_wait_child(pid, NULL, CLOCK_NEVER, "the end of killed process %d", (int)pid);
-    fiber_unmask_cancel();
-}
-
 static int exit_code(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -286,7 +313,7 @@ int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline
         e = pipe_open(&err, &err_child);
     if (e < 0)
         return e;
-    pid = start(argv, out_child, err_child);
+    pid = start(argv, (int[]){-1, out_child, err_child}, 3);
     if (pid < 0)
         return pid;
     close(TAKE_FD(out_child));

@@ -27,4 +27,13 @@ void proc_result_free(struct proc_result *r);
  * -errno. */
 pid_t proc_spawn(const char *const *argv, int log_fd);
 
+/* The same with n descriptors (3 to PROC_FDS_MAX) of the caller's: fds[i] becomes the child's descriptor i.
+ * fds[0] may be -1: /dev/null. */
+enum { PROC_FDS_MAX = 4 };
+pid_t proc_spawn_fds(const char *const *argv, const int *fds, unsigned n);
+
+/* Send the group of a child of ours that has not been reaped a signal (0: none) and reap it; killed when it
+ * takes a minute. Not to be cancelled. */
+void co_proc_end(pid_t pid, int signal);
+
 #endif

@@ -73,6 +73,14 @@ int stream_fd(const struct http_stream *s);
  * nothing moved for idle_ms (-ETIMEDOUT; 0: never) or either failed. */
 int co_stream_splice(struct http_stream *s, int fd, int64_t idle_ms);
 
+/* The head of a raw handler's reply; it writes the body itself, length bytes or (-1) until it returns.
+ * r->body is not looked at. 0 or -errno. */
+struct http_reply;
+int co_stream_send_head(struct http_stream *s, struct http_reply *r, int64_t length, int64_t deadline);
+/* A whole reply: the html page of http_reply_error. */
+int co_stream_send_error(struct http_request *q, struct http_stream *s, unsigned status, const char *text,
+                         int64_t deadline);
+
 typedef void co_http_handler(struct http_request *r, struct http_reply *reply, void *arg);
 typedef bool http_handler_now(struct http_request *r, struct http_reply *reply, void *arg);
 typedef void co_http_raw_handler(struct http_request *r, struct http_stream *s, void *arg);

@@ -121,20 +121,25 @@ static void add_headers(const struct http_server *s, const struct http_reply *r,
     buf_add_lit(out, "\r\n");
 }
 
+static void add_status(struct buf *out, unsigned status, int64_t length)
+{
+    buf_add_lit(out, "HTTP/1.1 ");
+    buf_add_int(out, status);
+    buf_add_char(out, ' ');
+    buf_add_str(out, http_status_text(status));
+    if (status != 204 && status != 304 && length >= 0) {
+        buf_add_lit(out, "\r\ncontent-length: ");
+        buf_add_int(out, length);
+    }
+    buf_add_lit(out, "\r\n");
+}
+
 void reply_build(const struct http_server *s, const struct http_request *q, struct http_reply *r,
                  bool keep_alive, struct buf *out, struct buf *out_body)
 {
     unsigned status = r->status != 0 ? r->status : 200;
     bool has_body = status != 204 && status != 304 && (q->method == NULL || strcmp(q->method, "HEAD") != 0);
-    buf_add_lit(out, "HTTP/1.1 ");
-    buf_add_int(out, status);
-    buf_add_char(out, ' ');
-    buf_add_str(out, http_status_text(status));
-    if (status != 204 && status != 304) {
-        buf_add_lit(out, "\r\ncontent-length: ");
-        buf_add_int(out, (int64_t)r->body.len);
-    }
-    buf_add_lit(out, "\r\n");
+    add_status(out, status, (int64_t)r->body.len);
     add_headers(s, r, keep_alive, out);
     if (!has_body)
         return;
@@ -146,4 +151,24 @@ void reply_build(const struct http_server *s, const struct http_request *q, stru
     buf_free(out_body);
     *out_body = r->body;
     r->body = (struct buf){0};
+}
+
+int co_stream_send_head(struct http_stream *s, struct http_reply *r, int64_t length, int64_t deadline)
+{
+    CLEANUP_BUF struct buf out = {0};
+    add_status(&out, r->status != 0 ? r->status : 200, length);
+    add_headers(s->conn->server, r, false, &out);
+    return co_stream_write(s, out.data, out.len, deadline);
+}
+
+int co_stream_send_error(struct http_request *q, struct http_stream *s, unsigned status, const char *text,
+                         int64_t deadline)
+{
+    struct http_reply r = {0};
+    http_reply_error(q, &r, status, text);
+    int rc = co_stream_send_head(s, &r, (int64_t)r.body.len, deadline);
+    if (rc == 0)
+        rc = co_stream_write(s, r.body.data, r.body.len, deadline);
+    buf_free(&r.body);
+    return rc;
 }

@@ -12,3 +12,4 @@ include tests/xe/local.mk
 include tests/fuzz/local.mk
 include tests/ops/local.mk
 include tests/auth/local.mk
+include tests/transfer/local.mk

@@ -45,6 +45,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/device.h \
 	xapid/storage/notes.c \
 	xapid/storage/notes.h \
+	xapid/storage/open.c \
+	xapid/storage/open.h \
 	xapid/storage/pbd.c \
 	xapid/storage/pbd.h \
 	xapid/storage/sr.c \

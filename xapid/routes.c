@@ -2,6 +2,7 @@
 #include <string.h>
 #include "xapid/console/console.h"
 #include "xapid/rpc.h"
+#include "xapid/transfer/raw_vdi.h"
 
 static const char page[] =
     "<!DOCTYPE html><html><head><title>xapid</title></head><body><h1>xapid</h1>"
@@ -26,6 +27,8 @@ const struct http_route routes[] = {
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
+    {.method = "GET", .prefix = "/export_raw_vdi", .co_raw = co_export_raw_vdi},
+    {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

@@ -49,20 +49,9 @@ static const struct console *find_console(struct db *db, struct http_request *r)
 
 /* ---- letting the caller in ---- */
 
-static void co_refuse(struct http_stream *s, const char *status, const char *why)
+static void co_refuse(struct http_request *r, struct http_stream *s, unsigned status, const char *why)
 {
-    CLEANUP_BUF struct buf out = {0};
-    CLEANUP_BUF struct buf page = {0};
-
-    buf_printf(&page, "<html><body><h1>HTTP %s</h1>%s</body></html>", status, why);
-    buf_printf(
-        &out,
-        "HTTP/1.1 %s\r\ncontent-length: %zu\r\nconnection: close\r\ncache-control: no-cache, no-store\r\n"
-        "content-type: text/html\r\n%s\r\n",
-        status, page.len,
-        strncmp(status, "401", 3) == 0 ? "www-authenticate: Basic realm=\"xapid\"\r\n" : "");
-    buf_add(&out, page.data, page.len);
-    (void)co_stream_write(s, out.data, out.len, clock_in_ms(WRITE_LIMIT_MS));
+    (void)co_stream_send_error(r, s, status, why, clock_in_ms(WRITE_LIMIT_MS));
 }
 
 /* May the caller have a console? Answers him when not. */
@@ -75,9 +64,9 @@ static bool co_let_in(struct http_request *r, struct http_stream *s, struct xapi
 
     http_auth_end(&c);
     if (!known)
-        co_refuse(s, "401 Unauthorised", "Please log in");
+        co_refuse(r, s, 401, "Please log in");
     else if (!allowed)
-        co_refuse(s, "403 Forbidden", "The role does not permit consoles");
+        co_refuse(r, s, 403, "The role does not permit consoles");
     return allowed;
 }
 
@@ -88,13 +77,13 @@ static int co_open_console(struct http_request *r, struct http_stream *s, struct
     const struct vm *vm = console ? db_vm(x->db, console->VM) : NULL;
 
     if (!vm || vm->power_state != VM_POWER_STATE_RUNNING) {
-        co_refuse(s, "404 Not Found", "There is no such console");
+        co_refuse(r, s, 404, "There is no such console");
         return -1;
     }
     const char *kind = console->protocol == CONSOLE_PROTOCOL_RFB ? "vnc" : "serial";
     int fd = co_agent_vm_console(x->agent, talloc_strdup(r->mem, vm->uuid), kind);
     if (fd < 0)
-        co_refuse(s, "404 Not Found", "The console cannot be opened");
+        co_refuse(r, s, 404, "The console cannot be opened");
     return fd;
 }
 
@@ -205,7 +194,7 @@ static bool co_upgrade(struct http_request *r, struct http_stream *s)
     char answer[32];
 
     if (!upgrade || strcasecmp(upgrade, "websocket") != 0 || !key || !websocket_accept_key(key, answer)) {
-        co_refuse(s, "501 Not Implemented", "A WebSocket upgrade is expected here");
+        co_refuse(r, s, 501, "A WebSocket upgrade is expected here");
         return false;
     }
     buf_printf(&out,

@@ -1,20 +1,8 @@
 #include "xapid/storage/copy.h"
 #include <string.h>
 #include <talloc.h>
-#include "lib/fiber.h"
-#include "lib/log.h"
 #include "xapid/reftext.h"
-
-/* Detach a disk whatever becomes of the caller. */
-static void co_detach(const struct sr_handle *h, const char *location)
-{
-    CLEANUP_ERR struct err e = {0};
-
-    fiber_mask_cancel();
-    if (h->driver->co_vdi_detach(&h->sm, location, &e) < 0)
-        log_warning("detaching disk %s: %s", location, e.code);
-    fiber_unmask_cancel();
-}
+#include "xapid/storage/open.h"
 
 int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, struct ref to_sr, const char *to,
                      struct err *e)
@@ -29,9 +17,9 @@ int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, stru
     int rc = target.driver->co_vdi_attach(&target.sm, mem, to, true, &b, e);
     if (rc == 0) {
         rc = co_sm_copy(&a, &b, e);
-        co_detach(&target, to);
+        co_vdi_detach(&target, to);
     }
-    co_detach(&source, from);
+    co_vdi_detach(&source, from);
     return rc;
 }
 

@@ -109,6 +109,18 @@ int task_check_owner(struct call *c, const struct task *task, struct err *e)
     return err_rbac_permission_denied(e, "task.cancel/any", "The task is another user's");
 }
 
+int task_adopt(struct call *c, struct ref ref, struct err *e)
+{
+    const struct task *task = (const struct task *)call_row(c, CLASS_TASK, ref, e);
+    if (!task || task_check_owner(c, task, e) < 0)
+        return -1;
+    if (!task_is_pending(task) || map_count(task->current_operations) > 0)
+        return err_operation_not_allowed(e, "The task is at its end already");
+    struct txn *t = db_begin(c->db);
+    task_set_allowed_operations(t, task, cancel_only(c->mem));
+    return db_commit(t, e);
+}
+
 void task_collect(struct db *db, int64_t now)
 {
     CLEANUP_ERR struct err ignored = {0};

@@ -11,6 +11,10 @@
 int task_open(struct call *c, const char *label, const char *description, bool cancellable, struct ref *ret,
               struct err *e);
 
+/* Take over a pending task of the caller's that he made for this call: it can be cancelled from now on.
+ * Errors: HANDLE_INVALID, RBAC_PERMISSION_DENIED, OPERATION_NOT_ALLOWED. Never yields. */
+int task_adopt(struct call *c, struct ref task, struct err *e);
+
 /* Complete a pending task: as failed when error is filled, as cancelled when its code is TASK_CANCELLED, else
  * with success and result (XML, may be ""). Nothing when the task is gone or complete already; a task whose
  * destruction was asked for goes away. Never yields. */

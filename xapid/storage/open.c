@@ -1,0 +1,44 @@
+#include "xapid/storage/open.h"
+#include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "xapid/reftext.h"
+
+void co_vdi_detach(const struct sr_handle *h, const char *location)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    fiber_mask_cancel();
+    if (h->driver->co_vdi_detach(&h->sm, location, &e) < 0)
+        log_warning("detaching disk %s: %s", location, e.code);
+    fiber_unmask_cancel();
+}
+
+int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, bool writable, struct open_vdi *ret,
+                struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, ref);
+    struct open_vdi o = {0};
+    struct sm_attachment a;
+
+    if (!vdi)
+        return err_handle_invalid(e, "VDI", REF_TEXT(ref));
+    o.location = talloc_strdup(ctx, vdi->location);
+    if (sr_open(x, ctx, vdi->SR, &o.sr, e) < 0 ||
+        o.sr.driver->co_vdi_attach(&o.sr.sm, ctx, o.location, writable, &a, e) < 0)
+        return -1;
+    if (co_disk_open(&a, writable, &o.disk, e) < 0) {
+        co_vdi_detach(&o.sr, o.location);
+        return -1;
+    }
+    *ret = o;
+    return 0;
+}
+
+void co_vdi_close(struct open_vdi *o)
+{
+    if (!o->disk)
+        return;
+    co_disk_close(TAKE_PTR(o->disk));
+    co_vdi_detach(&o->sr, o->location);
+}

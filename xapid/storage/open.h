@@ -1,0 +1,26 @@
+#ifndef XAPID_STORAGE_OPEN_H
+#define XAPID_STORAGE_OPEN_H
+/*
+ * The bytes of a VDI, for as long as its caller holds a declared operation on it.
+ */
+#include "sm/disk.h"
+#include "xapid/storage/sr.h"
+
+/* An attached, opened VDI. */
+struct open_vdi {
+    struct disk *disk; /* NULL: not open */
+    struct sr_handle sr;
+    const char *location; /* on the caller's ctx */
+};
+
+/* Attach and open. Errors: HANDLE_INVALID, those of sr_open, the driver's and of sm/disk.h. */
+int co_vdi_open(struct xapid *x, void *ctx, struct ref vdi, bool writable, struct open_vdi *ret,
+                struct err *e);
+
+/* Close and detach; safe when not open. Not to be cancelled. */
+void co_vdi_close(struct open_vdi *o);
+
+/* Detach a disk whatever becomes of the caller; failures are logged. */
+void co_vdi_detach(const struct sr_handle *h, const char *location);
+
+#endif
