@@ -84,14 +84,40 @@ void batch_add(struct batch *b, enum batch_op op, const struct row *row, const s
 
 void batch_read(const struct batch *b, struct batch_reader *r)
 {
-    r->at = b->data.data;
-    r->end = b->data.data + b->data.len;
+    batch_read_bytes(b->data.data, b->data.len, r);
+}
+
+void batch_read_bytes(const char *data, size_t n, struct batch_reader *r)
+{
+    *r = (struct batch_reader){.at = data, .end = data + n};
+}
+
+static bool has(struct batch_reader *r, size_t n)
+{
+    if (!r->bad && (size_t)(r->end - r->at) >= n)
+        return true;
+    r->at = r->end;
+    r->bad = true;
+    return false;
 }
 
 static void get(struct batch_reader *r, void *ret, size_t n)
 {
+    if (!has(r, n)) {
+        memset(ret, 0, n);
+        return;
+    }
     memcpy(ret, r->at, n);
     r->at += n;
+}
+
+static void get_text(struct batch_reader *r, struct batch_value *ret)
+{
+    get(r, &ret->length, sizeof ret->length);
+    if (!has(r, ret->length))
+        ret->length = 0;
+    ret->text = r->at;
+    r->at += ret->length;
 }
 
 bool batch_next(struct batch_reader *r, struct batch_change *ret)
@@ -99,18 +125,16 @@ bool batch_next(struct batch_reader *r, struct batch_change *ret)
     if (r->at == r->end)
         return false;
     get(r, ret, sizeof *ret);
-    return true;
+    return !r->bad;
 }
 
-void batch_next_value(struct batch_reader *r, const struct model_type *t, struct batch_value *ret)
+void batch_next_value(struct batch_reader *r, enum model_kind kind, struct batch_value *ret)
 {
-    switch (t->kind) {
+    switch (kind) {
     case KIND_STRING:
     case KIND_SET:
     case KIND_MAP:
-        get(r, &ret->length, sizeof ret->length);
-        ret->text = r->at;
-        r->at += ret->length;
+        get_text(r, ret);
         break;
     case KIND_FLOAT:
         get(r, &ret->f, sizeof ret->f);

@@ -1,10 +1,10 @@
 #ifndef DB_BATCH_H
 #define DB_BATCH_H
 /*
- * A committed batch as bytes: everything that a transaction changed in persistent fields, in the order of the
- * changes, holding no pointer into the rows. The loop's thread writes it, the SQLite writer reads it on its
- * worker, and whatever copies the database to other hosts will read the same. The bytes are in this machine's
- * order. Reading is thread-safe; nothing here yields.
+ * A committed batch as bytes: what a transaction changed, in the order of the changes, holding no pointer
+ * into the rows. The loop's thread writes it; the SQLite writer reads one with the persistent fields on its
+ * worker, the copies on other hosts one with all of them (db/feed.h). The bytes are in this machine's order.
+ * Reading is thread-safe; nothing here yields.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,25 +70,18 @@ void batch_free(struct batch *b);
 /* Add a change: for inserts and updates with the row's present values of these fields. */
 void batch_add(struct batch *b, enum batch_op op, const struct row *row, const struct field_mask *fields);
 
+/* Reading stops where the bytes do: what would lie beyond reads as nothing, and bad says so. */
 struct batch_reader {
     const char *at, *end;
+    bool bad;
 };
 
 void batch_read(const struct batch *b, struct batch_reader *r);
+void batch_read_bytes(const char *data, size_t n, struct batch_reader *r);
 
-/* False at the end. After a change, read one value for each field of its mask. */
+/* False at the end, or where a change is cut short. After a change, read one value for each field of its
+ * mask. */
 bool batch_next(struct batch_reader *r, struct batch_change *ret);
-void batch_next_value(struct batch_reader *r, const struct model_type *t, struct batch_value *ret);
-
-/* The seam for copying the database elsewhere: committed is called for each batch with persistent changes as
- * soon as it has taken effect in memory, durable once it is on the disk of this host; both in order, on the
- * loop's thread. The batch is the database's and may only be read during the call. */
-struct db;
-struct batch_hook {
-    void (*committed)(const struct batch *b, void *arg);
-    void (*durable)(const struct batch *b, void *arg);
-    void *arg;
-};
-void db_set_batch_hook(struct db *db, const struct batch_hook *hook);
+void batch_next_value(struct batch_reader *r, enum model_kind kind, struct batch_value *ret);
 
 #endif

@@ -58,6 +58,11 @@ uint64_t db_oldest_tombstone(struct db *db)
     return db->tombstones.oldest;
 }
 
+void db_forget_deletions(struct db *db)
+{
+    db->tombstones.oldest = db->generation;
+}
+
 /* The index of the first deletion after gen. */
 static uint32_t first_tombstone_after(const struct tombstones *t, uint64_t gen)
 {

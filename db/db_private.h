@@ -15,6 +15,7 @@ struct class_rows {
     uint32_t last_order;
     struct row *blank;            /* a fresh row's cells; made at first use */
     struct field_mask persistent; /* its stored columns; empty for a class without a table */
+    struct field_mask cells;      /* all fields that rows hold */
 };
 
 /* ---- deletions remembered (changes.c) ---- */
@@ -39,6 +40,9 @@ struct tombstones {
 void tombstone_add(struct db *db, const struct row *row, uint64_t changed);
 void tombstones_fini(struct tombstones *t);
 
+/* Which deletions led to what there is now is not known any more. */
+void db_forget_deletions(struct db *db);
+
 /* ---- the open transaction (txn.c) ---- */
 
 struct touched {
@@ -57,6 +61,7 @@ struct saved {
 
 struct txn {
     struct db *db;
+    uint64_t generation; /* of another host's commit that this repeats; 0: it becomes the next one */
     bool open;
     struct touched *touched;
     uint32_t n_touched, cap_touched;
@@ -66,9 +71,14 @@ struct txn {
 
 void txn_fini(struct txn *t);
 
+/* Repeat a commit of the database that this one copies: it takes that generation, and the commit hook, whose
+ * changes are in it already, is not called. */
+struct txn *txn_begin_copy(struct db *db, uint64_t generation);
+
 /* ---- the database ---- */
 
 struct store;
+struct feed;
 
 struct db {
     struct index index;
@@ -81,7 +91,7 @@ struct db {
     struct txn txn;
     void (*hook)(struct txn *t, void *arg);
     void *hook_arg;
-    struct batch_hook batch_hook;
+    struct feed *feed;   /* NULL: nobody copies this database */
     struct store *store; /* NULL: memory only */
 };
 

@@ -5,8 +5,10 @@ db_libdb_a_SOURCES = \
 	db/changes.c \
 	db/committer.c db/committer.h \
 	db/db.h db/db_private.h \
+	db/feed.c db/feed.h \
 	db/index.c db/index.h \
 	db/load.c \
+	db/replica.c db/replica.h \
 	db/rows.c \
 	db/schema.c \
 	db/statements.c \

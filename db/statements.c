@@ -174,7 +174,7 @@ static int bind_fields(sqlite3_stmt *stmt, int *at, const struct batch_change *c
 
         if (!field_mask_has(&change->fields, i))
             continue;
-        batch_next_value(r, c->fields[i].type, &v);
+        batch_next_value(r, c->fields[i].type->kind, &v);
         if (rc == SQLITE_OK)
             rc = bind_value(stmt, (*at)++, c->fields[i].type, &v);
     }

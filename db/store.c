@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "db/feed.h"
 #include "lib/mem.h"
 
 /* ---- the file ---- */
@@ -225,6 +226,8 @@ static void find_columns(struct db *db)
         for (unsigned i = 0; i < c->n_fields; i++) {
             if (field_has_column(c, &c->fields[i]))
                 field_mask_set(&db->classes[cls].persistent, i);
+            if (field_has_cell(&c->fields[i]))
+                field_mask_set(&db->classes[cls].cells, i);
         }
     }
 }
@@ -263,6 +266,7 @@ void db_close(struct db *db)
     if (db->txn.open)
         db_die("the database is closed inside a transaction");
     store_close(db);
+    db_feed_stop(db);
     index_fini(&db->index);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         free_rows(db, &db->classes[cls]);
@@ -286,9 +290,4 @@ void db_set_commit_hook(struct db *db, void (*hook)(struct txn *t, void *arg), v
 {
     db->hook = hook;
     db->hook_arg = arg;
-}
-
-void db_set_batch_hook(struct db *db, const struct batch_hook *hook)
-{
-    db->batch_hook = hook ? *hook : (struct batch_hook){0};
 }

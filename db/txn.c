@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "db/db_private.h"
+#include "db/feed.h"
 #include "db/store.h"
 #include "lib/fault.h"
 #include "lib/mem.h"
@@ -63,7 +64,16 @@ struct txn *db_begin(struct db *db)
         db_die("a transaction is begun inside another");
     fiber_no_yield_enter("a database transaction");
     t->db = db;
+    t->generation = 0;
     t->open = true;
+    return t;
+}
+
+struct txn *txn_begin_copy(struct db *db, uint64_t generation)
+{
+    struct txn *t = db_begin(db);
+
+    t->generation = generation;
     return t;
 }
 
@@ -243,6 +253,13 @@ static bool is_change(const struct touched *c)
     return c->forced || !field_mask_is_empty(&c->changed);
 }
 
+static enum batch_op op_of(const struct touched *c)
+{
+    if (c->created)
+        return BATCH_INSERT;
+    return c->deleted ? BATCH_DELETE : BATCH_UPDATE;
+}
+
 /* The columns to write for a change; *ret_op is the statement's kind, 0 when SQLite has nothing to do. */
 static struct field_mask columns_of(const struct db *db, const struct touched *c, enum batch_op *ret_op)
 {
@@ -251,13 +268,10 @@ static struct field_mask columns_of(const struct db *db, const struct touched *c
 
     for (unsigned i = 0; i < FIELD_MASK_WORDS; i++)
         columns.bits[i] &= stored->bits[i];
-    *ret_op = 0;
-    if (!model_classes[c->row->cls].persistent || !is_change(c))
-        return columns;
-    if (c->created || c->deleted)
-        *ret_op = c->created ? BATCH_INSERT : BATCH_DELETE;
-    else if (!field_mask_is_empty(&columns))
-        *ret_op = BATCH_UPDATE;
+    *ret_op = op_of(c);
+    if (!model_classes[c->row->cls].persistent || !is_change(c) ||
+        (*ret_op == BATCH_UPDATE && field_mask_is_empty(&columns)))
+        *ret_op = 0;
     return columns;
 }
 
@@ -299,21 +313,34 @@ static void mark(struct db *db, struct touched *c)
     TAILQ_INSERT_TAIL(&db->by_modified, c->row, by_modified);
 }
 
-/* b: NULL when nobody wants to know. */
-static void apply(struct txn *t, struct batch *b)
+/* What the transaction amounts to, as bytes: for SQLite and for copies on other hosts. NULL: nobody wants it.
+ */
+struct batches {
+    struct batch *stored, *whole;
+};
+
+static void describe(const struct db *db, const struct touched *c, const struct batches *to)
+{
+    enum batch_op op;
+    struct field_mask columns = columns_of(db, c, &op);
+
+    if (to->stored && op != 0)
+        batch_add(to->stored, op, c->row, &columns);
+    if (to->whole && is_change(c))
+        batch_add(to->whole, op_of(c), c->row, c->created ? &db->classes[c->row->cls].cells : &c->changed);
+}
+
+static void apply(struct txn *t, const struct batches *to)
 {
     struct db *db = t->db;
 
     for (uint32_t i = 0; i < t->n_touched; i++) {
         struct touched *c = &t->touched[i];
-        enum batch_op op;
-        struct field_mask columns = columns_of(db, c, &op);
 
         c->row->touched = 0;
         if (!c->deleted)
             mark(db, c);
-        if (op != 0 && b)
-            batch_add(b, op, c->row, &columns);
+        describe(db, c, to);
     }
     drop_saved(t);
     for (uint32_t i = 0; i < t->n_touched; i++) {
@@ -326,15 +353,18 @@ static void apply(struct txn *t, struct batch *b)
 static void commit(struct txn *t, bool persistent)
 {
     struct db *db = t->db;
-    struct batch *b = persistent && (db->store || db->batch_hook.committed) ? batch_new() : NULL;
+    struct batches to = {.stored = persistent && db->store ? batch_new() : NULL,
+                         .whole = db->feed ? batch_new() : NULL};
 
-    db->generation++;
-    apply(t, b);
-    if (b) {
-        b->generation = db->generation;
-        if (db->batch_hook.committed)
-            db->batch_hook.committed(b, db->batch_hook.arg);
-        store_put(db, b);
+    db->generation = t->generation ? t->generation : db->generation + 1;
+    apply(t, &to);
+    if (to.stored) {
+        to.stored->generation = db->generation;
+        store_put(db, to.stored);
+    }
+    if (to.whole) {
+        to.whole->generation = db->generation;
+        feed_put(db->feed, to.whole);
     }
     store_note_generation(db);
     fiber_cond_broadcast(&db->changed);
@@ -345,10 +375,10 @@ int db_commit(struct txn *t, struct err *e)
     struct db *db = t->db;
     bool persistent;
 
-    if (db->hook && t->n_touched > 0)
+    if (db->hook && t->n_touched > 0 && t->generation == 0)
         db->hook(t, db->hook_arg);
     find_net_changes(t);
-    if (has_changes(t, &persistent)) {
+    if (has_changes(t, &persistent) || t->generation) {
         if (fault_point(FAULT_DB, "db commit") < 0) {
             db_abort(t);
             return err_internal(e, "the database refused a transaction");
@@ -359,7 +389,7 @@ int db_commit(struct txn *t, struct err *e)
         }
         commit(t, persistent);
     } else {
-        apply(t, NULL);
+        apply(t, &(struct batches){0});
     }
     finish(t);
     return 0;

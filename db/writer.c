@@ -63,8 +63,6 @@ static void flight_is_durable(struct store *s)
     s->failure = NULL;
     while ((b = STAILQ_FIRST(&s->flight))) {
         STAILQ_REMOVE_HEAD(&s->flight, link);
-        if (s->db && s->db->batch_hook.durable)
-            s->db->batch_hook.durable(b, s->db->batch_hook.arg);
         batch_free(b);
     }
     note_first_pending(s);
@@ -142,12 +140,6 @@ void store_put(struct db *db, struct batch *b)
 {
     struct store *s = db->store;
 
-    if (!s) {
-        if (db->batch_hook.durable)
-            db->batch_hook.durable(b, db->batch_hook.arg);
-        batch_free(b);
-        return;
-    }
     STAILQ_INSERT_TAIL(&s->queue, b, link);
     if (s->first_pending == UINT64_MAX)
         s->first_pending = b->generation;

@@ -2,7 +2,7 @@ if HAVE_CHECK
 check_PROGRAMS += $(DB_TESTS)
 TESTS += $(DB_TESTS)
 endif
-DB_TESTS = tests/db/test_rows tests/db/test_random tests/db/test_store tests/db/test_failures tests/db/test_crash
+DB_TESTS = tests/db/test_rows tests/db/test_random tests/db/test_replica tests/db/test_store tests/db/test_failures tests/db/test_crash
 DB_LIBS = db/libdb.a model/libmodel.a lib/libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) $(TALLOC_LIBS) $(EV_LIBS) -lpthread
 DB_TEST_LIBS = $(DB_LIBS) $(CHECK_LIBS)
 DB_TEST_COMMON = tests/db/random_value.c tests/db/random_value.h tests/db/fixture.h tests/in_fiber.h
@@ -10,6 +10,8 @@ tests_db_test_rows_SOURCES = tests/db/test_rows.c $(DB_TEST_COMMON)
 tests_db_test_rows_LDADD = $(DB_TEST_LIBS)
 tests_db_test_random_SOURCES = tests/db/test_random.c tests/db/naive.c tests/db/naive.h $(DB_TEST_COMMON)
 tests_db_test_random_LDADD = $(DB_TEST_LIBS)
+tests_db_test_replica_SOURCES = tests/db/test_replica.c $(DB_TEST_COMMON)
+tests_db_test_replica_LDADD = $(DB_TEST_LIBS)
 tests_db_test_store_SOURCES = tests/db/test_store.c $(DB_TEST_COMMON)
 tests_db_test_store_LDADD = $(DB_TEST_LIBS)
 tests_db_test_failures_SOURCES = tests/db/test_failures.c $(DB_TEST_COMMON)

@@ -1,7 +1,6 @@
 /* Rows, indexes, transactions and the change feed, in memory. */
 #include <errno.h>
 #include <signal.h>
-#include "db/batch.h"
 #include "db/cell.h"
 #include "lib/fault.h"
 #include "tests/db/fixture.h"
@@ -475,69 +474,6 @@ END_TEST
 
 /* ---- the seam for copies ---- */
 
-struct batches {
-    unsigned committed, durable;
-    struct batch_change last;
-    char text[64];
-};
-
-static void on_committed(const struct batch *b, void *arg)
-{
-    struct batches *seen = arg;
-    struct batch_reader r;
-    struct batch_value v;
-
-    seen->committed++;
-    ck_assert_uint_eq(b->generation, db_generation(db));
-    batch_read(b, &r);
-    while (batch_next(&r, &seen->last)) {
-        for (unsigned i = 0; i < model_classes[seen->last.cls].n_fields; i++) {
-            if (!field_mask_has(&seen->last.fields, i))
-                continue;
-            batch_next_value(&r, model_classes[seen->last.cls].fields[i].type, &v);
-            if (i == VM_F_NAME_LABEL)
-                snprintf(seen->text, sizeof seen->text, "%.*s", (int)v.length, v.text);
-        }
-    }
-}
-
-static void on_durable(const struct batch *b, void *arg)
-{
-    struct batches *seen = arg;
-
-    seen->durable++;
-    ck_assert_uint_le(seen->durable, seen->committed);
-}
-
-START_TEST(the_batch_hook_gets_the_changes_of_persistent_fields)
-{
-    struct batches seen = {0};
-    struct batch_hook batch_hook = {on_committed, on_durable, &seen};
-    struct set *operations = talloc_zero_size(NULL, sizeof *operations + sizeof operations->v[0]);
-    struct ref vm;
-    struct txn *t;
-
-    operations->n = 1;
-    db_set_batch_hook(db, &batch_hook);
-    vm = make_vm(db, "first");
-    ck_assert_int_eq(seen.last.op, BATCH_INSERT);
-    rename_vm(db, vm, "second");
-    ck_assert_int_eq(seen.last.op, BATCH_UPDATE);
-    ck_assert_str_eq(seen.text, "second");
-    ck_assert(ref_equal(seen.last.ref, vm));
-    t = db_begin(db);
-    vm_set_allowed_operations(t, db_vm(db, vm), operations);
-    task_create(t);
-    must_commit(t);
-    ck_assert_uint_eq(seen.committed, 2);
-    ck_assert_uint_eq(set_count(db_vm(db, vm)->allowed_operations), 1);
-    talloc_free(operations);
-    delete_row(db, CLASS_VM, vm);
-    ck_assert_int_eq(seen.last.op, BATCH_DELETE);
-    ck_assert_uint_eq(seen.durable, 3);
-}
-END_TEST
-
 static TCase *cases(const char *name)
 {
     TCase *t = tcase_create(name);
@@ -586,7 +522,6 @@ static void add_changes(Suite *s)
     tcase_add_test(t, changes_come_oldest_first_with_deletions_among_them);
     tcase_add_test(t, a_row_that_is_deleted_and_made_again_is_seen_as_both);
     tcase_add_test(t, the_oldest_deletions_are_forgotten_when_there_are_too_many);
-    tcase_add_test(t, the_batch_hook_gets_the_changes_of_persistent_fields);
     suite_add_tcase(s, t);
 }
 
