@@ -31,6 +31,7 @@ struct rpc_client {
 
 struct client_stream {
     struct link link;
+    int64_t length; /* of the reply's body; -1: not told */
 };
 
 /* ---- life ---- */
@@ -345,9 +346,15 @@ int co_client_stream_open(struct rpc_client *c, const char *method, const char *
         client_stream_close(s);
         return contact_error(c, r, e);
     }
+    s->length = x.head.content_length;
     *ret = s;
     *ret_status = x.head.status;
     return 0;
+}
+
+int64_t client_stream_length(const struct client_stream *s)
+{
+    return s->length;
 }
 
 ssize_t co_client_stream_read(struct client_stream *s, void *bytes, size_t size, int64_t deadline)

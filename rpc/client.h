@@ -48,6 +48,8 @@ struct client_stream;
 int co_client_stream_open(struct rpc_client *c, const char *method, const char *target,
                           const char *extra_headers, struct client_stream **ret, unsigned *ret_status,
                           struct err *e);
+/* The content-length of the reply, or -1. */
+int64_t client_stream_length(const struct client_stream *s);
 ssize_t co_client_stream_read(struct client_stream *s, void *bytes, size_t size, int64_t deadline);
 int co_client_stream_write(struct client_stream *s, const void *bytes, size_t n, int64_t deadline);
 int client_stream_fd(const struct client_stream *s);

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += xe/libxe.a
 xe_libxe_a_SOURCES = \
 	xe/args.c xe/args.h \
+	xe/bar.c xe/bar.h \
+	xe/bulk.c xe/bulk.h \
 	xe/cache.c xe/cache.h \
 	xe/class_list.c \
 	xe/class_param.c \
@@ -39,6 +41,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/url.c xe/cmd/url.h \
 	xe/cmd/vbd.c \
 	xe/cmd/vdi.c \
+	xe/cmd/vdi_transfer.c \
 	xe/cmd/verbs.def xe/cmd/verbs.h \
 	xe/cmd/vif.c \
 	xe/cmd/vm_cd.c \

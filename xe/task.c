@@ -96,16 +96,25 @@ static const char *co_follow(struct xe *x, const char *ref, bool progress, struc
     return result;
 }
 
-/* Wait until a task has ended. */
-const char *co_task_wait(struct xe *x, const char *task, struct err *e)
+static const char *co_wait(struct xe *x, const char *task, bool progress, struct err *e)
 {
     CLEANUP_ERR struct err ignored = {0};
     const char *result;
 
     if (!task)
         return NULL;
-    result = co_follow(x, task, args_get(x->args, "progress") != NULL, e);
+    result = co_follow(x, task, progress, e);
     if (!err_is(e, FAIL_CONTACT))
         co_call(x, &ignored, "task.destroy", "s", task);
     return result;
+}
+
+const char *co_task_wait(struct xe *x, const char *task, struct err *e)
+{
+    return co_wait(x, task, args_get(x->args, "progress") != NULL, e);
+}
+
+const char *co_task_wait_quietly(struct xe *x, const char *task, struct err *e)
+{
+    return co_wait(x, task, false, e);
 }

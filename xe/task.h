@@ -9,4 +9,7 @@
  * for, and destroy it. Returns its result, unwrapped, or NULL with its error. */
 const char *co_task_wait(struct xe *x, const char *task, struct err *e);
 
+/* The same without showing progress. */
+const char *co_task_wait_quietly(struct xe *x, const char *task, struct err *e);
+
 #endif

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.environ.get("XAPID_SRC", "."), "tests", "ops"))
 
-from daemon import UnixConnection, default_sr  # noqa: E402
+from daemon import BUILD, UnixConnection, default_sr  # noqa: E402
 
 MIB = 1 << 20
 
@@ -123,5 +123,12 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def xe(d, *args, **more):
+    """xe against the daemon's socket: exit code, stdout, stderr."""
+    program = os.environ.get("XE", os.path.join(BUILD, "xe", "xe"))
+    done = subprocess.run([program, "-s", d.socket, *args], capture_output=True, timeout=600, **more)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
 __all__ = ["MIB", "as_raw", "converted", "cut_put", "default_sr", "digest", "disk_bytes", "disk_path", "get", "image",
-           "put", "servers", "target", "task", "tls"]
+           "put", "servers", "target", "task", "tls", "xe"]
