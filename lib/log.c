@@ -30,6 +30,19 @@ void log_set_level(enum log_level level)
     max_level = level;
 }
 
+int log_level_by_name(const char *name)
+{
+    static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
+                                        [LOG_LEVEL_WARNING] = "warning",
+                                        [LOG_LEVEL_INFO] = "info",
+                                        [LOG_LEVEL_DEBUG] = "debug"};
+
+    for (int level = 0; level <= LOG_LEVEL_DEBUG; level++)
+        if (strcmp(names[level], name) == 0)
+            return level;
+    return -1;
+}
+
 void log_set_tag_source(const char *(*tag)(void))
 {
     tag_source = tag;

@@ -15,6 +15,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 void log_set_level(enum log_level level);
 
+/* "error", "warning", "info", "debug"; -1 for any other. */
+int log_level_by_name(const char *name);
+
 /* Give the text that identifies the running fiber's work (a task's uuid), or NULL; asked for at each line. */
 void log_set_tag_source(const char *(*tag)(void));
 

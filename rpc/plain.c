@@ -69,11 +69,9 @@ static enum MHD_Result redirect(const struct plain_server *p, struct MHD_Connect
     return refuse(c);
 }
 
-static enum MHD_Result answer_metrics(const struct plain_server *p, struct MHD_Connection *c)
+static enum MHD_Result answer_page(struct MHD_Connection *c, const struct buf *page)
 {
-    CLEANUP_BUF struct buf page = {0};
-    p->options.metrics(&page, p->options.metrics_arg);
-    struct MHD_Response *r = MHD_create_response_from_buffer(page.len, page.data, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r = MHD_create_response_from_buffer(page->len, page->data, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(r, "content-type", "text/plain; version=0.0.4; charset=utf-8");
     return queue(c, MHD_HTTP_OK, r);
 }
@@ -83,11 +81,13 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
                               const char *version, const char *data, size_t *size, void **target)
 {
     const struct plain_server *p = arg;
+    CLEANUP_BUF struct buf page = {0};
     bool get = strcmp(method, "GET") == 0;
     if (!get && strcmp(method, "HEAD") != 0)
         return refuse(c);
-    if (p->options.metrics != NULL && get && strcmp(url, "/metrics") == 0)
-        return answer_metrics(p, c);
+    if (p->options.metrics != NULL && get && strcmp(url, "/metrics") == 0 &&
+        p->options.metrics(&page, p->options.metrics_arg))
+        return answer_page(c, &page);
     return **(char **)target == '/' ? redirect(p, c, *target) : refuse(c);
 }
 

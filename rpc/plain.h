@@ -6,6 +6,7 @@
  * GET /metrics is answered where the daemon wants it to be, everything else gets 403. Connections, heads and
  * silence are bounded. Never yields.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -16,8 +17,9 @@ struct plain_options {
     const char *address; /* numeric; kept by reference, as is metrics_arg */
     uint16_t port;       /* 0 picks a free one */
     uint16_t https_port;
-    /* Append the page for GET /metrics (Prometheus text format); NULL: there is none. Must not yield. */
-    void (*metrics)(struct buf *page, void *arg);
+    /* Append the page for GET /metrics (Prometheus text format); false (or NULL): there is none. Must not
+     * yield. */
+    bool (*metrics)(struct buf *page, void *arg);
     void *metrics_arg;
 };
 

@@ -1,16 +1,15 @@
 #include "xapid/daemonize.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "lib/buf.h"
+#include "lib/log.h"
 #include "xapid/state_dir.h"
 
 static int ready_fd = -1;
+static bool in_background;
 
 /* The calling process: wait for a byte from the daemon, or its end. */
 static void wait_and_exit(int fd)
@@ -54,29 +53,13 @@ int daemonize(const char *state_dir, struct err *e)
     }
     close(fds[0]);
     ready_fd = fds[1];
+    in_background = true;
     setsid();
     return redirect(state_dir, e);
 }
 
-/* One datagram to the supervisor's socket, which may be an abstract one ("@name"). */
-static void notify(const char *text)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    if (!path || strlen(path) < 2 || strlen(path) >= sizeof to.sun_path)
-        return;
-    memcpy(to.sun_path, path, strlen(path));
-    if (to.sun_path[0] == '@')
-        to.sun_path[0] = '\0';
-    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    if (fd >= 0 && sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, size) < 0)
-        return;
-}
-
 void daemonize_ready(void)
 {
-    notify("READY=1");
     if (ready_fd < 0)
         return;
     ssize_t ignored = write(ready_fd, "1", 1);
@@ -85,7 +68,9 @@ void daemonize_ready(void)
     ready_fd = -1;
 }
 
-void daemonize_stopping(void)
+void daemonize_reopen_log(const char *state_dir)
 {
-    notify("STOPPING=1");
+    CLEANUP_ERR struct err e = {0};
+    if (in_background && redirect(state_dir, &e) < 0)
+        log_error("%s", e.params[0]);
 }

@@ -6,10 +6,10 @@
  * says it is ready and then exits: 0, or 1 when it died before. Returns in the daemon only. Blocks. */
 int daemonize(const char *state_dir, struct err *e);
 
-/* The daemon serves: tell the process that waits, and systemd (NOTIFY_SOCKET). */
+/* The daemon serves: tell the process that waits. */
 void daemonize_ready(void);
 
-/* Tell systemd that the daemon stops. */
-void daemonize_stopping(void);
+/* Open STATE/log/xapid.log anew, after it was moved away; nothing in the foreground. */
+void daemonize_reopen_log(const char *state_dir);
 
 #endif

@@ -3,6 +3,7 @@ noinst_LIBRARIES += xapid/libxapid.a
 xapid_libxapid_a_SOURCES = \
 	xapid/args.c xapid/args.h \
 	xapid/call.c xapid/call.h \
+	xapid/config_check.c xapid/config_check.h \
 	xapid/daemonize.c xapid/daemonize.h \
 	xapid/dispatch.h \
 	xapid/event/batch.c xapid/event/batch.h \
@@ -22,6 +23,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/op.h \
 	xapid/options.c xapid/options.h \
 	xapid/own_address.c xapid/own_address.h \
+	xapid/reload.c xapid/reload.h \
 	xapid/request.c xapid/request.h \
 	xapid/role/messages.c \
 	xapid/role/permission.c xapid/role/permission.h \
@@ -42,6 +44,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/task/async.c \
 	xapid/task/messages.c \
 	xapid/task/task.c xapid/task/task.h \
+	xapid/systemd.c xapid/systemd.h \
 	xapid/where.c xapid/where.h
 include xapid/ops.mk
 include xapid/auth.mk

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include "xapid/config_check.h"
 #include "xapid/daemonize.h"
 #include "xapid/options.h"
 #include "xapid/set_password.h"
@@ -19,6 +20,8 @@ int main(int argc, char **argv)
 
     if (options_read(argc, argv, &options, &action, &e) < 0)
         return complain(&e);
+    if (action == OPTIONS_CHECK)
+        return config_check_main(argc, argv);
     if (action == OPTIONS_DONE)
         return 0;
     if (action == OPTIONS_SET_PASSWORD)

@@ -18,13 +18,16 @@ struct xapid_options {
     const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
     const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
     const char *plugin_dir;     /* of host.call_plugin; NULL: SYSCONFDIR/xapi.d/plugins */
+    const char *log_level;      /* a name of lib/log.h */
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
     int port;
     int http_port;      /* of plain HTTP; negative: none */
     int login_delay_ms; /* after a failed login */
-    bool foreground;
+    bool foreground, check_config;
     bool metrics; /* on the plain HTTP port */
+    int argc;
+    char **argv; /* as main got them, to be read again */
 };
 
 struct xapid {

@@ -14,10 +14,12 @@
 #include "xapid/housekeeping.h"
 #include "xapid/metrics.h"
 #include "xapid/op.h"
+#include "xapid/reload.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
 #include "xapid/rpc.h"
 #include "xapid/state_dir.h"
+#include "xapid/systemd.h"
 #include "xapid/task/task.h"
 
 enum { STOP_MS = 3000 };
@@ -95,13 +97,21 @@ static int listen_unix(struct xapid *x, struct err *e)
     return http_server_listen_unix(x->http, buf_cstr(&path), e);
 }
 
+static bool write_metrics(struct buf *page, void *arg)
+{
+    const struct xapid *x = arg;
+    if (x->options.metrics)
+        metrics_write(page, arg);
+    return x->options.metrics;
+}
+
 /* The plain HTTP port, where one is wanted. */
 static int listen_plain(struct xapid *x, struct err *e)
 {
     struct plain_options o = {.address = x->options.address,
                               .port = (uint16_t)x->options.http_port,
                               .https_port = x->port,
-                              .metrics = x->options.metrics ? metrics_write : NULL,
+                              .metrics = write_metrics,
                               .metrics_arg = x};
     uint16_t port;
     if (x->options.http_port < 0)
@@ -122,6 +132,8 @@ static int serve(struct xapid *x, struct err *e)
         return -1;
     log_info("serving https://%s:%u", x->options.address, x->port);
     daemonize_ready();
+    systemd_notify("READY=1\nSTATUS=Serving on port %u", x->port);
+    reload_on_hangup(x);
     return 0;
 }
 
@@ -152,7 +164,7 @@ static void co_stop_fiber(void *arg)
     struct server *s = arg;
     int64_t deadline = clock_in_ms(STOP_MS);
     log_info("stopping");
-    daemonize_stopping();
+    systemd_notify("STOPPING=1\nSTATUS=Calls in progress end");
     event_pump_stop();
     co_task_stop_all(clock_in_ms(STOP_MS / 2));
     plain_server_free(s->x.plain);
@@ -173,7 +185,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 static void watch_signals(struct server *s)
 {
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* until it serves */
     ev_signal_init(&s->term, on_signal, SIGTERM);
     ev_signal_init(&s->interrupt, on_signal, SIGINT);
     s->term.data = s->interrupt.data = s;
@@ -189,7 +201,9 @@ int server_run(const struct xapid_options *o, struct err *e)
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
         open_database(&s.x, e) < 0)
         return -1;
+    log_set_level((enum log_level)log_level_by_name(o->log_level));
     rpc_init_log();
+    systemd_watchdog_start();
     watch_signals(&s);
     fiber_spawn("start", co_start_fiber, &s);
     loop_run();

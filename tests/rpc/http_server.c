@@ -275,9 +275,10 @@ static void set_limit(struct http_limits *l, const char *name, long value)
         hsts = value;
 }
 
-static void write_metrics(struct buf *page, void *arg)
+static bool write_metrics(struct buf *page, void *arg)
 {
     buf_add_str(page, "answer 42\n");
+    return true;
 }
 
 int main(int argc, char **argv)

@@ -81,12 +81,86 @@ START_TEST(what_is_wrong_is_refused)
     ck_assert(!reads("--state-dir", "/s", "extra", NULL, NULL, NULL));
     ck_assert(!reads("--state-dir", NULL, NULL, NULL, NULL, NULL));
     ck_assert(!reads("--config", "/nonexistent/file", NULL, NULL, NULL, NULL));
-    static const char *const bad[] = {"nothing = 1\n", "state-dir\n", "port = x\n",
-                                      "= 1\n",         "\xff\xfe\n",  "port =\n"};
+    static const char *const bad[] = {
+        "nothing = 1\n", "state-dir\n",         "port = x\n",        "= 1\n",        "\xff\xfe\n",
+        "port =\n",      "metrics = perhaps\n", "log-level = all\n", "config = x\n", "set-password = root\n"};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         write_config(bad[i]);
         ck_assert_msg(!reads("--state-dir", "/s", "--config", path, NULL, NULL), "accepted: %s", bad[i]);
     }
+}
+END_TEST
+
+static void problems_are(struct options_reading *r, const char *wanted)
+{
+    CLEANUP_BUF struct buf text = {0};
+    for (const char *p = wanted; *p; p++)
+        if (*p == '@')
+            buf_add_str(&text, path);
+        else
+            buf_add_char(&text, *p);
+    ck_assert_str_eq(buf_cstr(&r->problems), buf_cstr(&text));
+    options_reading_fini(r);
+}
+
+START_TEST(every_problem_is_named_with_its_place)
+{
+    struct options_reading r;
+    char *argv[] = {(char *)"xapid", (char *)"--config", path, (char *)"--http-port=x", (char *)"more", NULL};
+    write_config("# first\nport = 70000\nnothing = 1\nmetrics=maybe\nbare\nauthentication = x\n");
+    options_parse(5, argv, &r);
+    ck_assert_uint_eq(r.n_problems, 8);
+    problems_are(&r, "@:3: there is no setting 'nothing'\n"
+                     "@:4: metrics: this is true or false, not 'maybe'\n"
+                     "@:5: 'bare' is not of the form key = value\n"
+                     "--http-port: this wants a number, not 'x'\n"
+                     "unexpected argument: more (see --help)\n"
+                     "--state-dir: this is needed\n"
+                     "@:6: authentication: this is passwd or pam, not 'x'\n"
+                     "@:2: port: a port is at most 65535\n");
+}
+END_TEST
+
+START_TEST(lines_may_be_long_but_not_binary)
+{
+    struct options_reading r;
+    char *argv[] = {(char *)"xapid", (char *)"--config", path, NULL};
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "state-dir = /%0100000d\n", 7);
+    fwrite("port = 1\0 2\nmetrics = no", 1, 24, f);
+    fclose(f);
+    options_parse(3, argv, &r);
+    ck_assert_uint_eq(strlen(r.options.state_dir), 100001);
+    problems_are(&r, "@:2: this is not text\n");
+}
+END_TEST
+
+static char taken[128], left[128];
+
+static void note(const char *setting, bool was_taken, void *arg)
+{
+    char *to = was_taken ? taken : left;
+    strcat(to, setting);
+    strcat(to, " ");
+}
+
+START_TEST(some_settings_change_while_it_runs)
+{
+    struct xapid_options now;
+    write_config("state-dir = /s\nmetrics = yes\nport = 1\nplugin-dir = /p\nlogin-delay-ms = 7\n");
+    ck_assert(reads("--config", path, NULL, NULL, NULL, NULL));
+    now = o;
+    write_config("state-dir = /s\nmetrics = no\nport = 2\nlogin-delay-ms = 8\nlog-level = debug\n");
+    ck_assert(reads("--config", path, NULL, NULL, NULL, NULL));
+    options_take_changes(&now, &o, note, NULL);
+    ck_assert_str_eq(taken, "metrics log-level login-delay-ms plugin-dir ");
+    ck_assert_str_eq(left, "port ");
+    ck_assert(!now.metrics && now.plugin_dir == NULL);
+    ck_assert_int_eq(now.port, 1);
+    ck_assert_int_eq(now.login_delay_ms, 8);
+    ck_assert_str_eq(now.log_level, "debug");
+    ck_assert_str_eq(now.state_dir, "/s");
 }
 END_TEST
 
@@ -98,6 +172,9 @@ int main(void)
     tcase_add_test(c, the_command_line_is_read);
     tcase_add_test(c, what_the_command_line_says_wins_over_the_file);
     tcase_add_test(c, what_is_wrong_is_refused);
+    tcase_add_test(c, every_problem_is_named_with_its_place);
+    tcase_add_test(c, lines_may_be_long_but_not_binary);
+    tcase_add_test(c, some_settings_change_while_it_runs);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

@@ -52,10 +52,30 @@ def systemd_hears_when_it_is_ready_and_when_it_stops(d):
     os.environ["NOTIFY_SOCKET"] = path
     try:
         with own:
+            same(listener.recv(100).split(b"\n")[0], b"READY=1")
+            own.process.send_signal(signal.SIGHUP)
+            same(listener.recv(100).split(b"\n")[0], b"RELOADING=1")
             same(listener.recv(100), b"READY=1")
-        same(listener.recv(100), b"STOPPING=1")
+        same(listener.recv(100).split(b"\n")[0], b"STOPPING=1")
     finally:
         del os.environ["NOTIFY_SOCKET"]
+
+
+def the_watchdog_hears_of_a_loop_that_turns(d):
+    own = Daemon()
+    path = os.path.join(own.dir, "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(60)
+    os.environ.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="100000")
+    try:
+        with own:
+            while listener.recv(100) != b"WATCHDOG=1":
+                pass
+            while listener.recv(100) != b"WATCHDOG=1":
+                pass
+    finally:
+        del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
 
 
 def a_start_that_fails_says_why(d):
@@ -79,11 +99,6 @@ def secrets_are_not_for_others(d):
     for name in ("passwd", "xapid.db", "tls/server.pem"):
         mode = os.stat(os.path.join(d.dir, name)).st_mode
         assert mode & 0o077 == 0, (name, oct(mode))
-
-
-def sighup_does_no_harm(d):
-    d.process.send_signal(signal.SIGHUP)
-    d.login().call("pool.get_all")
 
 
 def the_plain_port_redirects_and_tells_figures(d):
@@ -122,5 +137,6 @@ def the_password_is_read_from_standard_input(d):
 
 
 run([it_goes_into_the_background_when_it_serves, systemd_hears_when_it_is_ready_and_when_it_stops,
-     a_start_that_fails_says_why, secrets_are_not_for_others, sighup_does_no_harm,
+     the_watchdog_hears_of_a_loop_that_turns,
+     a_start_that_fails_says_why, secrets_are_not_for_others,
      the_plain_port_redirects_and_tells_figures, the_password_is_read_from_standard_input])
