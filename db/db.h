@@ -108,6 +108,10 @@ uint64_t db_generation(struct db *db);
 int co_db_wait_durable(struct db *db, uint64_t gen, int64_t deadline);
 bool db_is_durable(struct db *db, uint64_t gen);
 
+/* The disk was full, and what is written now comes out of the reserve: make room, take none. Looks again at
+ * most once a second. */
+bool db_is_short_of_space(struct db *db);
+
 /* Broadcast after every commit. */
 struct fiber_cond *db_changed(struct db *db);
 

@@ -9,6 +9,7 @@ db_libdb_a_SOURCES = \
 	db/index.c db/index.h \
 	db/load.c \
 	db/replica.c db/replica.h \
+	db/reserve.c db/reserve.h \
 	db/rows.c \
 	db/schema.c \
 	db/statements.c \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "db/feed.h"
+#include "db/reserve.h"
 #include "lib/mem.h"
 
 /* ---- the file ---- */
@@ -175,7 +176,12 @@ int store_open(const char *path, struct db *db, struct err *e)
     s->flight_result = -EIO;
     committer_init(&s->committer, store_write_flight, s);
     db->store = s;
-    return open_file(s, db, e);
+    if (open_file(s, db, e) < 0)
+        return -1;
+    s->short_of_space = reserve_make(s->path) < 0;
+    if (s->short_of_space)
+        log_warning("the disk of the database %s has too little room for bad days", s->path);
+    return 0;
 }
 
 static void drop_batches(struct store *s)

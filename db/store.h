@@ -62,6 +62,8 @@ struct store {
     struct fiber *writer;            /* runs while there is anything to write */
     struct fiber_cond durable;       /* something became durable, or failed */
     char *failure;                   /* why the last attempt to write failed; NULL while all is well */
+    bool short_of_space;             /* the reserve is given up */
+    int64_t look_again;              /* when to try to set it aside anew, clock_now() */
 };
 
 int store_open(const char *path, struct db *db, struct err *e);

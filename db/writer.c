@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "db/reserve.h"
 #include "db/store.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
@@ -69,18 +70,51 @@ static void flight_is_durable(struct store *s)
     fiber_cond_broadcast(&s->durable);
 }
 
-/* The batches stay first in the queue; until an attempt succeeds nobody may commit more of them. */
+/* The batches stay first in the queue. */
+static void put_back_flight(struct store *s)
+{
+    STAILQ_CONCAT(&s->flight, &s->queue);
+    STAILQ_CONCAT(&s->queue, &s->flight);
+}
+
+/* Until an attempt succeeds nobody may commit more batches. */
 static void flight_failed(struct store *s)
 {
     const char *reason = s->flight_reason;
 
-    STAILQ_CONCAT(&s->flight, &s->queue);
-    STAILQ_CONCAT(&s->queue, &s->flight);
+    put_back_flight(s);
     if (!s->failure || strcmp(s->failure, reason) != 0)
         log_error("the database %s cannot be written: %s", s->path, reason);
     free(s->failure);
     s->failure = mem_strdup(reason);
     fiber_cond_broadcast(&s->durable);
+}
+
+/* ---- a full disk ---- */
+
+/* True when there is more room than at the last attempt. */
+static bool give_up_reserve(struct store *s)
+{
+    if (!reserve_give_up(s->path))
+        return false;
+    log_error("the disk of the database %s is full: until there is room only what gives room back is done",
+              s->path);
+    s->short_of_space = true;
+    s->look_again = clock_in_ms(RETRY_MS);
+    return true;
+}
+
+bool db_is_short_of_space(struct db *db)
+{
+    struct store *s = db->store;
+
+    if (!s || !s->short_of_space || clock_now() < s->look_again)
+        return s && s->short_of_space;
+    s->look_again = clock_in_ms(RETRY_MS);
+    s->short_of_space = reserve_make(s->path) < 0;
+    if (!s->short_of_space)
+        log_info("the disk of the database %s has room again", s->path);
+    return s->short_of_space;
 }
 
 /* ---- the writer ---- */
@@ -102,6 +136,8 @@ static int co_write_queue(struct store *s)
         return -ECANCELED;
     if (s->flight_result == 0)
         flight_is_durable(s);
+    else if (s->flight_result == -ENOSPC && give_up_reserve(s))
+        put_back_flight(s);
     else
         flight_failed(s);
     return s->flight_result;
@@ -113,10 +149,10 @@ static void co_writer(void *arg)
     int64_t pause = FIRST_RETRY_MS;
 
     while (!s->closed && !STAILQ_EMPTY(&s->queue)) {
-        if (co_write_queue(s) == 0) {
+        if (co_write_queue(s) == 0)
             pause = FIRST_RETRY_MS;
+        if (!s->failure)
             continue;
-        }
         if (!s->closed)
             co_sleep_until(clock_in_ms(pause), "the database can be written again");
         pause = RETRY_MS;

@@ -37,6 +37,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/session/passwd_worker.c \
 	xapid/session/session.c xapid/session/session.h \
 	xapid/set_password.c xapid/set_password.h \
+	xapid/space.c xapid/space.h \
 	xapid/start.c xapid/start.h \
 	xapid/state_dir.c xapid/state_dir.h \
 	xapid/subject/auth.c \

@@ -9,6 +9,7 @@
 #include "xapid/role/permission.h"
 #include "xapid/role/role.h"
 #include "xapid/session/session.h"
+#include "xapid/space.h"
 
 /* Fill call.session and call.roles from the first parameter. */
 static int check_session(struct request *q, struct err *e)
@@ -91,6 +92,8 @@ int request_check(struct request *q, struct err *e)
         return -1;
     if (m->gap)
         return err_not_implemented(e, m->full_name);
+    if (space_check(q->call.db, m, e) < 0)
+        return -1;
     if (!m->handler)
         return 0;
     q->args = args_decode(q->call.mem, m, q->params, q->n_params, e);

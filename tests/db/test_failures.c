@@ -150,33 +150,71 @@ static void co_fill_disk(void *unused)
     co_fill(remove_filler);
 }
 
-/* A disk of two megabytes, half of it taken. False where the test may not mount. */
-static bool mount_small_disk(void)
+static void take_room(int megabytes)
 {
     static const char zeros[4096];
     int fd;
 
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("tmpfs", folder, "tmpfs", 0, "size=2m") < 0)
-        return false;
     snprintf(filler, sizeof filler, "%s/filler", folder);
     fd = open(filler, O_CREAT | O_WRONLY, 0600);
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < megabytes * 256; i++)
         ck_assert_int_eq(write(fd, zeros, sizeof zeros), sizeof zeros);
     close(fd);
+}
+
+/* A disk of that many megabytes. False where the test may not mount. */
+static bool mount_small_disk(const char *size)
+{
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", folder, "tmpfs", 0, size) < 0) {
+        printf("skipped: mounting a small disk needs root\n");
+        return false;
+    }
     return true;
 }
 
 START_TEST(a_full_disk_stops_writes_until_there_is_room)
 {
     db_close(db);
-    if (!mount_small_disk()) {
-        printf("skipped: mounting a small disk needs root\n");
+    if (!mount_small_disk("size=2m"))
         return;
-    }
+    take_room(1);
     db = must_open(db_path);
     vm = make_vm(db, "before");
     run_in_fiber(co_fill_disk, NULL);
+    check_file();
+    umount(folder);
+}
+END_TEST
+
+/* Write until the reserve is given up: nobody notices but those who ask. */
+static void co_fill_to_reserve(void *unused)
+{
+    while (!db_is_short_of_space(db)) {
+        describe_at_length('a');
+        ck_assert_int_eq(co_db_wait_durable(db, db_generation(db), CLOCK_NEVER), 0);
+        describe_at_length('b');
+        ck_assert_int_eq(co_db_wait_durable(db, db_generation(db), CLOCK_NEVER), 0);
+    }
+    rename_vm(db, vm, "after");
+    ck_assert_int_eq(co_db_wait_durable(db, db_generation(db), CLOCK_NEVER), 0);
+    ck_assert_int_eq(co_sleep_until(clock_in_ms(1100), "the next look"), 0);
+    ck_assert(db_is_short_of_space(db));
+    remove_filler();
+    while (db_is_short_of_space(db))
+        ck_assert_int_eq(co_sleep_until(clock_in_ms(20), "the reserve to be set aside again"), 0);
+}
+
+START_TEST(a_full_disk_leaves_the_reserve_for_what_must_be_written)
+{
+    db_close(db);
+    if (!mount_small_disk("size=10m"))
+        return;
+    db = must_open(db_path);
+    vm = make_vm(db, "before");
+    take_room(4);
+    run_in_fiber(co_fill_to_reserve, NULL);
     check_file();
     umount(folder);
 }
@@ -385,6 +423,7 @@ int main(void)
 
     tcase_add_test(t, a_file_that_cannot_grow_stops_writes_until_it_can);
     tcase_add_test(t, a_full_disk_stops_writes_until_there_is_room);
+    tcase_add_test(t, a_full_disk_leaves_the_reserve_for_what_must_be_written);
     tcase_add_test(t, a_failed_sqlite_commit_is_tried_again);
     tcase_add_test(t, each_failing_step_leaves_whole_batches);
     tcase_add_test(t, a_write_that_fails_to_the_end_is_lost_as_a_whole);

@@ -17,8 +17,18 @@ tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
 tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
-XAPID_SCRIPT_TESTS = tests/xapid/test_async.py tests/xapid/test_calls.py tests/xapid/test_conformance.sh tests/xapid/test_durability.py \
-	tests/xapid/test_watching.py tests/xapid/test_xen_api.sh tests/xapid/test_plugins.py tests/xapid/test_service.py tests/xapid/test_settings.py tests/xapid/test_sessions.py
+XAPID_SCRIPT_TESTS = \
+	tests/xapid/test_async.py \
+	tests/xapid/test_calls.py \
+	tests/xapid/test_conformance.sh \
+	tests/xapid/test_durability.py \
+	tests/xapid/test_full_disk.py \
+	tests/xapid/test_plugins.py \
+	tests/xapid/test_service.py \
+	tests/xapid/test_sessions.py \
+	tests/xapid/test_settings.py \
+	tests/xapid/test_watching.py \
+	tests/xapid/test_xen_api.sh
 TESTS += $(XAPID_SCRIPT_TESTS)
 EXTRA_DIST += $(XAPID_SCRIPT_TESTS) tests/xapid/daemon.py tests/clients/xen-api/client.mjs \
 	tests/clients/xen-api/package.json tests/clients/xen-api/package-lock.json
