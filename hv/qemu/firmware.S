@@ -48,7 +48,7 @@ in_protected_mode:
 in_long_mode:
     xor %eax, %eax
     cpuid
-    mov $100000, %ecx
+    mov $10000000, %ecx
 1:  lea (%rax, %rcx), %rax
     dec %ecx
     jnz 1b

@@ -18,7 +18,9 @@
 
 #define PROGRAM "qemu-system-x86_64"
 #define CACHE "hypervisor.json"
-#define KVM_MS 5000
+#define TRY_MS 20000
+#define KVM_LEAST_MS 1000
+#define KVM_FACTOR 10 /* a KVM that takes this much longer than TCG, start included, only pretends */
 #define VERSION_MS 20000
 
 /* ---- does KVM execute instructions? ---- */
@@ -42,7 +44,8 @@ static int write_firmware(char *path)
     return r < 0 ? r : write_piece(fd, qemu_firmware_reset, qemu_firmware_reset_end, FIRMWARE_RESET_OFFSET);
 }
 
-static int co_run_firmware(const char *program, const char *accelerator, bool sandbox, const char *firmware)
+static int co_run_firmware(const char *program, const char *accelerator, bool sandbox, const char *firmware,
+                           int64_t deadline)
 {
     const char *argv[] = {program,
                           "-nodefaults",
@@ -65,7 +68,7 @@ static int co_run_firmware(const char *program, const char *accelerator, bool sa
                           QEMU_SANDBOX,
                           NULL};
     struct proc_result result = {0};
-    int r = co_proc_run(argv, &result, clock_in_ms(KVM_MS));
+    int r = co_proc_run(argv, &result, deadline);
     int status = result.status;
 
     proc_result_free(&result);
@@ -74,7 +77,8 @@ static int co_run_firmware(const char *program, const char *accelerator, bool sa
     return r < 0 ? r : status == (FIRMWARE_EXIT_VALUE << 1 | 1);
 }
 
-int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator, bool sandbox)
+int co_qemu_probe_try(const char *state_dir, const char *program, const char *accelerator, bool sandbox,
+                      int64_t deadline)
 {
     CLEANUP_FREE char *path = NULL;
     int r;
@@ -83,7 +87,7 @@ int co_qemu_probe_try(const char *state_dir, const char *program, const char *ac
         mem_abort();
     r = write_firmware(path);
     if (r == 0)
-        r = co_run_firmware(program, accelerator, sandbox, path);
+        r = co_run_firmware(program, accelerator, sandbox, path, deadline);
     unlink(path);
     return r;
 }
@@ -166,11 +170,21 @@ static void cache_save(int dir_fd, const char *key, const struct qemu_probe *p)
     json_decref(cache);
 }
 
+/* Some hosts have a KVM that interprets each instruction and is far slower than TCG; what TCG took tells how
+ * busy this one is. */
+static int64_t kvm_deadline(int64_t tcg_took)
+{
+    int64_t limit = tcg_took / 1000000 * KVM_FACTOR;
+
+    return clock_in_ms(limit > KVM_LEAST_MS ? limit : KVM_LEAST_MS);
+}
+
 int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e)
 {
     CLEANUP_FD int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_FREE char *key = NULL;
-    int kvm, sandbox;
+    int kvm = 0, sandbox;
+    int64_t begin;
 
     if (dir_fd < 0)
         return err_errno(e, -errno, "%s", state_dir);
@@ -181,10 +195,12 @@ int co_qemu_probe(const char *state_dir, struct qemu_probe *ret, struct err *e)
         return 0;
     if (co_ask_version(ret->program, ret->version, e) < 0)
         return -1;
-    kvm = access("/dev/kvm", R_OK | W_OK) < 0 ? 0 : co_qemu_probe_try(state_dir, ret->program, "kvm", false);
-    sandbox = kvm < 0 ? kvm : co_qemu_probe_try(state_dir, ret->program, "tcg", true);
-    if (sandbox < 0)
-        return err_errno(e, sandbox, "trying out QEMU");
+    begin = clock_now();
+    sandbox = co_qemu_probe_try(state_dir, ret->program, "tcg", true, clock_in_ms(TRY_MS));
+    if (sandbox >= 0 && access("/dev/kvm", R_OK | W_OK) == 0)
+        kvm = co_qemu_probe_try(state_dir, ret->program, "kvm", false, kvm_deadline(clock_now() - begin));
+    if (sandbox < 0 || kvm < 0)
+        return err_errno(e, sandbox < 0 ? sandbox : kvm, "trying out QEMU");
     ret->sandbox = sandbox == 1;
     snprintf(ret->accelerator, sizeof ret->accelerator, "%s", kvm ? "kvm" : "tcg");
     cache_save(dir_fd, key, ret);

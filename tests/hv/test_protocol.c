@@ -498,9 +498,10 @@ static void co_probe(void *unused)
     ck_assert_int_eq(co_qemu_probe(f.dir, &first, &e), 0);
     snprintf(path, sizeof path, "%s/hypervisor.json", f.dir);
     ck_assert_int_eq(stat(path, &before), 0);
-    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "tcg", first.sandbox),
+    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "tcg", first.sandbox, clock_in_ms(60000)),
                      1); /* the firmware does what it should */
-    ck_assert_int_eq(co_qemu_probe_try(f.dir, first.program, "no-such-accelerator", false), 0);
+    ck_assert_int_eq(
+        co_qemu_probe_try(f.dir, first.program, "no-such-accelerator", false, clock_in_ms(60000)), 0);
     ck_assert_int_eq(co_qemu_probe(f.dir, &second, &e), 0);
     ck_assert_int_eq(stat(path, &after), 0);
     ck_assert_int_eq(before.st_ino, after.st_ino); /* remembered, not asked again */
