@@ -30,6 +30,10 @@ int rpc_request_parse_xml(void *ctx, const char *body, size_t len, struct rpc_re
 int rpc_request_parse_json(void *ctx, const char *body, size_t len, struct rpc_request *ret,
                            const char **ret_reason);
 
+/* A document that is one value. 0, or -EBADMSG with *ret_reason. */
+int rpc_value_parse_xml(void *ctx, const char *body, size_t len, uint32_t max_values, struct wire *ret,
+                        const char **ret_reason);
+
 /* A reply read by a client. On a failure reply fills e with the server's code and parameters and returns -1.
  */
 int rpc_reply_parse_xml(void *ctx, const char *body, size_t len, struct wire *ret, struct err *e);

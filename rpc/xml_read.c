@@ -284,3 +284,34 @@ int rpc_reply_parse_xml(void *ctx, const char *body, size_t len, struct wire *re
     free(r);
     return result;
 }
+
+/* Past an XML declaration, if there is one. */
+static size_t declaration(const char *body, size_t len)
+{
+    const char *end = len > 5 && memcmp(body, "<?xml", 5) == 0 ? memmem(body, len, "?>", 2) : NULL;
+    return end != NULL ? (size_t)(end + 2 - body) : 0;
+}
+
+int rpc_value_parse_xml(void *ctx, const char *body, size_t len, uint32_t max_values, struct wire *ret,
+                        const char **ret_reason)
+{
+    /* The reader knows whole messages only, and so counts one too many or none when more stands there. */
+    struct reader *r = mem_resize(NULL, sizeof(*r));
+    CLEANUP_BUF struct buf whole = {0};
+    size_t skip = declaration(body, len);
+    buf_add_lit(&whole, "<methodResponse><params><param>");
+    buf_add(&whole, body + skip, len - skip);
+    buf_add_lit(&whole, "</param></params></methodResponse>");
+    read_document(r, ctx, whole.data, whole.len, max_values);
+    if (r->tree.reason == NULL && r->tree.n_params != 1)
+        xml_tree_fail(&r->tree, "not one value");
+    const char *reason = r->tree.reason;
+    if (reason == NULL)
+        *ret = r->tree.params[0];
+    xml_tree_fini(&r->tree);
+    free(r);
+    if (reason == NULL)
+        return 0;
+    *ret_reason = reason;
+    return -EBADMSG;
+}

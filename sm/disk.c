@@ -236,10 +236,15 @@ int co_disk_flush(struct disk *d, struct err *e)
 
 /* ---- what is allocated ---- */
 
+void disk_map_set(struct disk_map *m, int64_t block)
+{
+    m->bits[block / 8] |= (unsigned char)(1 << block % 8);
+}
+
 static void map_mark(struct disk_map *m, int64_t offset, int64_t length)
 {
     for (int64_t b = offset >> m->shift; b <= (offset + length - 1) >> m->shift && b < m->n; b++)
-        m->bits[b / 8] |= (unsigned char)(1 << b % 8);
+        disk_map_set(m, b);
 }
 
 /* Take in one answer: pairs of length and flags from where the question began. */

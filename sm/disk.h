@@ -42,6 +42,7 @@ struct disk_map {
     unsigned char *bits;
 };
 int co_disk_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err *e);
+void disk_map_set(struct disk_map *m, int64_t block);
 bool disk_map_has(const struct disk_map *m, int64_t block);
 int64_t disk_map_count(const struct disk_map *m);
 void disk_map_free(struct disk_map *m);

@@ -3,6 +3,7 @@
 #include "xapid/console/console.h"
 #include "xapid/rpc.h"
 #include "xapid/transfer/raw_vdi.h"
+#include "xapid/transfer/xva.h"
 
 static const char page[] =
     "<!DOCTYPE html><html><head><title>xapid</title></head><body><h1>xapid</h1>"
@@ -27,7 +28,11 @@ const struct http_route routes[] = {
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
+    {.method = "GET", .prefix = "/export", .co_raw = co_export},
+    {.method = "GET", .prefix = "/export_metadata", .co_raw = co_export_metadata},
     {.method = "GET", .prefix = "/export_raw_vdi", .co_raw = co_export_raw_vdi},
+    {.method = "PUT", .prefix = "/import", .co_raw = co_import},
+    {.method = "PUT", .prefix = "/import_metadata", .co_raw = co_import_metadata},
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},

@@ -6,14 +6,33 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/disk_receive.h \
 	xapid/transfer/disk_send.c \
 	xapid/transfer/disk_send.h \
+	xapid/transfer/filter.c \
+	xapid/transfer/filter.h \
 	xapid/transfer/raw_format.c \
 	xapid/transfer/raw_vdi.c \
 	xapid/transfer/raw_vdi.h \
+	xapid/transfer/tar.c \
+	xapid/transfer/tar.h \
+	xapid/transfer/tar_stream.c \
+	xapid/transfer/tar_stream.h \
 	xapid/transfer/transfer.c \
 	xapid/transfer/transfer.h \
 	xapid/transfer/vhd.c \
 	xapid/transfer/vhd.h \
 	xapid/transfer/vhd_receive.c \
 	xapid/transfer/vhd_receive.h \
-	xapid/transfer/vhd_send.c
+	xapid/transfer/vhd_send.c \
+	xapid/transfer/xva_data.c \
+	xapid/transfer/xva_data.h \
+	xapid/transfer/xva_export.c \
+	xapid/transfer/xva.h \
+	xapid/transfer/xva_import.c \
+	xapid/transfer/xva_read.c \
+	xapid/transfer/xva_read.h \
+	xapid/transfer/xva_receive.c \
+	xapid/transfer/xva_receive.h \
+	xapid/transfer/xva_rows.c \
+	xapid/transfer/xva_rows.h \
+	xapid/transfer/xva_records.c \
+	xapid/transfer/xva_records.h
 EXTRA_DIST += xapid/transfer/README.md

@@ -14,25 +14,34 @@ void co_vdi_detach(const struct sr_handle *h, const char *location)
     fiber_unmask_cancel();
 }
 
-int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, bool writable, struct open_vdi *ret,
-                struct err *e)
+int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, bool writable,
+                         struct open_vdi *ret, struct err *e)
 {
-    const struct vdi *vdi = db_vdi(x->db, ref);
-    struct open_vdi o = {0};
+    struct open_vdi o = {.sr = *sr, .location = location};
     struct sm_attachment a;
 
-    if (!vdi)
-        return err_handle_invalid(e, "VDI", REF_TEXT(ref));
-    o.location = talloc_strdup(ctx, vdi->location);
-    if (sr_open(x, ctx, vdi->SR, &o.sr, e) < 0 ||
-        o.sr.driver->co_vdi_attach(&o.sr.sm, ctx, o.location, writable, &a, e) < 0)
+    if (sr->driver->co_vdi_attach(&sr->sm, ctx, location, writable, &a, e) < 0)
         return -1;
     if (co_disk_open(&a, writable, &o.disk, e) < 0) {
-        co_vdi_detach(&o.sr, o.location);
+        co_vdi_detach(sr, location);
         return -1;
     }
     *ret = o;
     return 0;
+}
+
+int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, bool writable, struct open_vdi *ret,
+                struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, ref);
+    struct sr_handle sr;
+
+    if (!vdi)
+        return err_handle_invalid(e, "VDI", REF_TEXT(ref));
+    const char *location = talloc_strdup(ctx, vdi->location);
+    if (sr_open(x, ctx, vdi->SR, &sr, e) < 0)
+        return -1;
+    return co_vdi_open_location(&sr, ctx, location, writable, ret, e);
 }
 
 void co_vdi_close(struct open_vdi *o)

@@ -17,6 +17,10 @@ struct open_vdi {
 int co_vdi_open(struct xapid *x, void *ctx, struct ref vdi, bool writable, struct open_vdi *ret,
                 struct err *e);
 
+/* The same for a disk that has no row (yet): its SR and place. location must outlive it. */
+int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, bool writable,
+                         struct open_vdi *ret, struct err *e);
+
 /* Close and detach; safe when not open. Not to be cancelled. */
 void co_vdi_close(struct open_vdi *o);
 

@@ -34,7 +34,7 @@ static bool is_empty(const struct disk_writing *w, int64_t n, int64_t offset)
 static void note_written(struct disk_writing *w, size_t n, int64_t offset)
 {
     for (int64_t p = offset >> DISK_PIECE_SHIFT; p <= (offset + (int64_t)n - 1) >> DISK_PIECE_SHIFT; p++)
-        w->had.bits[p / 8] |= (unsigned char)(1 << p % 8);
+        disk_map_set(&w->had, p);
 }
 
 int co_disk_writing_put(struct disk_writing *w, size_t n, int64_t offset, struct err *e)

@@ -152,7 +152,7 @@ static int co_import_new(struct transfer *t, const struct disk_format *f, struct
     return rc;
 }
 
-static int co_import(struct transfer *t, const struct disk_format *f, struct err *e)
+static int co_import_disk(struct transfer *t, const struct disk_format *f, struct err *e)
 {
     struct ref sr = transfer_object(t, CLASS_SR, "sr_id", "sr_uuid", e), vdi;
     int rc;
@@ -183,6 +183,6 @@ void co_import_raw_vdi(struct http_request *r, struct http_stream *s, void *x)
     if (http_header(r, "transfer-encoding"))
         err_import_error_cannot_handle_chunked(&e);
     else
-        (void)co_import(&t, f, &e);
+        (void)co_import_disk(&t, f, &e);
     co_transfer_end(&t, &e);
 }

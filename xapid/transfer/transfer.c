@@ -10,6 +10,7 @@
 #include "xapid/reftext.h"
 #include "xapid/server.h"
 #include "xapid/task/task.h"
+#include "xapid/transfer/filter.h"
 
 enum { IDLE_MS = 15 * 60 * 1000, REFUSAL_MS = 60 * 1000, ZEROS = 64 * 1024 };
 /* Clients that do not know how much they will send claim a petabyte and end the connection after it. */
@@ -82,6 +83,8 @@ void co_transfer_end(struct transfer *t, struct err *e)
         err_clear(e);
         err_task_cancelled(e, REF_TEXT(c->task));
     }
+    co_filter_close(t);
+    buf_free(&t->ahead);
     task_complete(c->db, c->task, t->result, e);
     task_unregister(t->worker);
     http_auth_end(c);
@@ -143,6 +146,11 @@ int co_transfer_answer(struct transfer *t, const char *type, int64_t length, con
 
 int co_transfer_write(struct transfer *t, const void *bytes, size_t n, struct err *e)
 {
+    return t->filter ? co_filter_write(t->filter, bytes, n, e) : co_transfer_write_plain(t, bytes, n, e);
+}
+
+int co_transfer_write_plain(struct transfer *t, const void *bytes, size_t n, struct err *e)
+{
     int rc = co_stream_write(t->stream, bytes, n, clock_in_ms(IDLE_MS));
 
     return rc < 0 ? err_set(e, "VDI_IO_ERROR", 1, "The client has gone away") : 0;
@@ -158,22 +166,63 @@ int co_transfer_write_zeros(struct transfer *t, int64_t n, struct err *e)
     return 0;
 }
 
-ssize_t co_transfer_read(struct transfer *t, void *bytes, size_t n, struct err *e)
+/* Some bytes of the body, at least one; 0 at its end. */
+static ssize_t co_read_some(struct transfer *t, void *bytes, size_t n, struct err *e)
 {
-    size_t have = 0, want = t->body_left < (int64_t)n ? (size_t)t->body_left : n;
+    size_t want = t->body_left < (int64_t)n ? (size_t)t->body_left : n;
 
-    while (have < want) {
-        ssize_t r = co_stream_read(t->stream, (char *)bytes + have, want - have, clock_in_ms(IDLE_MS));
-        bool ended = r == 0 || r == -ECONNRESET || r == -EPIPE || r == -EPROTO;
-        if (ended && t->body_left == TRANSFER_UNKNOWN)
+    if (t->ahead.len > 0) {
+        want = t->ahead.len < n ? t->ahead.len : n;
+        memcpy(bytes, t->ahead.data, want);
+        buf_consume(&t->ahead, want);
+        return (ssize_t)want;
+    }
+    if (want == 0)
+        return 0;
+    ssize_t r = co_stream_read(t->stream, bytes, want, clock_in_ms(IDLE_MS));
+    bool ended = r == 0 || r == -ECONNRESET || r == -EPIPE || r == -EPROTO;
+    if (ended && t->body_left == TRANSFER_UNKNOWN)
+        return 0;
+    if (r <= 0)
+        return err_set(e, "VDI_IO_ERROR", 1, "The upload ended before all had come");
+    if (t->body_left != TRANSFER_UNKNOWN)
+        t->body_left -= r;
+    return r;
+}
+
+static ssize_t co_read_all(struct transfer *t, void *bytes, size_t n, struct err *e)
+{
+    size_t have = 0;
+
+    while (have < n) {
+        ssize_t r = t->filter ? co_filter_read(t->filter, (char *)bytes + have, n - have, e)
+                              : co_read_some(t, (char *)bytes + have, n - have, e);
+        if (r < 0)
+            return -1;
+        if (r == 0)
             break;
-        if (r <= 0)
-            return err_set(e, "VDI_IO_ERROR", 1, "The upload ended before all had come");
         have += (size_t)r;
-        if (t->body_left != TRANSFER_UNKNOWN)
-            t->body_left -= r;
     }
     return (ssize_t)have;
+}
+
+ssize_t co_transfer_read(struct transfer *t, void *bytes, size_t n, struct err *e)
+{
+    return co_read_all(t, bytes, n, e);
+}
+
+/* Not all of n at once: who passes bytes on has no reason to keep them waiting. */
+ssize_t co_transfer_read_plain(struct transfer *t, void *bytes, size_t n, struct err *e)
+{
+    return co_read_some(t, bytes, n, e);
+}
+
+ssize_t co_transfer_peek(struct transfer *t, size_t n, struct err *e)
+{
+    ssize_t r = co_read_all(t, buf_reserve(&t->ahead, n), n, e);
+
+    t->ahead.len = r > 0 ? (size_t)r : 0;
+    return r;
 }
 
 void transfer_result(struct transfer *t, struct ref ref)

@@ -10,6 +10,7 @@
 #include "rpc/http.h"
 #include "xapid/call.h"
 
+struct filter;
 struct task_worker;
 
 struct transfer {
@@ -17,9 +18,11 @@ struct transfer {
     struct http_stream *stream;
     struct call call;
     struct task_worker *worker;
-    bool answered;      /* a head was sent: errors show on the task only */
-    int64_t body_left;  /* of the request's body; TRANSFER_UNKNOWN: as much as comes */
-    const char *result; /* of the task: an XML-RPC value, on the request's mem */
+    bool answered;         /* a head was sent: errors show on the task only */
+    int64_t body_left;     /* of the request's body; TRANSFER_UNKNOWN: as much as comes */
+    struct filter *filter; /* xapid/transfer/filter.h; NULL: none */
+    struct buf ahead;      /* read, to be read again */
+    const char *result;    /* of the task: an XML-RPC value, on the request's mem */
 };
 
 #define TRANSFER_UNKNOWN INT64_MAX
@@ -53,6 +56,13 @@ int co_transfer_write_zeros(struct transfer *t, int64_t n, struct err *e);
 /* Bytes of the body: n, fewer at its end; -1 when the client went away in the middle or TASK_CANCELLED. A
  * body of unknown length ends with the connection. */
 ssize_t co_transfer_read(struct transfer *t, void *bytes, size_t n, struct err *e);
+
+/* The first n bytes of the body, fewer when it is shorter; they will be read again. */
+ssize_t co_transfer_peek(struct transfer *t, size_t n, struct err *e);
+
+/* The same past a filter, if there is one: for itself. */
+int co_transfer_write_plain(struct transfer *t, const void *bytes, size_t n, struct err *e);
+ssize_t co_transfer_read_plain(struct transfer *t, void *bytes, size_t n, struct err *e);
 
 /* Name a reference as the task's result. */
 void transfer_result(struct transfer *t, struct ref ref);
