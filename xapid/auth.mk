@@ -1,5 +1,9 @@
 # Who may do what: authentication, subjects, the audit log, certificates.
 xapid_libxapid_a_SOURCES += \
+	xapid/audit/audit.c xapid/audit/audit.h \
+	xapid/audit/get.c xapid/audit/get.h \
+	xapid/audit/log.c xapid/audit/log.h \
+	xapid/audit/text.c xapid/audit/text.h \
 	xapid/session/authenticate.c xapid/session/authenticate.h \
 	xapid/session/backoff.c xapid/session/backoff.h \
 	xapid/session/pam.c xapid/session/pam.h \

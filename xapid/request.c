@@ -4,6 +4,7 @@
 #include <talloc.h>
 #include "rpc/wire.h"
 #include "xapid/args.h"
+#include "xapid/audit/audit.h"
 #include "xapid/dispatch.h"
 #include "xapid/implicit.h"
 #include "xapid/role/permission.h"
@@ -75,6 +76,22 @@ static int check_role(struct request *q, struct err *e)
                                       "No permission in user session");
 }
 
+/* What follows once the caller is known. */
+static int check_call(struct request *q, struct err *e)
+{
+    const struct model_message *m = q->call.message;
+    if (m->takes_session && check_role(q, e) < 0)
+        return -1;
+    if (m->gap)
+        return err_not_implemented(e, m->full_name);
+    if (space_check(q->call.db, m, e) < 0)
+        return -1;
+    if (!m->handler)
+        return 0;
+    q->args = args_decode(q->call.mem, m, q->params, q->n_params, e);
+    return q->args ? 0 : -1;
+}
+
 int request_check(struct request *q, struct err *e)
 {
     q->call.db = q->call.x->db;
@@ -88,16 +105,13 @@ int request_check(struct request *q, struct err *e)
         return no_async(q, e);
     if (check_count(q, e) < 0)
         return -1;
-    if (m->takes_session && (check_session(q, e) < 0 || check_role(q, e) < 0))
+    if (m->takes_session && check_session(q, e) < 0)
         return -1;
-    if (m->gap)
-        return err_not_implemented(e, m->full_name);
-    if (space_check(q->call.db, m, e) < 0)
-        return -1;
-    if (!m->handler)
+    q->audit = audit_begin(&q->call, q->params, q->n_params);
+    if (check_call(q, e) == 0)
         return 0;
-    q->args = args_decode(q->call.mem, m, q->params, q->n_params, e);
-    return q->args ? 0 : -1;
+    audit_end(&q->call, q->audit, q->rpc.method, e);
+    return -1;
 }
 
 bool request_may_wait(const struct request *q)
@@ -107,19 +121,28 @@ bool request_may_wait(const struct request *q)
 
 int request_run_now(struct request *q, struct enc *out, struct err *e)
 {
-    return implicit_run(&q->call, q->params, out, e);
+    int r = implicit_run(&q->call, q->params, out, e);
+    audit_end(&q->call, q->audit, q->rpc.method, e);
+    return r;
 }
 
-int co_request_run(struct request *q, struct enc *out, struct err *e)
+static int co_run_handler(struct request *q, struct enc *out, struct err *e)
 {
     const struct model_message *m = q->call.message;
     union value ret = {0};
     size_t before = out->out->len;
-    if (!m->handler)
-        return request_run_now(q, out, e);
     if (xapid_handlers[m->handler](&q->call, q->args, &ret, out, e) < 0)
         return -1;
     if (out->out->len == before)
         enc_value(out, m->result, ret);
     return 0;
+}
+
+int co_request_run(struct request *q, struct enc *out, struct err *e)
+{
+    if (!q->call.message->handler)
+        return request_run_now(q, out, e);
+    int r = co_run_handler(q, out, e);
+    audit_end(&q->call, q->audit, q->rpc.method, e);
+    return r;
 }

@@ -16,6 +16,7 @@ struct request {
     void *args;                /* a handler's argument struct; NULL for the interpreter */
     const struct wire *params; /* those after the session */
     uint32_t n_params;
+    const char *audit; /* what the audit log will say (xapid/audit/audit.h); NULL: nothing */
 };
 
 /* Everything between the parse and the run: message, argument count, session, role, arguments. q->rpc,

@@ -1,5 +1,6 @@
 #include "xapid/routes.h"
 #include <string.h>
+#include "xapid/audit/get.h"
 #include "xapid/console/console.h"
 #include "xapid/rpc.h"
 #include "xapid/transfer/raw_vdi.h"
@@ -28,6 +29,7 @@ const struct http_route routes[] = {
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
+    {.method = "GET", .prefix = "/audit_log", .co_raw = co_audit_log_get},
     {.method = "GET", .prefix = "/export", .co_raw = co_export},
     {.method = "GET", .prefix = "/export_metadata", .co_raw = co_export_metadata},
     {.method = "GET", .prefix = "/export_raw_vdi", .co_raw = co_export_raw_vdi},

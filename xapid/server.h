@@ -30,6 +30,7 @@ struct xapid_options {
     char **argv; /* as main got them, to be read again */
 };
 
+struct audit_log;
 struct xapid {
     struct xapid_options options;
     struct db *db;
@@ -38,6 +39,7 @@ struct xapid {
     struct http_server *http;
     struct plain_server *plain; /* NULL: no plain HTTP port */
     struct tls_server *tls;
+    struct audit_log *audit;        /* NULL: none is kept, as in unit tests */
     struct ref host, pool;          /* this host, the pool */
     uint16_t port;                  /* that it listens on */
     char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */

@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "xapid/audit/log.h"
 #include "xapid/daemonize.h"
 #include "xapid/event/wait.h"
 #include "xapid/host/bootstrap.h"
@@ -88,6 +89,15 @@ static int open_tls(struct xapid *x, struct err *e)
     return tls_server_open(buf_cstr(&dir), hostname, x->address, &x->tls, e);
 }
 
+enum { AUDIT_FILE_BYTES = 8 << 20, AUDIT_FILES = 10 };
+
+static int open_audit_log(struct xapid *x, struct err *e)
+{
+    CLEANUP_BUF struct buf dir = {0};
+    buf_printf(&dir, "%s/log", x->options.state_dir);
+    return audit_log_open(buf_cstr(&dir), AUDIT_FILE_BYTES, AUDIT_FILES, &x->audit, e);
+}
+
 static int listen_unix(struct xapid *x, struct err *e)
 {
     CLEANUP_BUF struct buf path = {0};
@@ -140,7 +150,7 @@ static int serve(struct xapid *x, struct err *e)
 static int co_start(struct xapid *x, struct err *e)
 {
     if (co_open_agent(x, e) < 0 || role_bootstrap(x->db, e) < 0 || open_tls(x, e) < 0 ||
-        co_host_bootstrap(x, e) < 0)
+        open_audit_log(x, e) < 0 || co_host_bootstrap(x, e) < 0)
         return -1;
     event_pump_start(x->db);
     housekeeping_start(x);
@@ -207,6 +217,7 @@ int server_run(const struct xapid_options *o, struct err *e)
     watch_signals(&s);
     fiber_spawn("start", co_start_fiber, &s);
     loop_run();
+    audit_log_free(s.x.audit);
     db_close(s.x.db);
     return s.failed ? -1 : 0;
 }

@@ -12,6 +12,7 @@ import daemon  # noqa: E402
 from daemon import PASSWORD, XAPID, Daemon, fails, run, same  # noqa: E402,F401
 
 daemon.ADDRESS = "127.0.32.1"
+XE = os.path.join(daemon.BUILD, "xe", "xe")
 ROLES = ["pool-admin", "pool-operator", "vm-power-admin", "vm-admin", "vm-operator", "read-only"]
 
 
@@ -45,3 +46,11 @@ def join(d, name, *roles):
 def get(c, path):
     reply, data = c.exchange("GET", path)
     return reply.status, data.decode()
+
+
+def xe(d, *args, code=0):
+    """(stdout, stderr) of xe as root."""
+    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", PASSWORD, *args],
+                          capture_output=True, encoding="utf-8", check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    same((args, done.returncode, done.stderr if code == 0 else ""), (args, code, ""))
+    return done.stdout.strip(), done.stderr

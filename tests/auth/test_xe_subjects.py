@@ -1,20 +1,6 @@
 """xe gives users roles and ends their sessions, on a real daemon."""
 
-import os
-import subprocess
-
-from people import PASSWORD, Daemon, add_user, daemon, fails, run, same
-
-XE = os.path.join(daemon.BUILD, "xe", "xe")
-
-
-def xe(d, *args, code=0):
-    """(stdout, stderr) of xe as root."""
-    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", PASSWORD, *args],
-                          capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
-    same((args, done.returncode, done.stderr if code == 0 else ""), (args, code, ""))
-    return done.stdout.strip(), done.stderr
-
+from people import add_user, daemon, fails, run, same, xe
 
 def add(d, name):
     add_user(d, name)

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include <unistd.h>
 #include "db/setters.gen.h"
 #include "lib/clock.h"
 #include "tests/db/sample_vms.h"
+#include "xapid/audit/log.h"
 #include "xapid/request.h"
 #include "xapid/server.h"
 #include "xapid/session/session.h"
@@ -45,20 +47,22 @@ static void serve(const char *body, struct buf *out)
     talloc_free(q);
 }
 
-static char *request_body(const char *method, bool self)
+/* text: of a parameter after self, or NULL. */
+static char *request_body(const char *method, bool self, const char *text)
 {
+    static const char open[] = "<param><value><string>", close[] = "</string></value></param>";
     return talloc_asprintf(
         NULL,
         "<?xml version=\"1.0\"?><methodCall><methodName>%s</methodName><params><param><value><string>%s"
-        "</string></value></param>%s%s%s</params></methodCall>",
-        method, session, self ? "<param><value><string>" : "", self ? vm : "",
-        self ? "</string></value></param>" : "");
+        "</string></value></param>%s%s%s%s%s%s</params></methodCall>",
+        method, session, self ? open : "", self ? vm : "", self ? close : "", text ? open : "",
+        text ? text : "", text ? close : "");
 }
 
-static void measure_call(const char *method, bool self, int n)
+static void measure_call(const char *method, const char *text, int n)
 {
     double us[RUNS];
-    char *body = request_body(method, self);
+    char *body = request_body(method, true, text);
     CLEANUP_BUF struct buf out = {0};
     for (int run = 0; run < RUNS; run++) {
         int64_t start = clock_now();
@@ -75,7 +79,7 @@ static void measure_call(const char *method, bool self, int n)
 static void measure_all(void)
 {
     double encode[RUNS], copy[RUNS];
-    char *body = request_body("VM.get_all_records", false);
+    char *body = request_body("VM.get_all_records", false, NULL);
     size_t bytes = 0;
     for (int run = 0; run < RUNS; run++) {
         CLEANUP_BUF struct buf out = {0};
@@ -107,8 +111,25 @@ static void make_vms(void)
     }
 }
 
+static void measure_calls(const char *how)
+{
+    printf("%s\n", how);
+    measure_call("VM.get_power_state", NULL, CALLS);
+    measure_call("VM.get_record", NULL, CALLS / 10);
+    measure_call("VM.set_name_description", "what it is for", CALLS / 10);
+}
+
+static void remove_dir(const char *dir)
+{
+    CLEANUP_BUF struct buf command = {0};
+    buf_printf(&command, "rm -rf '%s'", dir);
+    if (system(buf_cstr(&command)) != 0)
+        fprintf(stderr, "%s stays\n", dir);
+}
+
 int main(void)
 {
+    char template[] = "/tmp/xapid-bench-XXXXXX", *dir;
     struct err e = {0};
     struct ref ref;
     if (db_open(NULL, &x.db, &e) < 0)
@@ -119,9 +140,13 @@ int main(void)
         return 1;
     ref_format(ref, session);
     ref_format(db_first(x.db, CLASS_VM)->ref, vm);
-    measure_call("VM.get_power_state", true, CALLS);
-    measure_call("VM.get_record", true, CALLS / 10);
+    measure_calls("without an audit log");
+    if (!(dir = mkdtemp(template)) || audit_log_open(dir, 8 << 20, 4, &x.audit, &e) < 0)
+        return 1;
+    measure_calls("with an audit log");
     measure_all();
+    audit_log_free(x.audit);
+    remove_dir(dir);
     db_close(x.db);
     return 0;
 }

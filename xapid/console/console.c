@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "xapid/audit/audit.h"
 #include "xapid/console/websocket.h"
 #include "xapid/http_auth.h"
 #include "xapid/reftext.h"
@@ -47,6 +48,14 @@ static const struct console *find_console(struct db *db, struct http_request *r)
     return console ? (const struct console *)console : vm ? console_of_vm(db, vm->ref) : NULL;
 }
 
+/* What the audit log names: the VM. */
+static const struct row *console_row(struct db *db, struct http_request *r)
+{
+    const struct console *console = find_console(db, r);
+
+    return console ? db_get(db, CLASS_VM, console->VM) : NULL;
+}
+
 /* ---- letting the caller in ---- */
 
 static void co_refuse(struct http_request *r, struct http_stream *s, unsigned status, const char *why)
@@ -62,6 +71,8 @@ static bool co_let_in(struct http_request *r, struct http_stream *s, struct xapi
     bool known = co_http_auth(r, x, &c, &e) == 0;
     bool allowed = known && http_auth_may(&c, "VM.start", &e) == 0;
 
+    if (known)
+        audit_http(&c, r, console_row(x->db, r), &e);
     http_auth_end(&c);
     if (!known)
         co_refuse(r, s, 401, "Please log in");

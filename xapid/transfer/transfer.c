@@ -6,6 +6,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "xapid/audit/audit.h"
 #include "xapid/http_auth.h"
 #include "xapid/reftext.h"
 #include "xapid/server.h"
@@ -67,9 +68,11 @@ bool co_transfer_begin(struct transfer *t, struct http_request *r, struct http_s
     CLEANUP_ERR struct err e = {0};
 
     *t = (struct transfer){.request = r, .stream = s, .body_left = body_length(r), .result = ""};
-    if (co_http_auth(r, x, &t->call, &e) == 0 && http_auth_may(&t->call, message, &e) == 0 &&
-        take_task(t, label, &e) == 0)
+    bool known = co_http_auth(r, x, &t->call, &e) == 0;
+    if (known && http_auth_may(&t->call, message, &e) == 0 && take_task(t, label, &e) == 0)
         return true;
+    if (known)
+        audit_http(&t->call, r, NULL, &e);
     co_refuse(t, &e);
     http_auth_end(&t->call);
     return false;
@@ -85,6 +88,7 @@ void co_transfer_end(struct transfer *t, struct err *e)
     }
     co_filter_close(t);
     buf_free(&t->ahead);
+    audit_http(c, t->request, NULL, e);
     task_complete(c->db, c->task, t->result, e);
     task_unregister(t->worker);
     http_auth_end(c);

@@ -1,6 +1,7 @@
-/* Users and groups who may use the pool, and their sessions. */
+/* Users and groups who may use the pool, their sessions, and what they did. */
 #include <stdint.h>
 #include <string.h>
+#include "xe/bulk.h"
 #include "xe/cmd/common.h"
 #include "xe/cmd/verbs.h"
 #include "xe/failure.h"
@@ -98,4 +99,21 @@ const struct command cmd_session_subject_identifier_logout_all = {
     .name = "session-subject-identifier-logout-all",
     .help = "End the sessions of all users with subjects; root's go on.",
     .run = co_session_subject_identifier_logout_all,
+};
+
+static int co_audit_log_get(struct xe *x, struct err *e)
+{
+    char *target = bulk_target(x, "/audit_log", "since", args_get(x->args, "since"));
+
+    return co_download(x, target, args_get(x->args, "filename"), e);
+}
+
+const struct command cmd_audit_log_get = {
+    .name = "audit-log-get",
+    .required = "filename",
+    .optional = "since,progress",
+    .help =
+        "Save the log of who did what, all of it or from since= a time (ISO 8601) on, as a local file. An "
+        "empty filename= stands for the standard output.",
+    .run = co_audit_log_get,
 };
