@@ -51,6 +51,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/vm_install.c \
 	xe/cmd/vm_migrate.c \
 	xe/cmd/vm_power.c \
+	xe/cmd/vm_transfer.c \
 	xe/cmd/vm_uninstall.c
 nodist_xe_libxe_a_SOURCES = xe/commands.gen.c xe/records.gen.c
 
