@@ -3,7 +3,7 @@
  *
  * It prints "tick <n> <seconds>.<microseconds>" on the serial console every 10 ms, counts its boots on the
  * first disk, gets an address by DHCP, answers the QEMU guest agent's protocol on org.qemu.guest_agent.0, and
- * obeys the power button and the lines "poweroff", "reboot" and "crash" typed on the console.
+ * obeys the power button and the lines "poweroff", "reboot", "crash" and "run COMMAND" typed on the console.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -418,9 +419,30 @@ static void read_buttons(void)
                 leave(RB_POWER_OFF);
 }
 
+/* A shell's command, its output on the console; then "done <status>". */
+static void run_command(const char *text)
+{
+    if (fork() != 0)
+        return;
+    signal(SIGCHLD, SIG_DFL);
+    pid_t child = fork();
+    if (child == 0) {
+        for (int fd = 0; fd < 3; fd++)
+            dup2(console_fd, fd);
+        execl("/bin/busybox", "sh", "-c", text, (char *)NULL);
+        _exit(127);
+    }
+    char line[32];
+    int status = -1;
+    waitpid(child, &status, 0);
+    snprintf(line, sizeof(line), "done %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    say(line);
+    _exit(0);
+}
+
 static void console_read(void)
 {
-    char line[128];
+    char line[1024];
     ssize_t n = read(console_fd, line, sizeof(line) - 1);
     if (n <= 0)
         return;
@@ -432,6 +454,8 @@ static void console_read(void)
         leave(RB_AUTOBOOT);
     else if (strcmp(line, "crash") == 0)
         crash();
+    else if (strncmp(line, "run ", 4) == 0)
+        run_command(line + 4);
 }
 
 /* ---- the loop ---- */

@@ -49,7 +49,7 @@ struct hv_vm_spec {
     const char *kernel, *ramdisk, *cmdline; /* HV_BOOT_KERNEL: files on this host */
     const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
     bool start_paused;
-    const struct map *platform; /* text to text, as in VM.platform */
+    const struct map *platform, *bios_strings, *xenstore_data; /* text to text, as in the VM's record */
     unsigned n_disks, n_nics;
     const struct hv_disk *disks;
     const struct hv_nic *nics;
@@ -87,7 +87,8 @@ enum hv_report_kind {
     HV_REPORT_REBOOTED,
     HV_REPORT_GUEST_INFO,
     HV_REPORT_PAUSED,
-    HV_REPORT_RESUMED
+    HV_REPORT_RESUMED,
+    HV_REPORT_CLOCK /* the guest has set its hardware clock */
 };
 
 struct hv_report {
@@ -95,6 +96,7 @@ struct hv_report {
     char uuid[UUID_TEXT_SIZE];
     enum hv_stop_reason reason;       /* HV_REPORT_STOPPED */
     const struct hv_guest_info *info; /* HV_REPORT_GUEST_INFO */
+    int64_t timeoffset;               /* HV_REPORT_CLOCK: seconds that it is ahead of UTC */
 };
 
 /* Called from the loop or a driver's fiber; must not yield; the report is gone when it returns. */

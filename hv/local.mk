@@ -1,6 +1,7 @@
 noinst_LIBRARIES += hv/libhv.a
 hv_libhv_a_SOURCES = \
 	hv/hv.h \
+	hv/platform.c hv/platform.h \
 	hv/qemu/adopt.c \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
@@ -8,6 +9,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/driver.c \
 	hv/qemu/firmware.S hv/qemu/firmware.h \
 	hv/qemu/guest_agent.c hv/qemu/guest_agent.h \
+	hv/qemu/hardware.c hv/qemu/hardware.h \
 	hv/qemu/json_lines.c hv/qemu/json_lines.h \
 	hv/qemu/operations.c \
 	hv/qemu/probe.c hv/qemu/probe.h \

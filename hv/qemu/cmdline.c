@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include "hv/qemu/hardware.h"
 #include "hv/qemu/vm_dir.h"
+#include "lib/clock.h"
 #include "lib/mem.h"
 #include "model/errors.gen.h"
 
@@ -15,6 +17,7 @@ struct cmdline {
     const char **v;
     unsigned n;
     const struct hv_vm_spec *spec;
+    struct hv_platform platform;
     unsigned ide_taken; /* bits */
     bool bad;           /* a value cannot be told to QEMU */
 };
@@ -63,13 +66,6 @@ static void add_json(struct cmdline *c, const char *option, json_t *object)
     json_decref(object);
 }
 
-bool qemu_spec_has_acpi(const struct hv_vm_spec *s)
-{
-    const char *acpi = map_get(s->platform, "acpi");
-
-    return !acpi || (strcmp(acpi, "0") != 0 && strcmp(acpi, "false") != 0);
-}
-
 bool qemu_spec_has_vnc(const struct hv_vm_spec *s)
 {
     return s->boot != HV_BOOT_KERNEL;
@@ -77,19 +73,20 @@ bool qemu_spec_has_vnc(const struct hv_vm_spec *s)
 
 /* ---- machine ---- */
 
-const char *qemu_cpu_model(const char *accelerator)
-{
-    return strcmp(accelerator, "kvm") == 0 ? "host" : "max";
-}
-
 static void add_cpu(struct cmdline *c, const struct qemu_cmdline_host *host)
 {
-    const struct hv_vm_spec *s = c->spec;
-    unsigned most = s->vcpus_max > s->vcpus ? s->vcpus_max : s->vcpus;
-
     add2(c, "-accel", host->accelerator);
-    add2(c, "-cpu", qemu_cpu_model(host->accelerator));
-    addf(c, "-smp", "%u,maxcpus=%u", s->vcpus ? s->vcpus : 1, most ? most : 1);
+    add2(c, "-cpu", qemu_cpu_text(c->v, host->accelerator, &c->platform));
+    add2(c, "-smp", qemu_smp_text(c->v, c->spec, &c->platform));
+}
+
+static int add_smbios(struct cmdline *c, struct err *e)
+{
+    char **texts = qemu_smbios_texts(c->v, c->spec, e);
+
+    for (; texts && *texts; texts++)
+        add2(c, "-smbios", *texts);
+    return texts ? 0 : -1;
 }
 
 static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
@@ -99,9 +96,10 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, host->program);
     addf(c, "-name", "guest=%s", s->uuid);
     add2(c, "-uuid", s->uuid);
-    addf(c, "-machine", "pc,usb=off,vmport=off,acpi=%s", qemu_spec_has_acpi(s) ? "on" : "off");
+    add2(c, "-machine", qemu_machine_text(c->v, &c->platform));
     add_cpu(c, host);
     addf(c, "-m", "size=%" PRId64 "k", s->memory / 1024);
+    add2(c, "-rtc", qemu_rtc_text(c->v, &c->platform, clock_wall()));
     if (host->sandbox)
         add2(c, "-sandbox", QEMU_SANDBOX);
     add(c, "-nodefaults");
@@ -132,10 +130,12 @@ static void add_screen(struct cmdline *c)
         add2(c, "-display", "none");
         return;
     }
-    add2(c, "-vga", "std");
+    add_json(c, "-device", qemu_vga_device(&c->platform));
     add2(c, "-vnc", "unix:" VM_DIR_VNC);
-    add2(c, "-device", "piix3-usb-uhci,id=usb");
-    add2(c, "-device", "usb-tablet,bus=usb.0");
+    if (c->platform.usb)
+        add2(c, "-device", "piix3-usb-uhci,id=usb");
+    if (c->platform.usb && c->platform.usb_tablet)
+        add2(c, "-device", "usb-tablet,bus=usb.0");
 }
 
 /* ---- boot ---- */
@@ -276,8 +276,9 @@ static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
                            "script", "no", "downscript", "no"));
     else
         add_json(c, "-netdev", json_pack("{s:s, s:s}", "type", "user", "id", netdev));
-    device = json_pack("{s:s, s:s, s:s}", "driver", "virtio-net-pci", "netdev", netdev, "mac", n->mac);
-    if (n->mtu > 0 && n->mtu != 1500)
+    device = json_pack("{s:s, s:s, s:s}", "driver", qemu_nic_driver(c->platform.nic_model), "netdev", netdev,
+                       "mac", n->mac);
+    if (c->platform.nic_model == HV_NIC_VIRTIO && n->mtu > 0 && n->mtu != 1500)
         json_object_set_new(device, "host_mtu", json_integer(n->mtu));
     /* The boot ROM costs time and memory, and only one that boots from the network needs it. */
     if (boot < 0)
@@ -293,10 +294,12 @@ const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const
 
     if (!c.v)
         mem_abort();
+    if (hv_platform_read(s, &c.platform, e) < 0)
+        goto failed;
     add_machine(&c, host);
     add_channels(&c);
     add_screen(&c);
-    if (add_boot(&c, e) < 0 || add_disks(&c, e) < 0)
+    if (add_smbios(&c, e) < 0 || add_boot(&c, e) < 0 || add_disks(&c, e) < 0)
         goto failed;
     for (unsigned i = 0; i < s->n_nics; i++)
         add_nic(&c, &s->nics[i], i);

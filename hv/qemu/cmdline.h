@@ -19,21 +19,15 @@ struct qemu_cmdline_host {
     bool sandbox;            /* seccomp works here */
 };
 
-/* argv, NULL-terminated, all on ctx; NULL with *e filled when the specification cannot be had. QEMU is to be
- * started in the guest's folder. */
+/* argv, NULL-terminated, all on ctx; NULL with *e filled when the specification cannot be had: INVALID_VALUE
+ * for what the VM's record says, else DOMAIN_BUILDER_ERROR. QEMU is to be started in the guest's folder. */
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
                           struct err *e);
 
 /* The value of -sandbox. */
 #define QEMU_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
-/* The processor a guest sees under an accelerator. */
-const char *qemu_cpu_model(const char *accelerator);
-
-/* Does the guest's hardware have a power button to press (platform:acpi)? */
-bool qemu_spec_has_acpi(const struct hv_vm_spec *s);
-
-/* Does it have a screen? */
+/* Does the guest's hardware have a screen? */
 bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
 
 #endif

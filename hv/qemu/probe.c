@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/firmware.h"
+#include "hv/qemu/hardware.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
 #include "lib/log.h"

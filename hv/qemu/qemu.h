@@ -32,6 +32,7 @@ struct qemu_vm {
     unsigned refs;
     char uuid[UUID_TEXT_SIZE];
     int64_t domid, start_time;
+    int64_t timeoffset; /* of its clock at the start, seconds */
     bool vnc, acpi;
     struct agent_nic_name *nics;
     unsigned n_nics;

@@ -22,8 +22,9 @@ static json_t *nics_pack(const struct qemu_vm *vm)
 
 int qemu_spec_save(const struct qemu_vm *vm)
 {
-    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:o}", "version", 1, "uuid", vm->uuid, "domid",
-                             (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "nics", nics_pack(vm));
+    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:o}", "version", 1, "uuid", vm->uuid, "domid",
+                             (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "timeoffset",
+                             (json_int_t)vm->timeoffset, "nics", nics_pack(vm));
     int r = vm_dir_write_json(vm->dir_fd, VM_DIR_SPEC, spec);
 
     json_decref(spec);
@@ -66,6 +67,7 @@ int qemu_spec_load(struct qemu_vm *vm)
         vm->domid = json_integer_value(json_object_get(spec, "domid"));
         vm->vnc = json_is_true(json_object_get(spec, "vnc"));
         vm->acpi = json_is_true(json_object_get(spec, "acpi"));
+        vm->timeoffset = json_integer_value(json_object_get(spec, "timeoffset"));
         nics_unpack(vm, json_object_get(spec, "nics"));
     }
     json_decref(spec);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
+#include "hv/platform.h"
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
@@ -20,10 +21,11 @@
 
 /* ---- before QEMU exists ---- */
 
-static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec)
+static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform)
 {
     vm->domid = spec->domid;
-    vm->acpi = qemu_spec_has_acpi(spec);
+    vm->timeoffset = platform->timeoffset;
+    vm->acpi = platform->acpi;
     vm->vnc = qemu_spec_has_vnc(spec);
     if (spec->n_nics > 0)
         vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);
@@ -192,6 +194,7 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
 {
     struct qemu_hv *q = (struct qemu_hv *)(void *)hv;
     struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
+    struct hv_platform platform;
     char domid[24];
 
     if (vm) {
@@ -200,8 +203,10 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
     }
     if (!uuid_is_valid(spec->uuid))
         return err_internal(e, "not a uuid: %s", spec->uuid);
+    if (hv_platform_read(spec, &platform, e) < 0)
+        return -1;
     vm = qemu_vm_new(q, spec->uuid);
-    note_spec(vm, spec);
+    note_spec(vm, spec, &platform);
     if (co_prepare_and_launch(vm, spec, e) < 0 || co_run_guest(vm, spec->start_paused, e) < 0 ||
         commit(vm, e) < 0) {
         co_abandon(vm);

@@ -177,12 +177,25 @@ static void on_port_change(struct qemu_vm *vm, const json_t *data)
         set_agent_open(vm, json_is_true(json_object_get(data, "open")));
 }
 
+/* QEMU counts from the clock it was started with. */
+static void on_rtc_change(struct qemu_vm *vm, const json_t *data)
+{
+    json_int_t change = json_integer_value(json_object_get(data, "offset"));
+
+    report(vm, &(struct hv_report){.kind = HV_REPORT_CLOCK, .timeoffset = vm->timeoffset + change});
+}
+
 static const struct {
     const char *name;
     void (*fn)(struct qemu_vm *vm, const json_t *data);
 } events[] = {
-    {"STOP", on_stop},         {"RESUME", on_resume},           {"RESET", on_reset},
-    {"SHUTDOWN", on_shutdown}, {"GUEST_PANICKED", on_panicked}, {"VSERPORT_CHANGE", on_port_change},
+    {"RTC_CHANGE", on_rtc_change},
+    {"STOP", on_stop},
+    {"RESUME", on_resume},
+    {"RESET", on_reset},
+    {"SHUTDOWN", on_shutdown},
+    {"GUEST_PANICKED", on_panicked},
+    {"VSERPORT_CHANGE", on_port_change},
 };
 
 static void qmp_event(const char *name, const json_t *data, void *arg)

@@ -8,6 +8,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "hv/hv.h"
+#include "hv/platform.h"
 #include "hv/sim/script.h"
 #include "hv/sim/store.h"
 #include "lib/clock.h"
@@ -273,16 +274,18 @@ static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_
                                 .paused = spec->start_paused,
                                 .vnc = spec->boot != HV_BOOT_KERNEL,
                                 .devices = devices_of(spec)};
-    const char *acpi = map_get(spec->platform, "acpi");
     struct sim_vm *vm = find(s, spec->uuid);
+    struct hv_platform platform;
     char domid[24];
 
     if (vm) {
         snprintf(domid, sizeof domid, "%" PRId64, vm->record.domid);
         return err_domain_exists(e, spec->uuid, domid);
     }
+    if (hv_platform_read(spec, &platform, e) < 0)
+        return -1;
     memcpy(record.uuid, spec->uuid, sizeof record.uuid);
-    record.acpi = !acpi || (strcmp(acpi, "0") != 0 && strcmp(acpi, "false") != 0);
+    record.acpi = platform.acpi;
     vm = add_vm(s, &record);
     if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 || commit(vm, e) < 0) {
         drop_vm(vm); /* nobody else drops one that is not committed */

@@ -1,6 +1,9 @@
 """The demo guest's files, built once for all tests of a build."""
 
 import os
+import re
+import socket
+import ssl
 import subprocess
 import sys
 
@@ -33,3 +36,49 @@ def wait_for_address(c, vm):
         return m and m["networks"].get("0/ip")
 
     return wait_until(address, "the guest tells its address", 300)
+
+
+class Console:
+    """The guest's serial console over HTTPS CONNECT, as xe console opens it."""
+
+    def __init__(self, d, c, vm):
+        vt100 = [r for r in c.console.get_all_records().values() if r["VM"] == vm and r["protocol"] == "vt100"]
+        assert len(vt100) == 1, vt100
+        path = re.sub(r"^https://[^/]*", "", vt100[0]["location"])
+        port = int(open(os.path.join(d.state, "port")).read())
+        context = ssl._create_unverified_context()
+        self.socket = context.wrap_socket(socket.create_connection((d.address, port)))
+        self.socket.settimeout(120)
+        self.socket.sendall(f"CONNECT {path}&session_id={c.session} HTTP/1.0\r\n\r\n".encode())
+        self.text = b""
+        while b"\r\n\r\n" not in self.text:
+            self.read()
+        head, self.text = self.text.split(b"\r\n\r\n", 1)
+        assert b" 200 " in head.split(b"\r\n")[0], head
+
+    def read(self):
+        data = self.socket.recv(4096)
+        assert data, "the console ended"
+        self.text += data
+
+    def tick(self):
+        """The number of the next tick."""
+        self.text = b""
+        while True:
+            self.read()
+            found = re.search(rb"\ntick (\d+) [\d.]+\r?\n", self.text)
+            if found:
+                return int(found[1])
+
+    def close(self):
+        self.socket.close()
+
+    def run(self, command):
+        """What a shell command of the guest prints; the ticks between its lines are left out."""
+        self.tick()  # before it ticks nobody listens
+        self.text = b""
+        self.socket.sendall(f"run echo begin; {command}\n".encode())
+        while not re.search(rb"\ndone \d+\r?\n", self.text):
+            self.read()
+        output = re.split(rb"\ndone \d+\r?\n", self.text)[0].decode().split("begin\r\n", 1)[1]
+        return re.sub(r"(?m)^tick \d+ [\d.]+\r?\n?", "", output).strip()

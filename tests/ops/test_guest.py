@@ -2,14 +2,12 @@
 """A real guest under QEMU: installed from a template with disk and NIC, started, watched, stopped in every way."""
 
 import os
-import re
 import signal
 import socket
-import ssl
 
 import demo_guest
 from daemon import Daemon, default_network, fails, template, vif, wait_until
-from demo_guest import metrics, wait_for_address
+from demo_guest import Console, metrics, wait_for_address
 from invariants import check
 
 
@@ -21,42 +19,6 @@ def install(c, name):
     disks = [c.VBD.get_record(b) for b in c.VM.get_VBDs(vm)]
     assert len(disks) == 1 and disks[0]["other_config"].get("owner") is not None, disks
     return vm
-
-
-class Console:
-    """The guest's serial console over HTTPS CONNECT, as xe console opens it."""
-
-    def __init__(self, d, c, vm):
-        vt100 = [r for r in c.console.get_all_records().values() if r["VM"] == vm and r["protocol"] == "vt100"]
-        assert len(vt100) == 1, vt100
-        path = re.sub(r"^https://[^/]*", "", vt100[0]["location"])
-        port = int(open(os.path.join(d.state, "port")).read())
-        context = ssl._create_unverified_context()
-        self.socket = context.wrap_socket(socket.create_connection((d.address, port)))
-        self.socket.settimeout(120)
-        self.socket.sendall(f"CONNECT {path}&session_id={c.session} HTTP/1.0\r\n\r\n".encode())
-        self.text = b""
-        while b"\r\n\r\n" not in self.text:
-            self.read()
-        head, self.text = self.text.split(b"\r\n\r\n", 1)
-        assert b" 200 " in head.split(b"\r\n")[0], head
-
-    def read(self):
-        data = self.socket.recv(4096)
-        assert data, "the console ended"
-        self.text += data
-
-    def tick(self):
-        """The number of the next tick."""
-        self.text = b""
-        while True:
-            self.read()
-            found = re.search(rb"\ntick (\d+) [\d.]+\r?\n", self.text)
-            if found:
-                return int(found[1])
-
-    def close(self):
-        self.socket.close()
 
 
 def names(c, vm):

@@ -200,6 +200,22 @@ static void on_paused(struct xapid *x, const struct vm *vm, bool paused)
         log_error("recording that VM %s was paused or resumed: %s", vm->uuid, e.code);
 }
 
+/* The next start sets the clock to where the guest has put it. */
+static void on_clock(struct xapid *x, const struct vm *vm, int64_t timeoffset)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    const char *known = map_get(vm->platform, "timeoffset");
+    char *text = talloc_asprintf(mem, "%lld", (long long)timeoffset);
+
+    if (known && strcmp(known, text) == 0)
+        return;
+    struct txn *t = db_begin(x->db);
+    vm_set_platform(t, vm, map_with(mem, vm->platform, "timeoffset", text));
+    if (db_commit(t, &e) < 0)
+        log_error("recording the clock of VM %s: %s", vm->uuid, e.code);
+}
+
 void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
 {
     const struct vm *vm = find_vm(x, r->uuid);
@@ -220,6 +236,9 @@ void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
     case HV_REPORT_PAUSED:
     case HV_REPORT_RESUMED:
         on_paused(x, vm, r->kind == HV_REPORT_PAUSED);
+        return;
+    case HV_REPORT_CLOCK:
+        on_clock(x, vm, r->timeoffset);
         return;
     }
 }

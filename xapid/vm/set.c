@@ -102,6 +102,19 @@ int co_vm_set_domain_type(struct call *c, const struct vm_set_domain_type_args *
     return set_plain(c, a->self, VM_F_DOMAIN_TYPE, (union value){.i = a->value}, e);
 }
 
+#define BIOS_STRING_MAX 512
+
+/* SMBIOS holds printable ASCII. */
+static bool bios_string_is_valid(const char *text)
+{
+    size_t n = strlen(text);
+
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return n <= BIOS_STRING_MAX;
+}
+
 int co_vm_set_bios_strings(struct call *c, const struct vm_set_bios_strings_args *a, struct err *e)
 {
     static const char *const known[] = {"bios-vendor",
@@ -129,6 +142,8 @@ int co_vm_set_bios_strings(struct call *c, const struct vm_set_bios_strings_args
             ok = strcmp(a->value->e[i].k.s, known[k]) == 0;
         if (!ok)
             return err_invalid_value(e, a->value->e[i].k.s, "Unknown key");
+        if (!bios_string_is_valid(a->value->e[i].v.s))
+            return err_invalid_value(e, a->value->e[i].k.s, "Up to 512 printable ASCII characters");
     }
     return set_plain(c, a->self, VM_F_BIOS_STRINGS, (union value){.map = a->value}, e);
 }

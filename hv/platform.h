@@ -1,0 +1,31 @@
+#ifndef HV_PLATFORM_H
+#define HV_PLATFORM_H
+/*
+ * The hardware that VM.platform and VM.HVM_boot_params ask for, read and checked once for every driver. Never
+ * yields. Keys that are not named here mean something to other hypervisors only and are left alone.
+ *
+ *   acpi, hpet, pae, nx, usb, usb_tablet   true, false, 1 or 0; true when not given
+ *   nic_type                               virtio (when not given), e1000, rtl8139
+ *   disk_bus                               virtio, ide (hv_disk.bus says which disks it means)
+ *   vga, videoram                          std (when not given) or cirrus; MiB of its memory, 1 to 256
+ *   cores-per-socket                       divides VCPUs_max; the hypervisor chooses when not given
+ *   timeoffset                             seconds that the guest's clock is ahead of UTC
+ */
+#include "hv/hv.h"
+
+enum hv_nic_model { HV_NIC_VIRTIO, HV_NIC_E1000, HV_NIC_RTL8139 };
+enum hv_vga { HV_VGA_STD, HV_VGA_CIRRUS };
+
+struct hv_platform {
+    bool acpi, hpet, pae, nx, usb, usb_tablet;
+    enum hv_nic_model nic_model;
+    enum hv_vga vga;
+    unsigned videoram;         /* MiB; 0: as the device has it */
+    unsigned cores_per_socket; /* 0: not said */
+    int64_t timeoffset;        /* seconds */
+};
+
+/* Errors: INVALID_VALUE naming the key, as "platform:nic_type", and its value. */
+int hv_platform_read(const struct hv_vm_spec *s, struct hv_platform *ret, struct err *e);
+
+#endif

@@ -1,0 +1,258 @@
+#include "hv/platform.h"
+#include "hv/qemu/cmdline.h"
+#include "hv/qemu/hardware.h"
+#include "tests/hv/fixture.h"
+#include "tests/in_fiber.h"
+
+static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
+static void *ctx;
+static struct hv_vm_spec spec;
+
+static void begin(void)
+{
+    ctx = talloc_new(NULL);
+    fixture_spec(&spec);
+}
+
+static void end(void)
+{
+    talloc_free(ctx);
+}
+
+static void set(const struct map **m, const char *key, const char *value)
+{
+    *m = map_with(ctx, *m, key, value);
+}
+
+static const struct hv_platform *platform(void)
+{
+    static struct hv_platform p;
+    CLEANUP_ERR struct err e = {0};
+
+    ck_assert_int_eq(hv_platform_read(&spec, &p, &e), 0);
+    return &p;
+}
+
+/* ---- what the record may say ---- */
+
+START_TEST(without_a_word_the_hardware_is_complete)
+{
+    const struct hv_platform *p = platform();
+
+    ck_assert(p->acpi && p->hpet && p->pae && p->nx && p->usb && p->usb_tablet);
+    ck_assert_str_eq(qemu_nic_driver(p->nic_model), "virtio-net-pci");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", p), "host");
+    ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=utc");
+    ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "1,maxcpus=1");
+}
+END_TEST
+
+START_TEST(each_key_has_its_effect)
+{
+    const struct hv_platform *p;
+
+    set(&spec.platform, "acpi", "false");
+    set(&spec.platform, "hpet", "0");
+    set(&spec.platform, "pae", "false");
+    set(&spec.platform, "nx", "0");
+    set(&spec.platform, "nic_type", "e1000");
+    set(&spec.platform, "cores-per-socket", "4");
+    set(&spec.platform, "timeoffset", "-3600");
+    set(&spec.platform, "something-of-xen", "?");
+    spec.vcpus = 2;
+    spec.vcpus_max = 8;
+    p = platform();
+    ck_assert_str_eq(qemu_machine_text(ctx, p), "pc,usb=off,vmport=off,acpi=off,hpet=off");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max,pae=off,nx=off");
+    ck_assert_str_eq(qemu_nic_driver(p->nic_model), "e1000");
+    ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "2,maxcpus=8,sockets=2,cores=4,threads=1");
+    ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=2023-11-14T21:13:20");
+}
+END_TEST
+
+static const struct {
+    const char *vga, *videoram, *driver;
+    int size; /* MiB, 0: not said */
+} screens[] = {{"std", NULL, "VGA", 0},
+               {"std", "8", "VGA", 8},
+               {"std", "17", "VGA", 32},
+               {"std", "256", "VGA", 256},
+               {"cirrus", NULL, "cirrus-vga", 0},
+               {"cirrus", "1", "cirrus-vga", 4},
+               {"cirrus", "200", "cirrus-vga", 16}};
+
+START_TEST(a_screen_has_memory_in_sizes_that_qemu_takes)
+{
+    json_t *device;
+
+    set(&spec.platform, "vga", screens[_i].vga);
+    if (screens[_i].videoram)
+        set(&spec.platform, "videoram", screens[_i].videoram);
+    device = qemu_vga_device(platform());
+    ck_assert_str_eq(json_string_value(json_object_get(device, "driver")), screens[_i].driver);
+    ck_assert_int_eq(json_integer_value(json_object_get(device, "vgamem_mb")), screens[_i].size);
+    json_decref(device);
+}
+END_TEST
+
+static const struct {
+    const char *key, *value;
+} bad[] = {{"nic_type", "ne2000"},
+           {"nic_type", "e1000,netdev=x"},
+           {"nic_type", ""},
+           {"vga", "vmware"},
+           {"disk_bus", "scsi"},
+           {"acpi", "perhaps"},
+           {"usb", ""},
+           {"videoram", "0"},
+           {"videoram", "257"},
+           {"videoram", "8MiB"},
+           {"videoram", " 8"},
+           {"videoram", ""},
+           {"timeoffset", "1e3"},
+           {"timeoffset", "9999999999999"},
+           {"timeoffset", "-99999999999999999999"},
+           {"cores-per-socket", "3"},
+           {"cores-per-socket", "-2"},
+           {"cores-per-socket", "0"},
+           {"cores-per-socket", "16"},
+           {"nx", "\xff"}};
+
+START_TEST(a_bad_value_is_refused_by_its_name)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_platform p;
+    char field[64];
+
+    spec.vcpus_max = 8;
+    set(&spec.platform, bad[_i].key, bad[_i].value);
+    snprintf(field, sizeof field, "platform:%s", bad[_i].key);
+    ck_assert_int_eq(hv_platform_read(&spec, &p, &e), -1);
+    ck_assert(err_is(&e, "INVALID_VALUE"));
+    ck_assert_str_eq(e.params[0], field);
+    ck_assert_str_eq(e.params[1], bad[_i].value);
+    err_clear(&e);
+    ck_assert_ptr_null(qemu_cmdline(ctx, &host, &spec, &e));
+    ck_assert(err_is(&e, "INVALID_VALUE"));
+}
+END_TEST
+
+START_TEST(a_boot_order_has_letters_of_devices_only)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_platform p;
+
+    spec.boot_order = "dcx";
+    ck_assert_int_eq(hv_platform_read(&spec, &p, &e), -1);
+    ck_assert_str_eq(e.params[0], "HVM_boot_params:order");
+    spec.boot_order = "ndc";
+    platform();
+}
+END_TEST
+
+/* ---- SMBIOS ---- */
+
+static char **smbios(void)
+{
+    CLEANUP_ERR struct err e = {0};
+    char **texts = qemu_smbios_texts(ctx, &spec, &e);
+
+    ck_assert_ptr_nonnull(texts);
+    return texts;
+}
+
+static void refused(const char *field)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    ck_assert_ptr_null(qemu_smbios_texts(ctx, &spec, &e));
+    ck_assert(err_is(&e, "INVALID_VALUE"));
+    ck_assert_str_eq(e.params[0], field);
+}
+
+START_TEST(bios_strings_go_to_their_tables)
+{
+    char **texts;
+
+    set(&spec.bios_strings, "bios-vendor", "Acme");
+    set(&spec.bios_strings, "system-manufacturer", "Acme, Inc.,serial=evil");
+    set(&spec.bios_strings, "system-product-name", "x=y \"z\"");
+    set(&spec.bios_strings, "baseboard-location-in-chassis", "left");
+    set(&spec.bios_strings, "enclosure-asset-tag", "7");
+    set(&spec.bios_strings, "system-version", "");
+    set(&spec.bios_strings, "oem-1", "first,one");
+    texts = smbios();
+    ck_assert_str_eq(texts[0], "type=0,vendor=Acme");
+    ck_assert_str_eq(texts[1], "type=1,manufacturer=Acme,, Inc.,,serial=evil,product=x=y \"z\"");
+    ck_assert_str_eq(texts[2], "type=2,location=left");
+    ck_assert_str_eq(texts[3], "type=3,asset=7");
+    ck_assert_str_eq(texts[4], "type=11,value=first,,one");
+    ck_assert_ptr_null(texts[5]);
+}
+END_TEST
+
+START_TEST(of_xenstore_data_the_guest_sees_its_own_part)
+{
+    char **texts;
+
+    set(&spec.xenstore_data, "vm-data/role", "web,db");
+    set(&spec.xenstore_data, "vm-data", "");
+    set(&spec.xenstore_data, "secret/of/host", "1");
+    texts = smbios();
+    ck_assert_str_eq(texts[0], "type=11,value=vm-data/role=web,,db");
+    ck_assert_ptr_null(texts[1]);
+}
+END_TEST
+
+START_TEST(strings_that_smbios_cannot_hold_are_refused)
+{
+    char *longest = talloc_zero_array(ctx, char, 40000), key[32];
+
+    memset(longest, 'x', 513);
+    set(&spec.bios_strings, "bios-version", longest);
+    refused("bios_strings:bios-version");
+    spec.bios_strings = NULL;
+    set(&spec.bios_strings, "bios-version", "a\nb");
+    refused("bios_strings:bios-version");
+    spec.bios_strings = NULL;
+    set(&spec.xenstore_data, "vm-data/a\x01", "b");
+    refused("xenstore_data:vm-data/a\x01");
+    spec.xenstore_data = NULL;
+    memset(longest, 'x', 39999);
+    set(&spec.xenstore_data, "vm-data/long", longest);
+    refused("xenstore_data:vm-data/long");
+    spec.xenstore_data = NULL;
+    for (unsigned i = 0; i < 201; i++) {
+        snprintf(key, sizeof key, "vm-data/%u", i);
+        set(&spec.xenstore_data, key, "1");
+    }
+    ck_assert_int_eq(talloc_array_length(longest), 40000);
+    CLEANUP_ERR struct err e = {0};
+    ck_assert_ptr_null(qemu_smbios_texts(ctx, &spec, &e));
+    ck_assert(err_is(&e, "INVALID_VALUE"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("hardware");
+    TCase *c = tcase_create("hardware");
+    int r;
+
+    fixture_program_begin();
+    tcase_set_timeout(c, TEST_HANG_GUARD_S);
+    tcase_add_checked_fixture(c, begin, end);
+    tcase_add_test(c, without_a_word_the_hardware_is_complete);
+    tcase_add_test(c, each_key_has_its_effect);
+    tcase_add_loop_test(c, a_screen_has_memory_in_sizes_that_qemu_takes, 0, sizeof screens / sizeof *screens);
+    tcase_add_loop_test(c, a_bad_value_is_refused_by_its_name, 0, sizeof bad / sizeof *bad);
+    tcase_add_test(c, a_boot_order_has_letters_of_devices_only);
+    tcase_add_test(c, bios_strings_go_to_their_tables);
+    tcase_add_test(c, of_xenstore_data_the_guest_sees_its_own_part);
+    tcase_add_test(c, strings_that_smbios_cannot_hold_are_refused);
+    suite_add_tcase(s, c);
+    r = run_suite(s);
+    fixture_program_end();
+    return r;
+}
