@@ -11,5 +11,6 @@ include tests/bench/local.mk
 include tests/xe/local.mk
 include tests/fuzz/local.mk
 include tests/ops/local.mk
+include tests/soak/local.mk
 include tests/auth/local.mk
 include tests/transfer/local.mk

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 #include "lib/buf.h"
@@ -154,6 +155,7 @@ static int co_start(struct xapid *x, struct err *e)
         return -1;
     event_pump_start(x->db);
     housekeeping_start(x);
+    malloc_trim(0); /* what reading the database and making its rows took */
     return serve(x, e);
 }
 

@@ -29,8 +29,12 @@ static void body_json(struct buf *body, const struct api *a, const char *method,
 {
     buf_printf(body, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[\"%s\"", method,
                a->session);
-    for (unsigned i = 0; i < n; i++)
-        buf_printf(body, ",\"%s\"", params[i]);
+    for (unsigned i = 0; i < n; i++) {
+        if (params[i][0] == '=')
+            buf_printf(body, ",%s", params[i] + 1);
+        else
+            buf_printf(body, ",\"%s\"", params[i]);
+    }
     buf_add_lit(body, "]}");
 }
 

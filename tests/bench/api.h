@@ -1,8 +1,9 @@
 #ifndef TESTS_BENCH_API_H
 #define TESTS_BENCH_API_H
 /*
- * Calls of XenAPI as a client makes them, by XML-RPC or JSON-RPC. Parameters are texts; one that begins with
- * '<' is XML to be sent as it is. A failure of the API ends the program.
+ * Calls of XenAPI as a client makes them, by XML-RPC or JSON-RPC. Parameters are texts; in XML one that
+ * begins with '<' is sent as it is, in JSON one that begins with '=' without that. A failure of the API ends
+ * the program.
  */
 #include "lib/buf.h"
 #include "tests/bench/bench.h"
