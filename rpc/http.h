@@ -119,6 +119,21 @@ int http_server_listen_tcp(struct http_server *s, const char *address, uint16_t 
                            uint16_t *ret_port, struct err *e);
 int http_server_listen_unix(struct http_server *s, const char *path, struct err *e);
 
+/* Listening sockets whose owner is not the server, so that they can outlive it; a descriptor or -errno. A
+ * file that is in the way of a unix socket is removed. */
+int http_open_tcp(const char *address, uint16_t port, uint16_t *ret_port);
+int http_open_unix(const char *path);
+/* Accept from a copy of such a one. tls NULL: plain. 0 or -errno. */
+int http_server_listen_on(struct http_server *s, int fd, struct tls_server *tls);
+
+/* Let the connections there are come to an end: none is kept after its reply, nor are later ones. Waits for
+ * requests until the deadline, for idle connections to bring one until idle_deadline, when they are closed;
+ * not for raw ones. Connections are accepted still. */
+void co_http_server_drain(struct http_server *s, int64_t idle_deadline, int64_t deadline);
+
+/* Accept no more, leaving connections to whoever else accepts from the sockets. */
+void http_server_stop_accepting(struct http_server *s);
+
 /* Stop accepting, let requests in progress end until the deadline, close. */
 void co_http_server_stop(struct http_server *s, int64_t deadline);
 void http_server_free(struct http_server *s);

@@ -166,7 +166,7 @@ void conn_forget_body(struct conn *c)
 
 void conn_send_reply(struct conn *c)
 {
-    if (c->reply.close || c->server->stopping)
+    if (c->reply.close || c->server->draining || c->server->stopping)
         c->keep_alive = false;
     reply_build(c->server, &c->request, &c->reply, c->keep_alive, &c->out, &c->out_body);
     spare_give(c->server, &c->reply.body);

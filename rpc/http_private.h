@@ -39,7 +39,7 @@ struct http_server {
     int (*co_wait_durable)(uint64_t gen, void *arg);
     void *durable_arg;
     int64_t hsts_max_age;
-    bool stopping;
+    bool draining, stopping; /* draining: no connection is kept alive */
     unsigned n_connections, n_fibers;
     size_t bodies; /* expected bytes of the bodies on their way */
     LIST_HEAD(, listener) listeners;
@@ -68,6 +68,7 @@ struct conn {
     TAILQ_ENTRY(conn) link;
     STAILQ_ENTRY(conn) kick_link;
     bool kicked;
+    bool draining; /* was there when its server began to end */
     struct http_server *server;
     struct peer *peer;
     struct transport transport;
@@ -99,8 +100,6 @@ struct conn {
 };
 
 /* http_server.c */
-/* A listening socket and its port, or -errno. */
-int http_open_tcp(const char *address, uint16_t port, uint16_t *ret_port);
 void server_conn_gone(struct http_server *s, struct conn *c);
 void server_fiber_gone(struct http_server *s);
 

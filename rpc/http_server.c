@@ -1,6 +1,7 @@
 /* Listening, limits and stopping; a connection's own life is in http_conn.c. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -227,7 +228,7 @@ int http_server_listen_tcp(struct http_server *s, const char *address, uint16_t 
     return 0;
 }
 
-static int open_unix(const char *path)
+int http_open_unix(const char *path)
 {
     CLEANUP_FD int fd = -1;
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -245,12 +246,25 @@ static int open_unix(const char *path)
 
 int http_server_listen_unix(struct http_server *s, const char *path, struct err *e)
 {
-    int fd = open_unix(path);
+    int fd = http_open_unix(path);
     if (fd < 0)
         return err_errno(e, fd, "cannot listen on %s", path);
     struct listener *l = listener_add(s, fd, NULL);
     l->is_unix = true;
     l->path = mem_strdup(path);
+    return 0;
+}
+
+int http_server_listen_on(struct http_server *s, int fd, struct tls_server *tls)
+{
+    int family = 0, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    socklen_t size = sizeof(family);
+    if (copy < 0 || getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0) {
+        int r = -errno;
+        cleanup_fd(&copy);
+        return r;
+    }
+    listener_add(s, copy, tls)->is_unix = family == AF_UNIX;
     return 0;
 }
 
@@ -329,12 +343,13 @@ void server_fiber_gone(struct http_server *s)
     fiber_cond_broadcast(&s->emptied);
 }
 
-static void close_idle(struct http_server *s)
+/* Those that were there when the server began to drain, or all. */
+static void close_idle(struct http_server *s, bool old_only)
 {
     struct conn *c = TAILQ_FIRST(&s->conns);
     while (c != NULL) {
         struct conn *next = TAILQ_NEXT(c, link);
-        if (conn_is_idle(c))
+        if (conn_is_idle(c) && (c->draining || !old_only))
             conn_destroy(c);
         c = next;
     }
@@ -362,11 +377,47 @@ static int co_wait_until_empty(struct http_server *s, int64_t deadline)
     return r;
 }
 
+static bool is_to_end(const struct conn *c, bool idle_too)
+{
+    return c->draining && c->state != CONN_RAW && (idle_too || !conn_is_idle(c));
+}
+
+static int co_wait_for_old(struct http_server *s, bool idle_too, int64_t deadline)
+{
+    int r = 0;
+    while (r >= 0) {
+        struct conn *c;
+        TAILQ_FOREACH (c, &s->conns, link)
+            if (is_to_end(c, idle_too))
+                break;
+        if (c == NULL)
+            return 0;
+        r = co_cond_wait(&s->emptied, deadline, "the HTTP server's connections to end");
+    }
+    return r;
+}
+
+void co_http_server_drain(struct http_server *s, int64_t idle_deadline, int64_t deadline)
+{
+    struct conn *c;
+    s->draining = true;
+    TAILQ_FOREACH (c, &s->conns, link)
+        c->draining = true;
+    (void)co_wait_for_old(s, true, idle_deadline);
+    (void)co_wait_for_old(s, false, deadline);
+    close_idle(s, true);
+}
+
+void http_server_stop_accepting(struct http_server *s)
+{
+    listeners_close(s);
+}
+
 void co_http_server_stop(struct http_server *s, int64_t deadline)
 {
     s->stopping = true;
     listeners_close(s);
-    close_idle(s);
+    close_idle(s, false);
     if (co_wait_until_empty(s, deadline) >= 0)
         return;
     cut_off(s);

@@ -1,6 +1,7 @@
 #include "rpc/plain.h"
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 #include "lib/fiber.h"
 #include "lib/mem.h"
-#include "rpc/http_private.h"
+#include "rpc/http.h"
 
 enum { CONNECTIONS = 256, CONNECTIONS_PER_ADDRESS = 64, SILENCE_S = 30, MEMORY_A_CONNECTION = 32 * 1024 };
 
@@ -153,22 +154,26 @@ static int start(struct plain_server *p, int fd)
     return 0;
 }
 
-int plain_server_open(const struct plain_options *o, struct plain_server **ret, uint16_t *ret_port,
-                      struct err *e)
+int plain_server_open(const struct plain_options *o, struct plain_server **ret, struct err *e)
 {
-    int fd = http_open_tcp(o->address, o->port, ret_port);
-    if (fd < 0)
-        return err_errno(e, fd, "cannot listen on %s port %u", o->address, o->port);
+    int fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0), r = fd < 0 ? -errno : 0;
     struct plain_server *p = mem_zalloc(sizeof *p);
     p->options = *o;
-    int r = start(p, fd);
+    if (r == 0)
+        r = start(p, fd);
     if (r < 0) {
-        close(fd);
+        cleanup_fd(&fd);
         free(p);
         return err_errno(e, r, "cannot serve plain HTTP on %s", o->address);
     }
     *ret = p;
     return 0;
+}
+
+/* The library would shut the socket down, which others listen on too. */
+static void take_socket_away(struct plain_server *p)
+{
+    CLEANUP_FD int fd = MHD_quiesce_daemon(p->daemon);
 }
 
 void plain_server_free(struct plain_server *p)
@@ -177,6 +182,7 @@ void plain_server_free(struct plain_server *p)
         return;
     ev_io_stop(loop_get(), &p->io);
     ev_timer_stop(loop_get(), &p->timer);
+    take_socket_away(p);
     MHD_stop_daemon(p->daemon);
     free(p);
 }

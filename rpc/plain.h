@@ -14,8 +14,8 @@
 struct plain_server;
 
 struct plain_options {
+    int fd;              /* listening; stays the caller's */
     const char *address; /* numeric; kept by reference, as is metrics_arg */
-    uint16_t port;       /* 0 picks a free one */
     uint16_t https_port;
     /* Append the page for GET /metrics (Prometheus text format); false (or NULL): there is none. Must not
      * yield. */
@@ -23,9 +23,8 @@ struct plain_options {
     void *metrics_arg;
 };
 
-/* Listen. ret_port gets the port. Errors: INTERNAL_ERROR with the address. */
-int plain_server_open(const struct plain_options *o, struct plain_server **ret, uint16_t *ret_port,
-                      struct err *e);
+/* Serve. Errors: INTERNAL_ERROR with the address. */
+int plain_server_open(const struct plain_options *o, struct plain_server **ret, struct err *e);
 
 /* Closes its connections at once. NULL is allowed. */
 void plain_server_free(struct plain_server *p);

@@ -1,7 +1,6 @@
 #include "xapid/daemonize.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "lib/buf.h"
@@ -37,9 +36,12 @@ static int redirect(const char *state_dir, struct err *e)
     return 0;
 }
 
-int daemonize(const char *state_dir, struct err *e)
+int daemonize(const char *state_dir, bool already, struct err *e)
 {
     int fds[2];
+    in_background = true;
+    if (already)
+        return 0;
     if (state_dir_make(state_dir, e) < 0)
         return -1;
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -53,7 +55,6 @@ int daemonize(const char *state_dir, struct err *e)
     }
     close(fds[0]);
     ready_fd = fds[1];
-    in_background = true;
     setsid();
     return redirect(state_dir, e);
 }

@@ -3,6 +3,7 @@ noinst_LIBRARIES += xapid/libxapid.a
 xapid_libxapid_a_SOURCES = \
 	xapid/args.c xapid/args.h \
 	xapid/call.c xapid/call.h \
+	xapid/carry.c xapid/carry.h \
 	xapid/config_check.c xapid/config_check.h \
 	xapid/daemonize.c xapid/daemonize.h \
 	xapid/dispatch.h \
@@ -12,6 +13,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/event/messages.c \
 	xapid/event/token.c xapid/event/token.h \
 	xapid/event/wait.c xapid/event/wait.h \
+	xapid/handover.c xapid/handover.h \
 	xapid/host/bootstrap.c xapid/host/bootstrap.h \
 	xapid/http_auth.c xapid/http_auth.h \
 	xapid/housekeeping.c xapid/housekeeping.h \
@@ -39,6 +41,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/set_password.c xapid/set_password.h \
 	xapid/space.c xapid/space.h \
 	xapid/start.c xapid/start.h \
+	xapid/sockets.c xapid/sockets.h \
 	xapid/state_dir.c xapid/state_dir.h \
 	xapid/subject/auth.c \
 	xapid/subject/messages.c \

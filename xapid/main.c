@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include "xapid/config_check.h"
 #include "xapid/daemonize.h"
+#include "xapid/handover.h"
 #include "xapid/options.h"
 #include "xapid/set_password.h"
 #include "xapid/start.h"
@@ -18,6 +19,7 @@ int main(int argc, char **argv)
     struct xapid_options options;
     enum options_action action;
 
+    handover_receive();
     if (options_read(argc, argv, &options, &action, &e) < 0)
         return complain(&e);
     if (action == OPTIONS_CHECK)
@@ -26,7 +28,7 @@ int main(int argc, char **argv)
         return 0;
     if (action == OPTIONS_SET_PASSWORD)
         return set_password(&options, &e) < 0 ? complain(&e) : 0;
-    if (!options.foreground && daemonize(options.state_dir, &e) < 0)
+    if (!options.foreground && daemonize(options.state_dir, handover_is_continued(), &e) < 0)
         return complain(&e);
     if (server_run(&options, &e) < 0)
         return complain(&e);

@@ -39,7 +39,10 @@ struct xapid {
     struct http_server *http;
     struct plain_server *plain; /* NULL: no plain HTTP port */
     struct tls_server *tls;
-    struct audit_log *audit;        /* NULL: none is kept, as in unit tests */
+    struct audit_log *audit; /* NULL: none is kept, as in unit tests */
+    struct {
+        int https, http, local; /* listening (xapid/sockets.h); -1: none */
+    } sockets;
     struct ref host, pool;          /* this host, the pool */
     uint16_t port;                  /* that it listens on */
     char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */

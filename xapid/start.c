@@ -4,14 +4,18 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/audit/log.h"
+#include "xapid/carry.h"
 #include "xapid/daemonize.h"
 #include "xapid/event/wait.h"
+#include "xapid/handover.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/housekeeping.h"
 #include "xapid/metrics.h"
@@ -20,18 +24,20 @@
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
 #include "xapid/rpc.h"
+#include "xapid/sockets.h"
 #include "xapid/state_dir.h"
 #include "xapid/systemd.h"
 #include "xapid/task/task.h"
 
-enum { STOP_MS = 3000 };
+enum { STOP_MS = 3000, IDLE_MS = 500, SETTLE_MS = 10 * 1000 };
 
 /* The daemon between start and stop. */
 struct server {
     struct xapid x;
     struct err *error; /* of the start */
     bool failed, stopping;
-    ev_signal term, interrupt;
+    bool hand_over; /* to a process that goes on */
+    ev_signal term, interrupt, hand_over_signal;
 };
 
 /* ---- durability ---- */
@@ -99,15 +105,6 @@ static int open_audit_log(struct xapid *x, struct err *e)
     return audit_log_open(buf_cstr(&dir), AUDIT_FILE_BYTES, AUDIT_FILES, &x->audit, e);
 }
 
-static int listen_unix(struct xapid *x, struct err *e)
-{
-    CLEANUP_BUF struct buf path = {0};
-    if (x->options.unix_socket)
-        return http_server_listen_unix(x->http, x->options.unix_socket, e);
-    buf_printf(&path, "%s/xapi.sock", x->options.state_dir);
-    return http_server_listen_unix(x->http, buf_cstr(&path), e);
-}
-
 static bool write_metrics(struct buf *page, void *arg)
 {
     const struct xapid *x = arg;
@@ -117,28 +114,34 @@ static bool write_metrics(struct buf *page, void *arg)
 }
 
 /* The plain HTTP port, where one is wanted. */
-static int listen_plain(struct xapid *x, struct err *e)
+static int serve_plain(struct xapid *x, struct err *e)
 {
-    struct plain_options o = {.address = x->options.address,
-                              .port = (uint16_t)x->options.http_port,
+    struct plain_options o = {.fd = x->sockets.http,
+                              .address = x->options.address,
                               .https_port = x->port,
                               .metrics = write_metrics,
                               .metrics_arg = x};
-    uint16_t port;
-    if (x->options.http_port < 0)
+    if (o.fd < 0)
         return 0;
-    if (plain_server_open(&o, &x->plain, &port, e) < 0)
-        return -1;
-    return state_dir_write_port(x->options.state_dir, "http-port", port, e);
+    return plain_server_open(&o, &x->plain, e) < 0 ||
+                   state_dir_write_port(x->options.state_dir, "http-port", sockets_port(o.fd), e) < 0
+               ? -1
+               : 0;
+}
+
+static int serve_main(struct xapid *x, struct err *e)
+{
+    x->http = http_server_new(routes, &http_default_limits, x);
+    http_server_set_durability(x->http, is_durable, co_wait_durable, x);
+    int r = http_server_listen_on(x->http, x->sockets.https, x->tls);
+    if (r == 0)
+        r = http_server_listen_on(x->http, x->sockets.local, NULL);
+    return r < 0 ? err_errno(e, r, "serving") : 0;
 }
 
 static int serve(struct xapid *x, struct err *e)
 {
-    x->http = http_server_new(routes, &http_default_limits, x);
-    http_server_set_durability(x->http, is_durable, co_wait_durable, x);
-    if (http_server_listen_tcp(x->http, x->options.address, (uint16_t)x->options.port, x->tls, &x->port, e) <
-            0 ||
-        listen_unix(x, e) < 0 || listen_plain(x, e) < 0 ||
+    if (sockets_open(x, e) < 0 || serve_main(x, e) < 0 || serve_plain(x, e) < 0 ||
         state_dir_write_port(x->options.state_dir, "port", x->port, e) < 0)
         return -1;
     log_info("serving https://%s:%u", x->options.address, x->port);
@@ -148,11 +151,22 @@ static int serve(struct xapid *x, struct err *e)
     return 0;
 }
 
+/* The sessions and tasks of the process that was here before. Starting without them is better than not. */
+static void take_memory(struct xapid *x)
+{
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_FD int fd = handover_take_named("memory");
+    handover_store("memory", -1);
+    if (fd >= 0 && carry_read(x->db, fd, &e) < 0)
+        log_warning("clients have to log in again: %s", e.n_params > 0 ? e.params[0] : e.code);
+}
+
 static int co_start(struct xapid *x, struct err *e)
 {
     if (co_open_agent(x, e) < 0 || role_bootstrap(x->db, e) < 0 || open_tls(x, e) < 0 ||
         open_audit_log(x, e) < 0 || co_host_bootstrap(x, e) < 0)
         return -1;
+    take_memory(x);
     event_pump_start(x->db);
     housekeeping_start(x);
     malloc_trim(0); /* what reading the database and making its rows took */
@@ -162,21 +176,54 @@ static int co_start(struct xapid *x, struct err *e)
 static void co_start_fiber(void *arg)
 {
     struct server *s = arg;
-    if (co_start(&s->x, s->error) == 0)
+    if (co_start(&s->x, s->error) == 0) {
+        ev_signal_start(loop_get(), &s->hand_over_signal);
         return;
+    }
     s->failed = true;
     loop_stop();
 }
 
 /* ---- stopping ---- */
 
+/* Another process may go on here: new calls are still taken while those in progress come to their end, then
+ * connections wait in the sockets' queues for that process, while the last ones that came before get answers.
+ */
+static void co_settle(struct xapid *x, int64_t deadline)
+{
+    event_pump_release();
+    co_http_server_drain(x->http, clock_in_ms(IDLE_MS), deadline);
+    (void)co_task_wait_all(deadline);
+    http_server_stop_accepting(x->http);
+    event_pump_release();
+    co_http_server_drain(x->http, clock_in_ms(IDLE_MS), clock_in_ms(STOP_MS));
+}
+
+/* Does something keep the sockets open when this process ends? */
+static bool is_succeeded(const struct server *s)
+{
+    return s->hand_over || getenv("NOTIFY_SOCKET");
+}
+
+static void say_what_happens(const struct server *s)
+{
+    if (s->hand_over) {
+        log_info("another process goes on from here");
+        systemd_notify_reloading();
+    } else {
+        log_info("stopping");
+        systemd_notify("STOPPING=1\nSTATUS=Calls in progress end");
+    }
+}
+
 /* Calls in progress get a moment to end; what still runs then is cut off, as a crash would. */
 static void co_stop_fiber(void *arg)
 {
     struct server *s = arg;
+    say_what_happens(s);
+    if (is_succeeded(s) && s->x.http)
+        co_settle(&s->x, clock_in_ms(s->hand_over ? SETTLE_MS : STOP_MS));
     int64_t deadline = clock_in_ms(STOP_MS);
-    log_info("stopping");
-    systemd_notify("STOPPING=1\nSTATUS=Calls in progress end");
     event_pump_stop();
     co_task_stop_all(clock_in_ms(STOP_MS / 2));
     plain_server_free(s->x.plain);
@@ -189,6 +236,7 @@ static void co_stop_fiber(void *arg)
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct server *s = w->data;
+    s->hand_over = w->signum == SIGUSR2 && (!s->stopping || s->hand_over);
     if (!s->stopping)
         fiber_spawn("stop", co_stop_fiber, s);
     s->stopping = true;
@@ -198,17 +246,50 @@ static void watch_signals(struct server *s)
 {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); /* until it serves */
+    signal(SIGUSR2, SIG_IGN);
     ev_signal_init(&s->term, on_signal, SIGTERM);
     ev_signal_init(&s->interrupt, on_signal, SIGINT);
-    s->term.data = s->interrupt.data = s;
+    ev_signal_init(&s->hand_over_signal, on_signal, SIGUSR2);
+    s->term.data = s->interrupt.data = s->hand_over_signal.data = s;
     ev_signal_start(loop_get(), &s->term);
     ev_signal_start(loop_get(), &s->interrupt);
+}
+
+/* Leave what memory holds to the next process, where there will be one. */
+static int keep_memory(const struct server *s)
+{
+    if (s->failed || !is_succeeded(s))
+        return -1;
+    int fd = carry_write(s->x.db);
+    if (fd < 0)
+        log_warning("clients will have to log in again: %s", strerror(-fd));
+    return fd;
+}
+
+static int end(struct server *s, struct err *e)
+{
+    CLEANUP_FD int memory = keep_memory(s);
+    const struct handover_item items[] = {{"https", s->x.sockets.https},
+                                          {"http", s->x.sockets.http},
+                                          {"local", s->x.sockets.local},
+                                          {"memory", memory}};
+    audit_log_free(s->x.audit);
+    db_close(s->x.db);
+    if (s->hand_over) {
+        int r = handover_exec(s->x.options.argv, items, sizeof items / sizeof items[0]);
+        return err_errno(e, r, "going on as a new process");
+    }
+    if (memory >= 0)
+        handover_store("memory", memory);
+    sockets_close(&s->x);
+    return s->failed ? -1 : 0;
 }
 
 int server_run(const struct xapid_options *o, struct err *e)
 {
     static struct server s;
     s = (struct server){.x.options = *o, .error = e};
+    s.x.sockets.https = s.x.sockets.http = s.x.sockets.local = -1;
     own_address(o->address, s.x.address);
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
         open_database(&s.x, e) < 0)
@@ -219,7 +300,5 @@ int server_run(const struct xapid_options *o, struct err *e)
     watch_signals(&s);
     fiber_spawn("start", co_start_fiber, &s);
     loop_run();
-    audit_log_free(s.x.audit);
-    db_close(s.x.db);
-    return s.failed ? -1 : 0;
+    return end(&s, e);
 }

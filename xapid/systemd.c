@@ -25,15 +25,25 @@ static socklen_t manager_address(struct sockaddr_un *to)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 }
 
-/* Whoever does not listen, misses it. */
-static void send_text(const struct buf *text)
+/* With a descriptor, unless it is -1. Whoever does not listen, misses it. */
+static void send_text(const struct buf *text, int passed)
 {
     struct sockaddr_un to;
-    socklen_t size = manager_address(&to);
-    if (size == 0)
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {
+        .head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    struct iovec bytes = {text->data, text->len};
+    struct msghdr m = {
+        .msg_name = &to, .msg_namelen = manager_address(&to), .msg_iov = &bytes, .msg_iovlen = 1};
+    if (m.msg_namelen == 0)
         return;
+    memcpy(CMSG_DATA(&control.head), &passed, sizeof passed);
+    m.msg_control = passed >= 0 ? &control : NULL;
+    m.msg_controllen = passed >= 0 ? sizeof control.room : 0;
     CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && sendto(fd, text->data, text->len, MSG_NOSIGNAL, (struct sockaddr *)&to, size) < 0)
+    if (fd >= 0 && sendmsg(fd, &m, MSG_NOSIGNAL) < 0)
         return;
 }
 
@@ -44,7 +54,17 @@ void systemd_notify(const char *fmt, ...)
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    send_text(&text);
+    send_text(&text, -1);
+}
+
+void systemd_notify_fd(int fd, const char *fmt, ...)
+{
+    CLEANUP_BUF struct buf text = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    send_text(&text, fd);
 }
 
 void systemd_notify_reloading(void)

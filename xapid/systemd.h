@@ -8,6 +8,9 @@
 /* Lines, joined by \n. */
 void systemd_notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same with a descriptor beside it, for systemd's store. */
+void systemd_notify_fd(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* The daemon reads its settings anew, until it says READY=1. */
 void systemd_notify_reloading(void);
 

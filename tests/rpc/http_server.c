@@ -281,11 +281,22 @@ static bool write_metrics(struct buf *page, void *arg)
     return true;
 }
 
+static struct plain_server *redirector;
+
+static int open_redirector(const char *address, uint16_t tls_port, uint16_t *ret_port, struct err *e)
+{
+    int fd = http_open_tcp(address, 0, ret_port);
+    struct plain_options o = {.fd = fd, .address = address, .https_port = tls_port, .metrics = write_metrics};
+    int r = fd < 0 ? err_errno(e, fd, "cannot listen on %s", address) : plain_server_open(&o, &redirector, e);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct http_limits limits = http_default_limits;
     uint16_t tls_port, plain_port, redirect_port;
-    struct plain_server *redirector = NULL;
     struct err e = {0};
     char path[200];
     for (int i = 3; i < argc; i++) {
@@ -300,9 +311,7 @@ int main(int argc, char **argv)
     if (tls_server_open(path, "test-host", argv[2], &tls, &e) < 0 ||
         http_server_listen_tcp(server, argv[2], 0, tls, &tls_port, &e) < 0 ||
         http_server_listen_tcp(server, argv[2], 0, NULL, &plain_port, &e) < 0 ||
-        plain_server_open(
-            &(struct plain_options){.address = argv[2], .https_port = tls_port, .metrics = write_metrics},
-            &redirector, &redirect_port, &e) < 0)
+        open_redirector(argv[2], tls_port, &redirect_port, &e) < 0)
         goto failed;
     snprintf(path, sizeof(path), "%s/socket", argv[1]);
     if (http_server_listen_unix(server, path, &e) < 0)

@@ -83,12 +83,13 @@ static int not_registered(struct call *c, struct err *e)
     return db_session(c->db, c->session) ? err_session_not_registered(e, text) : err_session_invalid(e, text);
 }
 
-/* Write what there is by now; false when there is nothing. */
-static bool write_next(struct call *c, struct registration *r, const struct event_filter *f, struct enc *out)
+/* Write what there is by now; false when there is nothing, unless that will do. */
+static bool write_next(struct call *c, struct registration *r, const struct event_filter *f,
+                       bool nothing_will_do, struct enc *out)
 {
     struct event_batch *b = event_collect(c->mem, c->db, f, r->since);
     r->since = db_generation(c->db);
-    if (event_batch_is_empty(b))
+    if (event_batch_is_empty(b) && !nothing_will_do)
         return false;
     char timestamp[32];
     snprintf(timestamp, sizeof timestamp, "%" PRId64 ".0", clock_wall());
@@ -98,7 +99,7 @@ static bool write_next(struct call *c, struct registration *r, const struct even
 
 int co_event_next(struct call *c, const struct event_next_args *a, struct enc *out, struct err *e)
 {
-    for (;;) {
+    for (bool waited = false;; waited = true) { /* one that was let go has waited, perhaps for nothing */
         struct registration *r = find(c->session);
         struct event_filter f;
         if (!r || set_count(r->subscriptions) == 0)
@@ -109,7 +110,7 @@ int co_event_next(struct call *c, const struct event_next_args *a, struct enc *o
         }
         if (event_filter_parse(c->mem, r->subscriptions, c->roles, &f, e) < 0)
             return -1;
-        if (write_next(c, r, &f, out))
+        if (write_next(c, r, &f, waited, out))
             return 0;
         int w = co_event_wait(c->db, &f, c->session, r->since, CLOCK_NEVER);
         if (w < 0)

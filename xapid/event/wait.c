@@ -55,12 +55,17 @@ void event_pump_start(struct db *db)
     fiber_spawn("events", co_pump, db);
 }
 
-void event_pump_stop(void)
+void event_pump_release(void)
 {
-    stopped = true;
     struct waiter *w;
     TAILQ_FOREACH (w, &waiters, link)
         wake(w);
+}
+
+void event_pump_stop(void)
+{
+    stopped = true;
+    event_pump_release();
 }
 
 int co_event_wait(struct db *db, const struct event_filter *f, struct ref session, uint64_t since,

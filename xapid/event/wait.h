@@ -10,6 +10,9 @@
 /* Start following; once. */
 void event_pump_start(struct db *db);
 
+/* Let those go who wait now: they answer what there is, perhaps nothing, and their clients ask again. */
+void event_pump_release(void);
+
 /* Let every waiter go, now and from now on (the daemon stops). */
 void event_pump_stop(void);
 

@@ -52,14 +52,20 @@ bool task_cancel_worker(struct ref task)
     return false;
 }
 
+int co_task_wait_all(int64_t deadline)
+{
+    int r = 0;
+    while (r == 0 && !LIST_EMPTY(&workers))
+        r = co_cond_wait(&worker_ended, deadline, "tasks to end");
+    return r;
+}
+
 void co_task_stop_all(int64_t deadline)
 {
     struct task_worker *w;
     LIST_FOREACH (w, &workers, link)
         fiber_cancel(w->fiber);
-    while (!LIST_EMPTY(&workers))
-        if (co_cond_wait(&worker_ended, deadline, "tasks to unwind") < 0)
-            return;
+    (void)co_task_wait_all(deadline);
 }
 
 /* What a cancelled task says, whatever error its unwinding came up with. */

@@ -38,6 +38,9 @@ void task_unregister(struct task_worker *w);
 /* Ask the fiber that works on the task to unwind; false when none does. */
 bool task_cancel_worker(struct ref task);
 
+/* Wait until nothing works on a task any more. 0 or -errno. */
+int co_task_wait_all(int64_t deadline);
+
 /* Cancel all and wait until they have unwound or the deadline is over. */
 void co_task_stop_all(int64_t deadline);
 

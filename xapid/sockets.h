@@ -1,0 +1,23 @@
+#ifndef XAPID_SOCKETS_H
+#define XAPID_SOCKETS_H
+/*
+ * The sockets the daemon listens on. They are its own, not the servers', so that they can stay open while one
+ * process ends and the next begins (xapid/handover.h): who connects meanwhile waits. What came from the
+ * process before, or from a socket unit, is used where it has the address that is wanted; the rest is opened.
+ */
+#include <stdint.h>
+#include "lib/err.h"
+#include "xapid/server.h"
+
+/* Fills x->sockets and x->port. Errors: INTERNAL_ERROR with the address. Never yields. */
+int sockets_open(struct xapid *x, struct err *e);
+
+/* The port of a socket. */
+uint16_t sockets_port(int fd);
+
+/* Close them, for nobody will go on with them; the local one's file is removed unless systemd keeps the
+ * socket.
+ */
+void sockets_close(struct xapid *x);
+
+#endif
