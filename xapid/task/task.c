@@ -80,12 +80,9 @@ void task_end(struct txn *t, const struct task *task, enum task_status_type stat
     task_set_status(t, task, status);
 }
 
-void task_complete(struct db *db, struct ref ref, const char *result, const struct err *error)
+static int record_end(struct db *db, const struct task *task, const char *result, const struct err *error,
+                      struct err *e)
 {
-    const struct task *task = db_task(db, ref);
-    if (!task || !task_is_pending(task))
-        return;
-    CLEANUP_ERR struct err e = {0};
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     enum task_status_type status = outcome(error);
     struct txn *t = db_begin(db);
@@ -94,7 +91,17 @@ void task_complete(struct db *db, struct ref ref, const char *result, const stru
     else
         task_set_error_info(t, task, error_info(ctx, error));
     task_end(t, task, status);
-    if (db_commit(t, &e) < 0)
+    return db_commit(t, e);
+}
+
+void task_complete(struct db *db, struct ref ref, const char *result, const struct err *error)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct task *task = db_task(db, ref);
+    if (!task || !task_is_pending(task))
+        return;
+    /* Whoever waits for it would wait for ever. */
+    if (record_end(db, task, result, error, &e) < 0 && record_end(db, task, result, error, &e) < 0)
         log_error("a task's end was not recorded: %s", e.code);
 }
 
