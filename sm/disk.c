@@ -23,9 +23,11 @@ struct disk {
     struct nbd_handle *nbd;
     pid_t server;
     int64_t size;
-    int64_t cookie;       /* of the command under way; 0: none */
+    int64_t cookie; /* of the command under way; 0: none */
+    unsigned flags;
     struct disk_map *map; /* being filled by extents as they arrive */
     int64_t mapped;       /* bytes of the disk that they have told of */
+    unsigned layers;      /* that count; 0: all, by whether they read as zeros */
 };
 
 /* ---- waiting ---- */
@@ -108,8 +110,15 @@ static int connected_pair(int *ret_listening, int *ret_connected)
     return 0;
 }
 
+/* What the server is asked about blocks: whether they read as zeros, or which image of the chain they are in.
+ */
+static const char *map_context(unsigned flags)
+{
+    return flags & DISK_DEPTHS ? "qemu:allocation-depth" : LIBNBD_CONTEXT_BASE_ALLOCATION;
+}
+
 /* Start qemu-nbd on a socket that it inherits as systemd would hand it over; only itself knows its pid. */
-static pid_t start_server(const struct sm_attachment *a, bool writable, int listening)
+static pid_t start_server(const struct sm_attachment *a, unsigned flags, int listening)
 {
     const char *argv[] = {"/bin/sh",
                           "-c",
@@ -119,7 +128,9 @@ static pid_t start_server(const struct sm_attachment *a, bool writable, int list
                           a->format,
                           "--discard=unmap",
                           "--detect-zeroes=off",
-                          writable ? "--cache=writeback" : "--read-only",
+                          flags & DISK_WRITE    ? "--cache=writeback"
+                          : flags & DISK_DEPTHS ? "-rA"
+                                                : "-r",
                           "--",
                           a->path,
                           NULL};
@@ -142,7 +153,7 @@ static int co_handshake(struct disk *d)
     return d->size < 0 ? -EIO : 0;
 }
 
-static int co_connect(struct disk *d, const struct sm_attachment *a, bool writable)
+static int co_connect(struct disk *d, const struct sm_attachment *a)
 {
     CLEANUP_FD int listening = -1;
     CLEANUP_FD int connected = -1;
@@ -152,23 +163,24 @@ static int co_connect(struct disk *d, const struct sm_attachment *a, bool writab
         rc = connected_pair(&listening, &connected);
     if (rc < 0)
         return rc;
-    d->server = start_server(a, writable, listening);
+    d->server = start_server(a, d->flags, listening);
     if (d->server < 0)
         return d->server;
     /* Ours would keep the connection waiting when qemu-nbd ends before it has taken it. */
     close(TAKE_FD(listening));
     d->nbd = nbd_create();
-    if (!d->nbd || nbd_add_meta_context(d->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+    if (!d->nbd || nbd_add_meta_context(d->nbd, map_context(d->flags)) < 0 ||
         nbd_aio_connect_socket(d->nbd, connected) < 0)
         return -EIO;
     (void)TAKE_FD(connected);
     return co_handshake(d);
 }
 
-int co_disk_open(const struct sm_attachment *a, bool writable, struct disk **ret, struct err *e)
+int co_disk_open(const struct sm_attachment *a, unsigned flags, struct disk **ret, struct err *e)
 {
     struct disk *d = mem_zalloc(sizeof *d);
-    int rc = co_connect(d, a, writable);
+    d->flags = flags;
+    int rc = co_connect(d, a);
 
     if (rc < 0) {
         co_disk_close(d);
@@ -247,6 +259,12 @@ static void map_mark(struct disk_map *m, int64_t offset, int64_t length)
         disk_map_set(m, b);
 }
 
+/* Is an extent that was told of like this to be in the map? */
+static bool counts(const struct disk *d, uint32_t told)
+{
+    return d->layers > 0 ? told >= 1 && told <= d->layers : !(told & LIBNBD_STATE_ZERO);
+}
+
 /* Take in one answer: pairs of length and flags from where the question began. */
 static int take_extents(void *arg, const char *context, uint64_t offset, uint32_t *entries, size_t n,
                         int *error)
@@ -255,7 +273,7 @@ static int take_extents(void *arg, const char *context, uint64_t offset, uint32_
 
     for (size_t i = 0; i + 1 < n && d->map; i += 2) {
         int64_t length = entries[i] < d->size - d->mapped ? entries[i] : d->size - d->mapped;
-        if (length > 0 && !(entries[i + 1] & LIBNBD_STATE_ZERO))
+        if (length > 0 && counts(d, entries[i + 1]))
             map_mark(d->map, d->mapped, length);
         d->mapped += length;
     }
@@ -279,7 +297,7 @@ static int co_fill_map(struct disk *d, struct disk_map *m, struct err *e)
 {
     int rc = 0;
 
-    if (nbd_can_meta_context(d->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) <= 0) {
+    if (nbd_can_meta_context(d->nbd, map_context(d->flags)) <= 0) {
         map_mark(m, 0, d->size);
         return 0;
     }
@@ -291,7 +309,7 @@ static int co_fill_map(struct disk *d, struct disk_map *m, struct err *e)
     return rc;
 }
 
-int co_disk_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err *e)
+static int co_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err *e)
 {
     struct disk_map m = {.shift = shift, .n = (d->size + (1 << shift) - 1) >> shift};
 
@@ -302,6 +320,25 @@ int co_disk_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err
     }
     *ret = m;
     return 0;
+}
+
+int co_disk_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err *e)
+{
+    d->layers = 0;
+    return co_map(d, shift, ret, e);
+}
+
+int co_disk_map_layers(struct disk *d, unsigned shift, unsigned layers, struct disk_map *ret, struct err *e)
+{
+    d->layers = layers;
+    return co_map(d, shift, ret, e);
+}
+
+void disk_map_join(struct disk_map *m, const struct disk_map *other)
+{
+    for (int64_t b = 0; b < other->n && b < m->n; b++)
+        if (disk_map_has(other, b))
+            disk_map_set(m, b);
 }
 
 bool disk_map_has(const struct disk_map *m, int64_t block)

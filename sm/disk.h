@@ -19,7 +19,12 @@ enum { DISK_REQUEST_MAX = 4 << 20 };
 
 struct disk;
 
-int co_disk_open(const struct sm_attachment *a, bool writable, struct disk **ret, struct err *e);
+enum {
+    DISK_READ = 0,
+    DISK_WRITE = 1,
+    DISK_DEPTHS = 2, /* to read, and for co_disk_map_layers */
+};
+int co_disk_open(const struct sm_attachment *a, unsigned flags, struct disk **ret, struct err *e);
 int64_t disk_size(const struct disk *d);
 
 /* Whatever was not flushed may be lost. Not to be cancelled; NULL is fine. */
@@ -42,6 +47,13 @@ struct disk_map {
     unsigned char *bits;
 };
 int co_disk_map(struct disk *d, unsigned shift, struct disk_map *ret, struct err *e);
+
+/* Instead: which blocks the uppermost `layers` images of the disk's chain have something of their own in
+ * (zeros too). For a disk opened with DISK_DEPTHS. */
+int co_disk_map_layers(struct disk *d, unsigned shift, unsigned layers, struct disk_map *ret, struct err *e);
+
+/* Take in the blocks of another map of the same shift, as far as there is room. */
+void disk_map_join(struct disk_map *m, const struct disk_map *other);
 void disk_map_set(struct disk_map *m, int64_t block);
 bool disk_map_has(const struct disk_map *m, int64_t block);
 int64_t disk_map_count(const struct disk_map *m);

@@ -73,6 +73,36 @@ def vhd_both_ways(d, c, vdi, data):
     return body
 
 
+def differences(d, c):
+    """Only what was written since the base is sent, and it makes the base's content this one's."""
+    first = image(5, SIZE, [(16 * MIB, 8 * MIB)])
+    vdi = make_vdi(c, "grows", SIZE)
+    put(d, "/import_raw_vdi", first, vdi=vdi)
+    base = c.VDI.snapshot(vdi)
+    second = bytearray(first)
+    second[5 * MIB:5 * MIB + 4096], second[20 * MIB:21 * MIB] = image(6, 4096), image(7, MIB)
+    second[9 * MIB:10 * MIB] = bytes(MIB)
+    put(d, "/import_raw_vdi", bytes(second), vdi=vdi)
+    now = c.VDI.snapshot(vdi)
+    _, nothing = get(d, "/export_raw_vdi", vdi=base, base=c.VDI.get_uuid(base), format="vhd")
+    assert len(nothing) < 8192
+    for of, frm, content in ((now, base, bytes(second)), (base, now, first)):
+        _, body = get(d, "/export_raw_vdi", vdi=of, base=c.VDI.get_uuid(frm), format="vhd")
+        assert len(body) > 4 * MIB and c.VDI.get_uuid(frm).replace("-", "") in body[:2048].hex()
+        copy = c.VDI.copy(frm, default_sr(c))
+        t = task(c)
+        put(d, "/import_raw_vdi", body, vdi=copy, format="vhd", task_id=t)
+        wait_until(lambda: c.task.get_status(t) == "success", "the differences are applied")
+        assert disk_bytes(c, copy, d.directory) == content
+        c.VDI.destroy(copy)
+    other = make_vdi(c, "no relation", SIZE)
+    _, body = get(d, "/export_raw_vdi", vdi=now, base=other, format="vhd")
+    assert len(body) > 16 * MIB
+    assert b"INVALID_VALUE" in get(d, "/export_raw_vdi", vdi=now, base=base)[1]
+    for each in (now, base, vdi, other):
+        c.VDI.destroy(each)
+
+
 def failed(d, c, body, claimed, vdi, format_name):
     t = task(c)
     cut_put(d, "/import_raw_vdi", body, claimed, vdi=vdi, format=format_name, task_id=t)
@@ -212,6 +242,7 @@ with Daemon(address="127.0.27.9") as daemon:
     disk, content = raw_both_ways(daemon, client)
     a_new_disk(daemon, client)
     file = vhd_both_ways(daemon, client, disk, content)
+    differences(daemon, client)
     damaged_uploads(daemon, client, file)
     refusals(daemon, client, disk)
     an_attached_disk(daemon, client, disk)

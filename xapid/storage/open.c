@@ -14,15 +14,14 @@ void co_vdi_detach(const struct sr_handle *h, const char *location)
     fiber_unmask_cancel();
 }
 
-int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, bool writable,
+int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, unsigned flags,
                          struct open_vdi *ret, struct err *e)
 {
     struct open_vdi o = {.sr = *sr, .location = location};
-    struct sm_attachment a;
 
-    if (sr->driver->co_vdi_attach(&sr->sm, ctx, location, writable, &a, e) < 0)
+    if (sr->driver->co_vdi_attach(&sr->sm, ctx, location, flags & DISK_WRITE, &o.at, e) < 0)
         return -1;
-    if (co_disk_open(&a, writable, &o.disk, e) < 0) {
+    if (co_disk_open(&o.at, flags, &o.disk, e) < 0) {
         co_vdi_detach(sr, location);
         return -1;
     }
@@ -30,7 +29,7 @@ int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *loca
     return 0;
 }
 
-int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, bool writable, struct open_vdi *ret,
+int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, unsigned flags, struct open_vdi *ret,
                 struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, ref);
@@ -41,7 +40,7 @@ int co_vdi_open(struct xapid *x, void *ctx, struct ref ref, bool writable, struc
     const char *location = talloc_strdup(ctx, vdi->location);
     if (sr_open(x, ctx, vdi->SR, &sr, e) < 0)
         return -1;
-    return co_vdi_open_location(&sr, ctx, location, writable, ret, e);
+    return co_vdi_open_location(&sr, ctx, location, flags, ret, e);
 }
 
 void co_vdi_close(struct open_vdi *o)

@@ -11,14 +11,16 @@ struct open_vdi {
     struct disk *disk; /* NULL: not open */
     struct sr_handle sr;
     const char *location; /* on the caller's ctx */
+    struct sm_attachment at;
 };
 
-/* Attach and open. Errors: HANDLE_INVALID, those of sr_open, the driver's and of sm/disk.h. */
-int co_vdi_open(struct xapid *x, void *ctx, struct ref vdi, bool writable, struct open_vdi *ret,
+/* Attach and open; flags as in sm/disk.h. Errors: HANDLE_INVALID, those of sr_open, the driver's and of
+ * sm/disk.h. */
+int co_vdi_open(struct xapid *x, void *ctx, struct ref vdi, unsigned flags, struct open_vdi *ret,
                 struct err *e);
 
 /* The same for a disk that has no row (yet): its SR and place. location must outlive it. */
-int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, bool writable,
+int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *location, unsigned flags,
                          struct open_vdi *ret, struct err *e);
 
 /* Close and detach; safe when not open. Not to be cancelled. */

@@ -13,12 +13,14 @@ struct disk_sending {
     struct disk *disk;
     struct disk_map map; /* in blocks of 1 << format->shift */
     const char *uuid;    /* of the VDI */
+    const char *parent;  /* uuid of the VDI that the map's blocks are the differences to; NULL: none */
 };
 
 struct disk_format {
     const char *name, *content_type, *suffix;
     unsigned shift;
     int64_t max_size; /* of a disk; 0: any */
+    bool can_differ;  /* has files that hold the differences to another disk */
     /* How many bytes co_send will send. */
     int64_t (*length)(const struct disk_sending *s);
     int (*co_send)(struct disk_sending *s, struct err *e);

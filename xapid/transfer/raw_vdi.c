@@ -4,6 +4,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "sm/changes.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
@@ -38,18 +39,14 @@ static struct ref find_vdi(struct transfer *t, struct err *e)
 
 /* ---- export ---- */
 
-static int co_send_disk(struct disk_sending *s, const struct disk_format *f, struct err *e)
-{
-    const char *name = talloc_asprintf(s->transfer->request->mem, "%s.%s", s->uuid, f->suffix);
-
-    if (co_disk_map(s->disk, f->shift, &s->map, e) < 0)
-        return -1;
-    int rc = co_transfer_answer(s->transfer, f->content_type, f->length(s), name, e);
-    if (rc == 0)
-        rc = f->co_send(s, e);
-    disk_map_free(&s->map);
-    return rc;
-}
+/* A disk on its way out, and the one that the differences are to. */
+struct leaving {
+    struct transfer *transfer;
+    const struct disk_format *format;
+    struct op op, base_op;
+    struct open_vdi disk, base;
+    struct disk_sending sending;
+};
 
 static int check_size(const struct vdi *vdi, const struct disk_format *f, struct err *e)
 {
@@ -61,36 +58,79 @@ static int check_size(const struct vdi *vdi, const struct disk_format *f, struct
     return err_vdi_too_large(e, REF_TEXT(vdi->row.ref), most);
 }
 
-static int co_export(struct transfer *t, const struct disk_format *f, struct err *e)
+/* Hold a VDI still and open it. */
+static int co_take(struct leaving *l, struct ref ref, struct op *op, struct open_vdi *open,
+                   const char **ret_uuid, unsigned flags, struct err *e)
 {
-    CLEANUP_OP struct op op = {0};
-    struct ref ref = find_vdi(t, e);
-    struct open_vdi o = {0};
+    struct call *c = &l->transfer->call;
 
-    if (err_is_set(e) || co_op_begin(&t->call, CLASS_VDI, ref, VDI_OPERATIONS_COPY, &op, e) < 0)
+    if (co_op_begin(c, CLASS_VDI, ref, VDI_OPERATIONS_COPY, op, e) < 0)
         return -1;
-    const struct vdi *vdi = db_vdi(t->call.db, ref);
-    struct disk_sending s = {.transfer = t, .uuid = talloc_strdup(t->request->mem, vdi->uuid)};
-    if (check_size(vdi, f, e) < 0 || co_vdi_open(t->call.x, t->request->mem, ref, false, &o, e) < 0)
+    const struct vdi *vdi = db_vdi(c->db, ref);
+    *ret_uuid = talloc_strdup(c->mem, vdi->uuid);
+    return check_size(vdi, l->format, e) < 0 ? -1 : co_vdi_open(c->x, c->mem, ref, flags, open, e);
+}
+
+static int co_find_differences(struct leaving *l, struct ref base, struct err *e)
+{
+    struct changes_side of = {l->disk.disk, &l->disk.at}, from;
+
+    if (co_take(l, base, &l->base_op, &l->base, &l->sending.parent, DISK_DEPTHS, e) < 0)
         return -1;
-    s.disk = o.disk;
-    int rc = co_send_disk(&s, f, e);
-    co_vdi_close(&o);
-    return rc;
+    from = (struct changes_side){l->base.disk, &l->base.at};
+    return co_disk_changes(&of, &from, l->format->shift, &l->sending.map, e);
+}
+
+static int co_send_disk(struct leaving *l, struct err *e)
+{
+    const char *name =
+        talloc_asprintf(l->transfer->request->mem, "%s.%s", l->sending.uuid, l->format->suffix);
+
+    if (co_transfer_answer(l->transfer, l->format->content_type, l->format->length(&l->sending), name, e) < 0)
+        return -1;
+    return l->format->co_send(&l->sending, e);
+}
+
+static int co_export(struct leaving *l, struct err *e)
+{
+    struct transfer *t = l->transfer;
+    struct ref ref = find_vdi(t, e), base = REF_NULL;
+
+    if (!err_is_set(e))
+        base = transfer_object(t, CLASS_VDI, "base", NULL, e);
+    if (err_is_set(e))
+        return -1;
+    if (!ref_is_null(base) && !l->format->can_differ)
+        return err_invalid_value(e, "base", "this format cannot hold differences");
+    unsigned flags = ref_is_null(base) ? DISK_READ : DISK_DEPTHS;
+    if (co_take(l, ref, &l->op, &l->disk, &l->sending.uuid, flags, e) < 0)
+        return -1;
+    l->sending.disk = l->disk.disk;
+    int rc = ref_is_null(base) ? co_disk_map(l->disk.disk, l->format->shift, &l->sending.map, e)
+                               : co_find_differences(l, base, e);
+    return rc < 0 ? -1 : co_send_disk(l, e);
+}
+
+static void co_let_go(struct leaving *l)
+{
+    disk_map_free(&l->sending.map);
+    co_vdi_close(&l->disk);
+    co_vdi_close(&l->base);
+    op_end(&l->op);
+    op_end(&l->base_op);
 }
 
 void co_export_raw_vdi(struct http_request *r, struct http_stream *s, void *x)
 {
-    const struct disk_format *f = co_format(r, s);
+    struct leaving l = {.format = co_format(r, s)};
     CLEANUP_ERR struct err e = {0};
     struct transfer t;
 
-    if (!f || !co_transfer_begin(&t, r, s, x, "VDI.copy", "Export of a disk"))
+    if (!l.format || !co_transfer_begin(&t, r, s, x, "VDI.copy", "Export of a disk"))
         return;
-    if (http_query(r, "base"))
-        err_set(&e, "NOT_IMPLEMENTED", 1, "export_raw_vdi with base");
-    else
-        (void)co_export(&t, f, &e);
+    l.transfer = l.sending.transfer = &t;
+    (void)co_export(&l, &e);
+    co_let_go(&l);
     co_transfer_end(&t, &e);
 }
 
@@ -107,7 +147,7 @@ static int co_import_into(struct transfer *t, const struct disk_format *f, struc
         return -1;
     if (db_vdi(t->call.db, ref)->read_only)
         return err_vdi_readonly(e, REF_TEXT(ref));
-    if (co_vdi_open(t->call.x, t->request->mem, ref, true, &o, e) < 0)
+    if (co_vdi_open(t->call.x, t->request->mem, ref, DISK_WRITE, &o, e) < 0)
         return -1;
     int rc = co_transfer_answer(t, NULL, -1, NULL, e);
     if (rc == 0)

@@ -83,6 +83,16 @@ void vhd_footer(unsigned char out[VHD_FOOTER], const struct vhd_info *i, const c
     vhd_put32(out + 64, checksum(out, VHD_FOOTER, 64));
 }
 
+/* "<uuid>.vhd" in UTF-16, high bytes first. */
+static void put_parent_name(unsigned char *out, const char *uuid)
+{
+    static const char suffix[] = ".vhd";
+    size_t n = strlen(uuid);
+
+    for (size_t i = 0; i < n + sizeof suffix - 1; i++)
+        out[2 * i + 1] = (unsigned char)(i < n ? uuid[i] : suffix[i - n]);
+}
+
 void vhd_header(unsigned char out[VHD_HEADER], const struct vhd_info *i)
 {
     memset(out, 0, VHD_HEADER);
@@ -92,6 +102,10 @@ void vhd_header(unsigned char out[VHD_HEADER], const struct vhd_info *i)
     vhd_put32(out + 24, 0x00010000);
     vhd_put32(out + 28, i->bat_entries);
     vhd_put32(out + 32, i->block_size);
+    if (i->type == VHD_DIFFERENCING) {
+        put_uuid(out + 40, i->parent);
+        put_parent_name(out + 64, i->parent);
+    }
     vhd_put32(out + 36, checksum(out, VHD_HEADER, 36));
 }
 

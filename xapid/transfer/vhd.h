@@ -28,6 +28,7 @@ struct vhd_info {
     uint64_t bat_offset;    /* from the header, as the next three */
     uint32_t bat_entries;
     uint32_t block_size;
+    const char *parent; /* uuid of a differencing one's parent, 36 characters; not read */
 };
 
 /* uuid: 36 characters. */

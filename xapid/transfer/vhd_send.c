@@ -35,7 +35,8 @@ static void fill_bat(unsigned char *bat, const struct disk_map *m)
 
 static int co_send_tables(struct disk_sending *s, unsigned char *footer, struct err *e)
 {
-    struct vhd_info i = {.type = VHD_DYNAMIC,
+    struct vhd_info i = {.type = s->parent ? VHD_DIFFERENCING : VHD_DYNAMIC,
+                         .parent = s->parent,
                          .size = disk_size(s->disk),
                          .header_offset = VHD_FOOTER,
                          .bat_offset = BAT_OFFSET,
@@ -91,6 +92,7 @@ const struct disk_format disk_format_vhd = {.name = "vhd",
                                             .suffix = "vhd",
                                             .shift = VHD_BLOCK_SHIFT,
                                             .max_size = VHD_MAX_SIZE,
+                                            .can_differ = true,
                                             .length = length,
                                             .co_send = co_send,
                                             .co_receive = co_vhd_receive};

@@ -100,7 +100,7 @@ static int co_send_disks(struct leaving *l, struct err *e)
 
     for (unsigned i = 0; i < l->n && rc == 0; i++) {
         struct open_vdi o = {0};
-        rc = co_vdi_open(t->call.x, t->request->mem, l->disks[i].vdi, false, &o, e);
+        rc = co_vdi_open(t->call.x, t->request->mem, l->disks[i].vdi, DISK_READ, &o, e);
         if (rc == 0)
             rc = co_xva_send_disk(t, l->disks[i].directory, o.disk, &done, l->total, e);
         co_vdi_close(&o);

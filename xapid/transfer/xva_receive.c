@@ -79,7 +79,7 @@ static int co_switch_disk(struct receiving *r, struct arriving_disk *d, struct e
     if (r->disk == d)
         return 0;
     if (co_close_disk(r, true, e) < 0 || co_vdi_open_location(&r->a->sr, r->a->tar.transfer->request->mem,
-                                                              d->sm.location, true, &r->open, e) < 0)
+                                                              d->sm.location, DISK_WRITE, &r->open, e) < 0)
         return -1;
     r->disk = d;
     return co_disk_writing_init(&r->writing, r->open.disk, e);
