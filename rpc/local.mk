@@ -10,9 +10,11 @@ rpc_librpc_a_SOURCES = \
 	rpc/http_head.c rpc/http_head.h \
 	rpc/json_read.c rpc/request.h \
 	rpc/number.c rpc/number.h \
+	rpc/pem.c rpc/pem.h \
 	rpc/plain.c rpc/plain.h \
 	rpc/tls.c rpc/tls.h \
 	rpc/transport.c rpc/transport.h \
 	rpc/wire.c rpc/wire.h \
+	rpc/x509.c rpc/x509.h \
 	rpc/xml_read.c rpc/xml_tree.c rpc/xml_tree.h
 EXTRA_DIST += rpc/README.md

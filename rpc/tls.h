@@ -19,7 +19,16 @@ int tls_server_reload(struct tls_server *t, struct err *e);
 SSL_CTX *tls_server_context(struct tls_server *t);
 void tls_server_free(struct tls_server *t);
 
-/* "AA:BB:…" SHA-256 fingerprint of the server's certificate, on ctx. */
-const char *tls_server_fingerprint(void *ctx, struct tls_server *t);
+/* Where its certificate and key are kept. */
+const char *tls_server_path(const struct tls_server *t);
+
+/* The certificate that new connections see; the server's. */
+X509 *tls_server_certificate(struct tls_server *t);
+
+/* A context for the server of what is in memory; chain may be NULL. Workers may call. */
+int tls_context_make(EVP_PKEY *key, X509 *cert, STACK_OF(X509) * chain, SSL_CTX **ret, struct err *e);
+
+/* Use it for new connections; those there are go on with the old one. */
+void tls_server_take_context(struct tls_server *t, SSL_CTX *context);
 
 #endif

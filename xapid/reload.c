@@ -4,6 +4,7 @@
 #include <string.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "xapid/certificate/server.h"
 #include "xapid/config_check.h"
 #include "xapid/daemonize.h"
 #include "xapid/options.h"
@@ -46,6 +47,8 @@ static void take_certificate(struct xapid *x)
     CLEANUP_ERR struct err e = {0};
     if (tls_server_reload(x->tls, &e) < 0)
         log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
+    else
+        server_certificate_note(x);
 }
 
 static void co_reload(struct xapid *x)

@@ -21,6 +21,7 @@
 #include "rpc/http.h"
 #include "rpc/plain.h"
 #include "rpc/tls.h"
+#include "rpc/x509.h"
 
 static struct http_server *server;
 static struct tls_server *tls;
@@ -317,9 +318,9 @@ int main(int argc, char **argv)
     if (http_server_listen_unix(server, path, &e) < 0)
         goto failed;
     printf("ready tls=%u plain=%u redirect=%u\n", tls_port, plain_port, redirect_port);
-    void *ctx = talloc_new(NULL);
-    printf("fingerprint %s\n", tls_server_fingerprint(ctx, tls));
-    talloc_free(ctx);
+    struct x509_facts facts;
+    x509_facts(tls_server_certificate(tls), &facts);
+    printf("fingerprint %s\n", facts.sha256);
     fflush(stdout);
     fiber_spawn("orders", co_take_orders, NULL);
     loop_run();

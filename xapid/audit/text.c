@@ -85,7 +85,7 @@ static void add_text(struct buf *b, struct db *db, const char *name, const struc
     const struct row *row = is_ref ? db_get(db, type->cls, ref) : NULL;
     if (row)
         add_row(b, name, row);
-    else if (is_ref && type->cls == CLASS_SESSION)
+    else if ((is_ref && type->cls == CLASS_SESSION) || strstr(s, "PRIVATE KEY"))
         add_plain(b, name, "<hidden>");
     else
         add_plain(b, name, s);

@@ -2,8 +2,9 @@
 #define XAPID_AUDIT_TEXT_H
 /*
  * Parameters of a call as the audit log shows them: ('name' 'value' '' '') for values, ('name' 'label' 'uuid'
- * 'reference') for objects, ('name' ((…)) '' '') for what has members. Long ones are cut; secrets, told by
- * the name of the parameter, member or key, show as '<hidden>'. Never yields.
+ * 'reference') for objects, ('name' ((…)) '' '') for what has members. Long ones are cut. Secrets show as
+ * '<hidden>': they are told by the name of the parameter, member or key, and PEM keys wherever they stand.
+ * Never yields.
  */
 #include "db/db.h"
 #include "lib/buf.h"

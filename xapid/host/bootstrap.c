@@ -14,6 +14,7 @@
 #include <talloc.h>
 #include "db/setters.gen.h"
 #include "lib/log.h"
+#include "xapid/certificate/server.h"
 #include "xapid/host/faults.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
@@ -36,6 +37,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
 
     repair_rows(t);
     host_rows(t, x);
+    server_certificate_row(t, x);
     pool_rows(t, x);
     network_rows(t, x);
     storage_rows(t, x, state_dir);
