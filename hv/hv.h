@@ -55,6 +55,9 @@ struct hv_vm_spec {
     const struct hv_nic *nics;
 };
 
+enum hv_device_kind { HV_DEVICE_DISK, HV_DEVICE_NIC };
+enum hv_presence { HV_ABSENT, HV_EMPTY, HV_PRESENT }; /* empty: a CD drive without medium */
+
 enum hv_state { HV_STATE_GONE, HV_STATE_RUNNING, HV_STATE_PAUSED };
 
 /* What a start or an adoption found out. */
@@ -121,6 +124,19 @@ struct hv_driver {
     /* End the guest now; reaped and cleaned up when this returns. Succeeds when it is gone already. */
     int (*co_stop)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_reset)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* Devices of a guest that is up (else VM_BAD_POWER_STATE). A change that fails may have happened all the
+     * same, when only its answer was lost: co_look tells. */
+
+    /* Lay a medium into a CD drive, which is emptied first. */
+    int (*co_insert)(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e);
+    /* Take it out, even from a guest that has locked the drive. Succeeds when it is empty. */
+    int (*co_eject)(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e);
+
+    /* What is there at userdevice or network device `number`. Clears away what a change that was cut short
+     * left half made. */
+    int (*co_look)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                   enum hv_presence *ret, struct err *e);
 
     /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are
      * cleaned up and not visited. */

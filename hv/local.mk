@@ -7,6 +7,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
 	hv/qemu/cmdline.c hv/qemu/cmdline.h \
 	hv/qemu/driver.c \
+	hv/qemu/drives.c \
 	hv/qemu/firmware.S hv/qemu/firmware.h \
 	hv/qemu/guest_agent.c hv/qemu/guest_agent.h \
 	hv/qemu/hardware.c hv/qemu/hardware.h \

@@ -4,13 +4,8 @@
 #include <string.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "pool/agent_state.h"
 #include "pool/attachments.h"
-
-struct agent {
-    struct hv *hv;
-    char *state_dir;
-    bool user_networking;
-};
 
 int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
                   struct err *e)
@@ -48,8 +43,7 @@ void agent_free(struct agent *a)
     talloc_free(a);
 }
 
-/* Attach one disk and describe it to the hypervisor. */
-static int co_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *ret, struct err *e)
+int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *ret, struct err *e)
 {
     struct sm_attachment at = {0};
 
@@ -97,7 +91,7 @@ static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec
     struct hv_nic *nics = talloc_zero_array(mem, struct hv_nic, spec->n_nics + 1);
 
     for (unsigned i = 0; i < spec->n_disks; i++)
-        if (co_attach_disk(&spec->disks[i], mem, &disks[i], e) < 0)
+        if (co_agent_attach_disk(&spec->disks[i], mem, &disks[i], e) < 0)
             return -1;
     for (unsigned i = 0; i < spec->n_nics; i++)
         if (co_attach_nic(a, &spec->nics[i], mem, &nics[i], e) < 0)
@@ -178,7 +172,22 @@ int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
     return a->hv->driver->co_console(a->hv, uuid, kind);
 }
 
-/* Release what guests that are gone left, and taps that no note explains. */
+/* Append the uuids of the VIFs noted for a guest to *vifs (an array on mem of *n). */
+static void add_vifs(struct agent *a, void *mem, const char *uuid, const char ***vifs, unsigned *n)
+{
+    unsigned n_devices;
+    struct attachment *devices = attachments_read(mem, a->state_dir, uuid, &n_devices);
+
+    for (unsigned i = 0; i < n_devices; i++) {
+        if (devices[i].kind != HV_DEVICE_NIC)
+            continue;
+        *vifs = talloc_realloc(mem, *vifs, const char *, *n + 1);
+        (*vifs)[(*n)++] = devices[i].uuid;
+    }
+}
+
+/* Release what guests that are gone left, finish what was being done to the others, and remove taps that no
+ * note explains. */
 static int co_sweep(struct agent *a, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -187,10 +196,12 @@ static int co_sweep(struct agent *a, struct err *e)
     const char **vifs = talloc_array(mem, const char *, 0);
 
     for (unsigned i = 0; i < n_guests; i++) {
-        if (agent_vm_state(a, guests[i]) != HV_STATE_GONE)
-            attachments_add_vifs(mem, a->state_dir, guests[i], &vifs, &n_vifs);
-        else if (co_attachments_release(a->state_dir, guests[i], e) < 0)
+        int rc = agent_vm_state(a, guests[i]) != HV_STATE_GONE
+                     ? co_agent_settle_devices(a, guests[i], e)
+                     : co_attachments_release(a->state_dir, guests[i], e);
+        if (rc < 0)
             return -1;
+        add_vifs(a, mem, guests[i], &vifs, &n_vifs);
     }
     return a->user_networking ? 0 : co_net_sweep(vifs, n_vifs, e);
 }

@@ -70,6 +70,21 @@ int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e);
 enum hv_state agent_vm_state(struct agent *a, const char *uuid);
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
+/* ---- devices of a guest that is up ---- */
+
+/* Lay a medium into a CD drive; take it out. */
+int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e);
+int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e);
+
+/* A drive or NIC that a guest has. */
+struct agent_device {
+    char uuid[UUID_TEXT_SIZE];      /* of the VBD or VIF */
+    const char *sr_uuid, *location; /* of the disk in the drive; NULL: none */
+};
+
+/* All that the guest has, on ctx; NULL when this host holds nothing for it. Never yields. */
+struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
+
 /* Guests alive from before the daemon's start; what belongs to none of them is swept away. */
 int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                    void *arg, struct err *e);

@@ -13,7 +13,7 @@ static const char *const messages[VBD_OPERATIONS_COUNT] = {
 static const uint64_t attaching = OP(ATTACH) | OP(INSERT) | OP(PLUG);
 static const uint64_t hotplug = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE);
 /* What no driver does to a guest that runs. */
-static const uint64_t live = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE) | OP(INSERT) | OP(EJECT);
+static const uint64_t live = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE);
 static const uint64_t detaching = OP(UNPLUG) | OP(UNPLUG_FORCE);
 
 /* Operations of a VM during which its drives stay as they are. */
@@ -110,7 +110,7 @@ static int check(struct db *db, const struct row *row, int operation, struct err
         check_plugged(vbd, OP_BIT(operation), e) < 0)
         return -1;
     if (vm->power_state != VM_POWER_STATE_HALTED && (OP_BIT(operation) & live))
-        return e ? err_operation_not_allowed(e, "Drives of a running VM cannot be changed") : -1;
+        return e ? err_operation_not_allowed(e, "Drives cannot be plugged into a running VM") : -1;
     if (operation != VBD_OPERATIONS_ATTACH && op_current_has(vm->current_operations, vm_is_changing))
         return e ? err_operation_not_allowed(e, "The VM is changing its power state") : -1;
     return check_disk(db, vbd, operation, e);

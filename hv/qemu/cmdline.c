@@ -1,6 +1,5 @@
 #include "hv/qemu/cmdline.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -190,16 +189,21 @@ static int take_ide_place(struct cmdline *c, unsigned userdevice)
     return (int)place;
 }
 
-static void add_blockdev(struct cmdline *c, const struct hv_disk *d)
+json_t *qemu_blockdev(const struct hv_disk *d, const char *node)
 {
     bool readonly = d->readonly || d->cdrom;
+
+    return json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s}}", "node-name", node, "driver",
+                     d->format ? d->format : "raw", "read-only", readonly, "discard", "unmap", "file",
+                     "driver", "file", "filename", d->path);
+}
+
+static void add_blockdev(struct cmdline *c, const struct hv_disk *d)
+{
     char node[24];
 
     snprintf(node, sizeof node, "node%u", d->userdevice);
-    add_json(c, "-blockdev",
-             json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s}}", "node-name", node, "driver",
-                       d->format ? d->format : "raw", "read-only", readonly, "discard", "unmap", "file",
-                       "driver", "file", "filename", d->path));
+    add_json(c, "-blockdev", qemu_blockdev(d, node));
 }
 
 static void set_drive(json_t *device, const struct hv_disk *d)

@@ -8,6 +8,7 @@
  * that users choose go in as JSON or as arguments of their own, so no comma in a path or a name changes the
  * meaning of an option.
  */
+#include <jansson.h>
 #include "hv/hv.h"
 
 /* The descriptors a QEMU is given, besides 0 to 2 (none, qemu.log, qemu.log). */
@@ -29,5 +30,9 @@ const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const
 
 /* Does the guest's hardware have a screen? */
 bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
+
+/* The arguments of a -blockdev or blockdev-add; NULL when the path is not UTF-8. A drive's node is called
+ * node<userdevice> when it is there from the start, node<userdevice>.<n> when it came later. */
+json_t *qemu_blockdev(const struct hv_disk *d, const char *node);
 
 #endif

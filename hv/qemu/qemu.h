@@ -98,6 +98,12 @@ int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
 
+/* drives.c */
+int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e);
+int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e);
+int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                 enum hv_presence *ret, struct err *e);
+
 /* adopt.c: end a QEMU that stands in no table and remove its folder. */
 int co_qemu_sweep(struct qemu_hv *hv, const char *uuid);
 

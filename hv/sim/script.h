@@ -17,6 +17,9 @@ enum sim_op {
     SIM_STOP,
     SIM_RESET,
     SIM_ADOPT,
+    SIM_INSERT,
+    SIM_EJECT,
+    SIM_LOOK,
     SIM_AGENT, /* from the start until the guest tells its addresses */
     SIM_LIFE,  /* from the start until it ends by itself */
     SIM_OP_COUNT,

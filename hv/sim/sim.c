@@ -254,6 +254,14 @@ static uint64_t devices_of(const struct hv_vm_spec *spec)
     return bits;
 }
 
+static void set_disks(struct sim_record *record, const struct hv_vm_spec *spec)
+{
+    for (unsigned i = 0; i < spec->n_disks; i++) {
+        sim_record_set(record, SIM_DISK, spec->disks[i].userdevice, true);
+        sim_record_set(record, SIM_MEDIUM, spec->disks[i].userdevice, spec->disks[i].path != NULL);
+    }
+}
+
 static int commit(struct sim_vm *vm, struct err *e)
 {
     int r;
@@ -286,6 +294,7 @@ static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_
         return -1;
     memcpy(record.uuid, spec->uuid, sizeof record.uuid);
     record.acpi = platform.acpi;
+    set_disks(&record, spec);
     vm = add_vm(s, &record);
     if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 || commit(vm, e) < 0) {
         drop_vm(vm); /* nobody else drops one that is not committed */
@@ -424,6 +433,61 @@ static enum hv_state sim_state(struct hv *hv, const char *uuid)
     return vm->record.paused ? HV_STATE_PAUSED : HV_STATE_RUNNING;
 }
 
+/* ---- devices ---- */
+
+/* Take the time of an operation on a guest that is up before and after; NULL with *e filled. */
+static struct sim_vm *co_change(struct hv *hv, const char *uuid, enum sim_op op, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm = find_started(s, uuid);
+
+    if (vm && co_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
+        return NULL;
+    vm = find_started(s, uuid);
+    if (!vm)
+        fail_halted(e, uuid);
+    return vm;
+}
+
+static int set_device(struct sim_vm *vm, enum sim_device kind, unsigned number, bool there, struct err *e)
+{
+    int r = sim_store_set_device(vm->hv->store, vm->record.uuid, kind, number, there);
+
+    if (r < 0)
+        return err_errno(e, r, "a device of %s", vm->record.uuid);
+    sim_record_set(&vm->record, kind, number, there);
+    return 0;
+}
+
+static int co_sim_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e)
+{
+    struct sim_vm *vm = co_change(hv, uuid, SIM_INSERT, e);
+
+    return vm ? set_device(vm, SIM_MEDIUM, medium->userdevice, true, e) : -1;
+}
+
+static int co_sim_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e)
+{
+    struct sim_vm *vm = co_change(hv, uuid, SIM_EJECT, e);
+
+    return vm ? set_device(vm, SIM_MEDIUM, userdevice, false, e) : -1;
+}
+
+static int co_sim_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                       enum hv_presence *ret, struct err *e)
+{
+    const struct sim_vm *vm = co_change(hv, uuid, SIM_LOOK, e);
+    bool nic = kind == HV_DEVICE_NIC;
+
+    if (!vm)
+        return -1;
+    if (!sim_record_has(&vm->record, nic ? SIM_NIC : SIM_DISK, number))
+        *ret = HV_ABSENT;
+    else
+        *ret = nic || sim_record_has(&vm->record, SIM_MEDIUM, number) ? HV_PRESENT : HV_EMPTY;
+    return 0;
+}
+
 /* ---- consoles ---- */
 
 static void close_console(struct sim_console *c)
@@ -496,6 +560,9 @@ static const struct hv_driver driver = {
     .co_reboot = co_sim_reboot,
     .co_stop = co_sim_stop,
     .co_reset = co_sim_reset,
+    .co_insert = co_sim_insert,
+    .co_eject = co_sim_eject,
+    .co_look = co_sim_look,
     .co_adopt = co_sim_adopt,
     .state = sim_state,
     .co_console = co_sim_console,

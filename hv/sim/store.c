@@ -13,6 +13,37 @@ struct sim_store {
     int fd;
 };
 
+/* ---- devices ---- */
+
+static const char *const device_names[] = {[SIM_DISK] = "disk", [SIM_MEDIUM] = "medium", [SIM_NIC] = "nic"};
+
+/* The word that holds the device's bit; NULL when there is no such place. */
+static uint64_t *bits_of(struct sim_record *r, enum sim_device kind, unsigned number)
+{
+    if (kind == SIM_NIC)
+        return number < 64 ? &r->devices : NULL;
+    if (number >= SIM_DISKS)
+        return NULL;
+    return kind == SIM_DISK ? &r->disks[number / 64] : &r->media[number / 64];
+}
+
+bool sim_record_has(const struct sim_record *r, enum sim_device kind, unsigned number)
+{
+    const uint64_t *bits = bits_of((struct sim_record *)r, kind, number);
+
+    return bits && *bits >> number % 64 & 1;
+}
+
+void sim_record_set(struct sim_record *r, enum sim_device kind, unsigned number, bool there)
+{
+    uint64_t *bits = bits_of(r, kind, number);
+
+    if (bits && there)
+        *bits |= (uint64_t)1 << number % 64;
+    else if (bits)
+        *bits &= ~((uint64_t)1 << number % 64);
+}
+
 /* ---- reading ---- */
 
 /* The guests while the file is read: its last word on each counts. */
@@ -53,6 +84,20 @@ static bool parse_record(const char *line, struct sim_record *record)
     return uuid_is_valid(record->uuid);
 }
 
+static void read_device(struct reading *r, const char *line)
+{
+    char uuid[UUID_TEXT_SIZE], name[8];
+    struct sim_record *known;
+    unsigned number;
+    int there;
+
+    if (sscanf(line, "* %36s %7s %u %d", uuid, name, &number, &there) != 4 || !(known = find(r, uuid)))
+        return;
+    for (unsigned kind = SIM_DISK; kind <= SIM_NIC; kind++)
+        if (strcmp(name, device_names[kind]) == 0)
+            sim_record_set(known, kind, number, there == 1);
+}
+
 static void read_line(struct reading *r, const char *line)
 {
     struct sim_record record, *known;
@@ -65,6 +110,8 @@ static void read_line(struct reading *r, const char *line)
         known = find(r, uuid);
         if (known)
             known->paused = state == 'P';
+    } else if (line[0] == '*') {
+        read_device(r, line);
     } else if (sscanf(line, "- %36s", uuid) == 1) {
         known = find(r, uuid);
         if (known)
@@ -88,10 +135,19 @@ static void read_all(int dir_fd, struct reading *r)
 
 /* ---- writing ---- */
 
+static void format_device(struct buf *b, const char *uuid, enum sim_device kind, unsigned number, bool there)
+{
+    buf_printf(b, "* %s %s %u %d\n", uuid, device_names[kind], number, there);
+}
+
 static void format_record(struct buf *b, const struct sim_record *r)
 {
     buf_printf(b, "+ %s %" PRId64 " %" PRId64 " %c %d %d %" PRIx64 "\n", r->uuid, r->domid, r->start_time,
                r->paused ? 'P' : 'R', r->vnc, r->acpi, r->devices);
+    for (unsigned kind = SIM_DISK; kind <= SIM_MEDIUM; kind++)
+        for (unsigned n = 0; n < SIM_DISKS; n++)
+            if (sim_record_has(r, kind, n))
+                format_device(b, r->uuid, kind, n, true);
 }
 
 static int append(int fd, const struct buf *b)
@@ -162,6 +218,15 @@ int sim_store_set_paused(struct sim_store *s, const char *uuid, bool paused)
     CLEANUP_BUF struct buf line = {0};
 
     buf_printf(&line, "= %s %c\n", uuid, paused ? 'P' : 'R');
+    return append(s->fd, &line);
+}
+
+int sim_store_set_device(struct sim_store *s, const char *uuid, enum sim_device kind, unsigned number,
+                         bool there)
+{
+    CLEANUP_BUF struct buf line = {0};
+
+    format_device(&line, uuid, kind, number, there);
     return append(s->fd, &line);
 }
 

@@ -1,5 +1,6 @@
 """What must hold whatever happened before."""
 
+import json
 import os
 
 from daemon import wait_until
@@ -15,7 +16,7 @@ def violations(d, c):
         found += [f"{name} {ref}: {r['current_operations']}" for ref, r in rows[name].items()
                   if r.get("current_operations")]
     up = {ref for ref, vm in rows["VM"].items() if vm["power_state"] in ("Running", "Paused")}
-    found += attachments(rows, up)
+    found += attachments(d, rows, up)
     found += storage(d, rows)
     found += references(rows)
     uuids = {rows["VM"][ref]["uuid"] for ref in up if not rows["VM"][ref]["is_control_domain"]}
@@ -28,11 +29,27 @@ def violations(d, c):
     return found
 
 
-def attachments(rows, up):
+def held(d, vm_uuid):
+    """What the agent has noted for a guest: the VBDs and VIFs that it has, and the locations of the disks in them."""
+    try:
+        with open(os.path.join(d.state, "agent", f"{vm_uuid}.json")) as f:
+            devices = json.load(f)["devices"]
+    except FileNotFoundError:
+        return {}
+    assert not any(device.get("changing") for device in devices), devices
+    return {device["uuid"]: device.get("location") for device in devices}
+
+
+def attachments(d, rows, up):
+    notes = {ref: held(d, rows["VM"][ref]["uuid"]) for ref in up}
     for name in ("VBD", "VIF"):
         for ref, r in rows[name].items():
-            if r["currently_attached"] != (r["VM"] in up):
+            noted = notes.get(r["VM"], {})
+            if r["currently_attached"] != (r["uuid"] in noted):
                 yield f"{name} {ref}: attached is {r['currently_attached']}"
+            location = rows["VDI"][r["VDI"]]["location"] if r.get("VDI") in rows["VDI"] else None
+            if name == "VBD" and r["uuid"] in noted and noted[r["uuid"]] != location:
+                yield f"VBD {ref}: {location} lies in it, and {noted[r['uuid']]} in the guest's"
     for ref, r in rows["console"].items():
         if r["VM"] not in up:
             yield f"console {ref} of a VM that is not up"

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from daemon import (Daemon, Failure, Lost, default_sr, make_vdi, make_vm, template, wait_until)
+from daemon import (Daemon, Failure, Lost, default_sr, make_vdi, make_vm, template, vbd, wait_until)
 from invariants import check
 
 KINDS = ("qmp+storage+network+db", "wait", "cancel")
@@ -45,6 +45,18 @@ def running(c, name):
     return vm
 
 
+def vdi_named(c, name):
+    return c.VDI.get_by_name_label(name)[0]
+
+
+def drive(c, name, full):
+    """The CD drive of a guest that is up, and a disk to lay into it."""
+    vm, medium = make_vm(c, name), make_vdi(c, f"{name} medium")
+    cd = c.VBD.create(vbd(vm, medium if full else "OpaqueRef:NULL", device="3", type="CD", mode="RO", empty=not full))
+    c.VM.start(vm, False, False)
+    return cd
+
+
 def operations(c, number):
     """Name: (prepare, run, is it done?). Names of objects carry the number, so that each try is told apart."""
     n = f"try {number}"
@@ -56,6 +68,9 @@ def operations(c, number):
         "VM.hard_shutdown": (lambda: running(c, n), c.VM.hard_shutdown, lambda vm: power(c, vm) == "Halted"),
         "VM.clean_shutdown": (lambda: running(c, n), c.VM.clean_shutdown, lambda vm: power(c, vm) == "Halted"),
         "VM.pause": (lambda: running(c, n), c.VM.pause, lambda vm: power(c, vm) == "Paused"),
+        "VBD.insert": (lambda: drive(c, n, False), lambda b: c.VBD.insert(b, vdi_named(c, f"{n} medium")),
+                       lambda b: not c.VBD.get_empty(b)),
+        "VBD.eject": (lambda: drive(c, n, True), c.VBD.eject, c.VBD.get_empty),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
@@ -176,7 +191,8 @@ def sweep_all(hypervisor, wanted):
 def main():
     wanted = sys.argv[1:]
     sweep_all("sim", wanted)
-    sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause"))
+    sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert",
+                                "VBD.eject"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 /* VBD.insert, VBD.eject: the medium in a CD drive. Plugging drives into running VMs, and taking them out. */
 #include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/op_rules.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 #include "xapid/storage/vbd.h"
+#include "xapid/vm/spec.h"
 
 /* What may lie in a drive that only reads. */
 static int check_medium(struct call *c, struct ref ref, struct err *e)
@@ -17,22 +21,80 @@ static int check_medium(struct call *c, struct ref ref, struct err *e)
         return err_vdi_not_managed(e, REF_TEXT(ref));
     if (vdi->missing)
         return err_vdi_missing(e, REF_TEXT(vdi->SR), REF_TEXT(ref));
+    if (map_count(vdi->current_operations) > 0 &&
+        !op_current_only(vdi->current_operations, OP_BIT(VDI_OPERATIONS_COPY)))
+        return op_refuse_busy(&vdi->row, vdi->current_operations, e);
     FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, ref)
         if (vbd->currently_attached && vbd->mode == VBD_MODE_RW && !vdi->sharable)
             return err_vdi_in_use(e, REF_TEXT(ref), "insert");
     return 0;
 }
 
-static int set_medium(struct call *c, struct ref ref, struct ref vdi, struct err *e)
+/* The drive as its VM's guest has it, with this disk in it (null: none). */
+static int describe(struct call *c, const struct vbd *vbd, struct ref medium, struct agent_disk *ret,
+                    struct err *e)
+{
+    struct vbd changed = *vbd;
+
+    changed.VDI = medium;
+    return vm_describe_disk(c->x, c->mem, db_vm(c->db, vbd->VM), &changed, ret, e);
+}
+
+/* Do it to the guest as well, if there is one that has the drive. */
+static int co_change_guest(struct call *c, struct ref ref, struct ref medium, struct err *e)
+{
+    const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, ref, e);
+    const struct vm *vm = vbd ? db_vm(c->db, vbd->VM) : NULL;
+    struct agent_disk disk;
+
+    if (!vbd)
+        return -1;
+    if (!vm || !vbd->currently_attached)
+        return 0;
+    const char *uuid = talloc_strdup(c->mem, vm->uuid);
+    if (describe(c, vbd, medium, &disk, e) < 0)
+        return -1;
+    return ref_is_null(medium) ? co_agent_eject(c->x->agent, uuid, &disk, e)
+                               : co_agent_insert(c->x->agent, uuid, &disk, e);
+}
+
+static int record(struct call *c, struct ref ref, struct ref vdi, struct err *e)
 {
     const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, ref, e);
 
-    if (!vbd)
+    if (!vbd || (!ref_is_null(vdi) && check_medium(c, vdi, e) < 0))
         return -1;
     struct txn *t = db_begin(c->db);
     vbd_set_vdi(t, vbd, vdi);
     vbd_set_empty(t, vbd, ref_is_null(vdi));
     return db_commit(t, e);
+}
+
+/* What cannot be recorded is taken back. */
+static void co_put_back(struct call *c, struct ref ref, struct ref medium)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    fiber_mask_cancel();
+    if (co_change_guest(c, ref, medium, &e) < 0)
+        log_warning("putting back the medium of a drive: %s", err_text(c->mem, &e));
+    fiber_unmask_cancel();
+}
+
+/* The operation is declared. */
+static int co_set_medium(struct call *c, struct ref ref, struct ref vdi, struct err *e)
+{
+    const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, ref, e);
+
+    if (!vbd)
+        return -1;
+    struct ref before = vbd->VDI;
+    if (co_change_guest(c, ref, vdi, e) < 0)
+        return -1;
+    if (record(c, ref, vdi, e) == 0)
+        return 0;
+    co_put_back(c, ref, before);
+    return -1;
 }
 
 int co_vbd_insert(struct call *c, const struct vbd_insert_args *a, struct err *e)
@@ -42,7 +104,7 @@ int co_vbd_insert(struct call *c, const struct vbd_insert_args *a, struct err *e
     if (co_op_begin(c, CLASS_VBD, a->vbd, VBD_OPERATIONS_INSERT, &op, e) < 0 ||
         check_medium(c, a->vdi, e) < 0)
         return -1;
-    return set_medium(c, a->vbd, a->vdi, e);
+    return co_set_medium(c, a->vbd, a->vdi, e);
 }
 
 int co_vbd_eject(struct call *c, const struct vbd_eject_args *a, struct err *e)
@@ -51,7 +113,7 @@ int co_vbd_eject(struct call *c, const struct vbd_eject_args *a, struct err *e)
 
     if (co_op_begin(c, CLASS_VBD, a->vbd, VBD_OPERATIONS_EJECT, &op, e) < 0)
         return -1;
-    return set_medium(c, a->vbd, REF_NULL, e);
+    return co_set_medium(c, a->vbd, REF_NULL, e);
 }
 
 /* The rules allow none of these yet (xapid/op_vbd.c), so each call ends with the reason. */
@@ -61,7 +123,7 @@ static int co_plug(struct call *c, struct ref vbd, int operation, struct err *e)
 
     if (co_op_begin(c, CLASS_VBD, vbd, operation, &op, e) < 0)
         return -1;
-    return err_operation_not_allowed(e, "Drives of a running VM cannot be changed");
+    return err_operation_not_allowed(e, "Drives cannot be plugged into a running VM");
 }
 
 int co_vbd_plug(struct call *c, const struct vbd_plug_args *a, struct err *e)

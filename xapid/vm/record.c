@@ -1,4 +1,5 @@
 #include "xapid/vm/record.h"
+#include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
 #include "xapid/message/message.h"
@@ -63,18 +64,69 @@ static void drop_consoles(struct txn *t, const struct vm *vm)
         db_delete(t, console);
 }
 
-static void attach_devices(struct txn *t, const struct vm *vm, bool attached)
+static const struct agent_device *find_device(const struct agent_device *devices, unsigned n,
+                                              const char *uuid)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(devices[i].uuid, uuid) == 0)
+            return &devices[i];
+    return NULL;
+}
+
+static struct ref find_vdi(struct db *db, const struct agent_device *d)
+{
+    const struct row *sr = d->sr_uuid && d->location ? db_get_by_uuid(db, CLASS_SR, d->sr_uuid) : NULL;
+
+    if (sr)
+        FOREACH_REFERRER (db, vdi, vdi, VDI, SR, sr->ref)
+            if (strcmp(text_of(vdi->location), d->location) == 0)
+                return vdi->row.ref;
+    return REF_NULL;
+}
+
+/* What lies in a CD drive, where the row says something else than the guest. */
+static void record_medium(struct txn *t, const struct vbd *vbd, const struct agent_device *d)
+{
+    const struct vdi *vdi = db_vdi(txn_db(t), vbd->VDI);
+
+    if (vdi && d->location && strcmp(text_of(vdi->location), d->location) == 0)
+        return;
+    vbd_set_vdi(t, vbd, find_vdi(txn_db(t), d));
+    vbd_set_empty(t, vbd, ref_is_null(vbd->VDI));
+}
+
+static void record_drive(struct txn *t, const struct vbd *vbd, const struct agent_device *d)
 {
     char name[8];
 
-    FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref) {
-        device_name((unsigned)device_number(vbd->userdevice), name);
-        vbd_set_currently_attached(t, vbd, attached);
-        if (attached)
-            vbd_set_device(t, vbd, name);
-    }
+    vbd_set_currently_attached(t, vbd, d != NULL);
+    if (!d)
+        return;
+    device_name((unsigned)device_number(vbd->userdevice), name);
+    vbd_set_device(t, vbd, name);
+    if (vbd->type == VBD_TYPE_CD)
+        record_medium(t, vbd, d);
+}
+
+/* Drives and NICs are attached that the guest has: rows may have come and gone since it was started. */
+static void record_devices(struct txn *t, struct xapid *x, const struct vm *vm)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    unsigned n;
+    const struct agent_device *devices = agent_vm_devices(x->agent, mem, vm->uuid, &n);
+
+    FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref)
+        record_drive(t, vbd, find_device(devices, n, vbd->uuid));
     FOREACH_REFERRER (txn_db(t), vif, vif, VIF, VM, vm->row.ref)
-        vif_set_currently_attached(t, vif, attached);
+        vif_set_currently_attached(t, vif, find_device(devices, n, vif->uuid) != NULL);
+}
+
+static void detach_devices(struct txn *t, const struct vm *vm)
+{
+    FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref)
+        vbd_set_currently_attached(t, vbd, false);
+    FOREACH_REFERRER (txn_db(t), vif, vif, VIF, VM, vm->row.ref)
+        vif_set_currently_attached(t, vif, false);
 }
 
 static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts *facts)
@@ -103,7 +155,7 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
     vm_set_memory_target(t, vm, vm->memory_dynamic_max);
     vm_set_memory_overhead(t, vm, 0);
     vm_set_requires_reboot(t, vm, false);
-    attach_devices(t, vm, true);
+    record_devices(t, x, vm);
     measure(t, vm, facts);
     set_console(t, x, vm, CONSOLE_PROTOCOL_RFB, facts->vnc);
     set_console(t, x, vm, CONSOLE_PROTOCOL_VT100, facts->serial);
@@ -130,7 +182,7 @@ void vm_record_stopped(struct txn *t, const struct vm *vm)
     vm_set_domid(t, vm, -1);
     vm_set_memory_target(t, vm, 0);
     vm_set_requires_reboot(t, vm, false);
-    attach_devices(t, vm, false);
+    detach_devices(t, vm);
     drop_consoles(t, vm);
     drop_guest_metrics(t, vm);
     if (metrics) {

@@ -107,8 +107,8 @@ static enum hv_disk_bus disk_bus(const struct vm *vm, bool cdrom)
     return cdrom || (bus && strcmp(bus, "ide") == 0) ? HV_BUS_IDE : HV_BUS_VIRTIO;
 }
 
-static int add_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
-                    struct agent_disk *d, struct err *e)
+int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
+                     struct agent_disk *d, struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
     struct sr_handle h;
@@ -139,7 +139,7 @@ static int add_disks(struct xapid *x, void *ctx, const struct vm *vm, struct age
     struct agent_disk *disks = talloc_zero_array(ctx, struct agent_disk, DEVICE_COUNT);
 
     FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref)
-        if (spec->n_disks < DEVICE_COUNT && add_disk(x, ctx, vm, vbd, &disks[spec->n_disks++], e) < 0)
+        if (spec->n_disks < DEVICE_COUNT && vm_describe_disk(x, ctx, vm, vbd, &disks[spec->n_disks++], e) < 0)
             return -1;
     qsort(disks, spec->n_disks, sizeof *disks, compare_disks);
     spec->disks = disks;

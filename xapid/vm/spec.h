@@ -16,6 +16,10 @@ struct vm_start_options {
 int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid,
                   const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e);
 
+/* One drive of the VM, with what it holds. Errors: those of sr_open. */
+int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
+                     struct agent_disk *ret, struct err *e);
+
 /* Does this host have what the VM needs: memory, processors, the SRs of its disks? force leaves out what only
  * is unwise. */
 int vm_assert_can_boot_here(struct xapid *x, const struct vm *vm, struct ref host, bool force, struct err *e);

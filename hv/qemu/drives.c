@@ -1,0 +1,229 @@
+/* The drives of a guest that is up. A drive is the device disk<userdevice>; what it reads is a block node. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hv/qemu/qemu.h"
+#include "lib/clock.h"
+#include "model/errors.gen.h"
+
+#define COMMAND_MS 10000
+
+/* Does one thing to a guest that is there; 0 or -errno with *e filled. */
+typedef int co_change(struct qemu_vm *vm, void *arg, struct err *e);
+
+/* Whatever went wrong while the guest ended went wrong because it ended. */
+static int co_with_guest(struct hv *hv, const char *uuid, co_change *co_do, void *arg, struct err *e)
+{
+    struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)hv, uuid);
+    CLEANUP_ERR struct err refusal = {0};
+    int r;
+
+    if (!vm)
+        return err_vm_bad_power_state(e, uuid, "Running", "Halted");
+    qemu_vm_ref(vm);
+    r = co_do(vm, arg, &refusal);
+    if (r < 0 && vm->gone)
+        err_vm_bad_power_state(e, uuid, "Running", "Halted");
+    else if (r < 0)
+        err_move(e, &refusal);
+    qemu_vm_unref(vm);
+    return r < 0 ? -1 : 0;
+}
+
+static int co_ask(struct qemu_vm *vm, const char *command, json_t *arguments, json_t **ret, struct err *e)
+{
+    return co_qmp_command(vm->qmp, command, arguments, clock_in_ms(COMMAND_MS), ret, e);
+}
+
+static void name_drive(char id[24], unsigned userdevice)
+{
+    snprintf(id, 24, "disk%u", userdevice);
+}
+
+/* ---- nodes ---- */
+
+/* The number after the dot in the name of a node of this drive; 0 without one, -1: it is another's. */
+static int node_generation(const char *name, unsigned userdevice)
+{
+    char prefix[24];
+    int n = snprintf(prefix, sizeof prefix, "node%u", userdevice);
+
+    if (!name || strncmp(name, prefix, (size_t)n) != 0)
+        return -1;
+    if (name[n] == '\0')
+        return 0;
+    return name[n] == '.' ? atoi(name + n + 1) : -1;
+}
+
+/* Delete the drive's nodes; QEMU keeps those that are in use. *ret_newest: the highest generation seen. */
+static int co_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest, struct err *e)
+{
+    json_t *nodes = NULL, *node;
+    int r = co_ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", true), &nodes, e);
+    size_t i;
+
+    *ret_newest = 0;
+    json_array_foreach (nodes, i, node) {
+        const char *name = json_string_value(json_object_get(node, "node-name"));
+        int generation = node_generation(name, userdevice);
+        CLEANUP_ERR struct err in_use = {0};
+
+        if (generation < 0)
+            continue;
+        if (generation > *ret_newest)
+            *ret_newest = generation;
+        r = co_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, &in_use);
+        if (r < 0 && r != -EREMOTEIO) {
+            err_move(e, &in_use);
+            break;
+        }
+        r = 0;
+    }
+    json_decref(nodes);
+    return r;
+}
+
+/* Open the disk under a name that no node has, also none that is still going away. */
+static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32], struct err *e)
+{
+    int newest, r = co_drop_nodes(vm, d->userdevice, &newest, e);
+    json_t *arguments;
+
+    if (r < 0)
+        return r;
+    snprintf(node, 32, "node%u.%d", d->userdevice, newest < 1000000 ? newest + 1 : 1);
+    arguments = qemu_blockdev(d, node);
+    if (!arguments) {
+        err_internal(e, "the path of a disk is missing or is not UTF-8");
+        return -EINVAL;
+    }
+    return co_ask(vm, "blockdev-add", arguments, NULL, e);
+}
+
+/* ---- CD drives ---- */
+
+static int co_move_tray(struct qemu_vm *vm, bool open, const char *id, struct err *e)
+{
+    if (!open)
+        return co_ask(vm, "blockdev-close-tray", json_pack("{s:s}", "id", id), NULL, e);
+    return co_ask(vm, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", id, "force", true), NULL, e);
+}
+
+static int co_empty(struct qemu_vm *vm, const char *id, struct err *e)
+{
+    int r = co_move_tray(vm, true, id, e);
+
+    return r < 0 ? r : co_ask(vm, "blockdev-remove-medium", json_pack("{s:s}", "id", id), NULL, e);
+}
+
+static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    const struct hv_disk *medium = arg;
+    char id[24], node[32];
+    int r;
+
+    name_drive(id, medium->userdevice);
+    r = co_empty(vm, id, e);
+    if (r == 0)
+        r = co_add_node(vm, medium, node, e);
+    if (r == 0)
+        r = co_ask(vm, "blockdev-insert-medium", json_pack("{s:s, s:s}", "id", id, "node-name", node), NULL,
+                   e);
+    return r < 0 ? r : co_move_tray(vm, false, id, e);
+}
+
+int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e)
+{
+    struct hv_disk copy = *medium;
+
+    return co_with_guest(hv, uuid, co_insert, &copy, e);
+}
+
+static int co_eject(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    unsigned userdevice = *(const unsigned *)arg;
+    char id[24];
+    int newest, r;
+
+    name_drive(id, userdevice);
+    r = co_empty(vm, id, e);
+    if (r == 0)
+        r = co_move_tray(vm, false, id, e);
+    return r < 0 ? r : co_drop_nodes(vm, userdevice, &newest, e);
+}
+
+int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e)
+{
+    return co_with_guest(hv, uuid, co_eject, &userdevice, e);
+}
+
+/* ---- what is there ---- */
+
+struct look {
+    enum hv_device_kind kind;
+    unsigned number;
+    enum hv_presence presence;
+};
+
+/* Is this entry of query-block the drive? A virtio disk is a part of its device. */
+static bool is_drive(const json_t *entry, const char *id)
+{
+    static const char peripheral[] = "/machine/peripheral/";
+    const char *qdev = json_string_value(json_object_get(entry, "qdev"));
+    size_t n = strlen(id);
+
+    if (!qdev)
+        return false;
+    if (strncmp(qdev, peripheral, sizeof peripheral - 1) == 0)
+        qdev += sizeof peripheral - 1;
+    return strncmp(qdev, id, n) == 0 && (qdev[n] == '\0' || qdev[n] == '/');
+}
+
+static const json_t *find_drive(const json_t *blocks, const char *id)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (blocks, i, entry)
+        if (is_drive(entry, id))
+            return entry;
+    return NULL;
+}
+
+/* A tray that stands open was left so by a change that was cut short. */
+static int co_look_at_drive(struct qemu_vm *vm, struct look *look, struct err *e)
+{
+    json_t *blocks = NULL;
+    const json_t *drive;
+    bool open;
+    char id[24];
+    int newest, r = co_ask(vm, "query-block", NULL, &blocks, e);
+
+    if (r < 0)
+        return r;
+    name_drive(id, look->number);
+    drive = find_drive(blocks, id);
+    open = json_is_true(json_object_get(drive, "tray_open"));
+    look->presence = !drive ? HV_ABSENT : json_object_get(drive, "inserted") ? HV_PRESENT : HV_EMPTY;
+    json_decref(blocks);
+    if (open)
+        r = co_move_tray(vm, false, id, e);
+    return r < 0 ? r : co_drop_nodes(vm, look->number, &newest, e);
+}
+
+static int co_look(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    return co_look_at_drive(vm, arg, e);
+}
+
+int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                 enum hv_presence *ret, struct err *e)
+{
+    struct look look = {kind, number, HV_ABSENT};
+
+    if (co_with_guest(hv, uuid, co_look, &look, e) < 0)
+        return -1;
+    *ret = look.presence;
+    return 0;
+}
