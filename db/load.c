@@ -10,7 +10,7 @@
 struct loader {
     sqlite3 *sql;
     struct db *db;
-    bool mend;
+    const struct load_manner *how;
     void *mem; /* temporary values, emptied after each row */
     struct err *e;
 };
@@ -70,13 +70,26 @@ static bool read_value(struct loader *l, sqlite3_stmt *stmt, int at, const struc
     return value_from_text(l->mem, t, text, ret);
 }
 
-static int refuse(struct loader *l, const struct model_class *c, const struct model_field *f, const char *ref)
+/* Tell what is wrong and go on, or fail with it. */
+static int object(struct loader *l, struct err *problem)
 {
-    return err_internal(
-        l->e,
-        "the database has a value that is no %s in table %s, column %s, row %s: correct it with "
-        "sqlite3 or put a backup in its place",
-        f->type->name, c->name, f->name, ref);
+    if (l->how->tell) {
+        l->how->tell(problem->params[0], l->how->arg);
+        err_clear(problem);
+        return 0;
+    }
+    return err_internal(l->e, "the database has %s: correct it with sqlite3 or put a backup in its place",
+                        problem->params[0]);
+}
+
+static int refuse_value(struct loader *l, const struct model_class *c, const struct model_field *f,
+                        const char *ref)
+{
+    CLEANUP_ERR struct err problem = {0};
+
+    err_internal(&problem, "a value that is no %s in table %s, column %s, row %s", f->type->name, c->name,
+                 f->name, ref);
+    return object(l, &problem);
 }
 
 /* What an older model allowed and this one does not becomes the field's initial value, in the file too. */
@@ -102,7 +115,7 @@ static int load_cell(struct loader *l, sqlite3_stmt *stmt, int at, struct row *r
     if (sqlite3_column_type(stmt, at) == SQLITE_NULL)
         return 0;
     if (!read_value(l, stmt, at, f->type, &v))
-        return l->mend ? mend(l, c, f, ref) : refuse(l, c, f, ref);
+        return l->how->mend ? mend(l, c, f, ref) : refuse_value(l, c, f, ref);
     cell_drop(&l->db->pool, f->type, cell_load(row, f));
     cell_store(row, f, cell_own(&l->db->pool, f->type, v, field_is_shared(c, (unsigned)(f - c->fields))));
     return 0;
@@ -120,17 +133,30 @@ static int load_cells(struct loader *l, sqlite3_stmt *stmt, struct row *row)
     return 0;
 }
 
-static int load_row(struct loader *l, sqlite3_stmt *stmt, const struct model_class *c)
+/* The reference of a row, which nobody has yet: 1; 0 when the row is to be passed over, or -1. */
+static int load_ref(struct loader *l, sqlite3_stmt *stmt, const struct model_class *c, struct ref *ret)
 {
     const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    CLEANUP_ERR struct err problem = {0};
+
+    if (!text || !ref_parse(text, ret) || ref_is_null(*ret))
+        err_internal(&problem, "a row in table %s whose reference is not one: %s", c->name,
+                     text ? text : "NULL");
+    else if (index_by_ref(&l->db->index, c->id, *ret))
+        err_internal(&problem, "two rows in table %s with the reference %s", c->name, text);
+    else
+        return 1;
+    return object(l, &problem);
+}
+
+static int load_row(struct loader *l, sqlite3_stmt *stmt, const struct model_class *c)
+{
     struct row *row;
     struct ref ref;
+    int r = load_ref(l, stmt, c, &ref);
 
-    if (!text || !ref_parse(text, &ref) || ref_is_null(ref))
-        return err_internal(l->e, "the database has a row of %s whose reference is not one: %s", c->name,
-                            text ? text : "NULL");
-    if (index_by_ref(&l->db->index, c->id, ref))
-        return err_internal(l->e, "the database has two rows of %s with the reference %s", c->name, text);
+    if (r <= 0)
+        return r;
     row = row_new(l->db, c->id, ref);
     if (load_cells(l, stmt, row) < 0) {
         row_free(l->db, row);
@@ -154,6 +180,16 @@ static void add_query(struct buf *out, const struct model_class *c)
     buf_printf(out, " FROM \"%s\" AS t ORDER BY created_generation, rowid", c->name);
 }
 
+static int refuse_table(struct loader *l, const struct model_class *c)
+{
+    CLEANUP_ERR struct err problem = {0};
+
+    if (!l->how->tell)
+        return sql_error(l->sql, "reading a table", l->e);
+    err_internal(&problem, "a table %s that cannot be read to its end: %s", c->name, sqlite3_errmsg(l->sql));
+    return object(l, &problem);
+}
+
 static int load_class(struct loader *l, const struct model_class *c)
 {
     CLEANUP_BUF struct buf query = {0};
@@ -167,7 +203,7 @@ static int load_class(struct loader *l, const struct model_class *c)
         rc = SQLITE_OK;
     }
     if (r == 0 && rc != SQLITE_DONE)
-        r = sql_error(l->sql, "reading a table", l->e);
+        r = refuse_table(l, c);
     sqlite3_finalize(stmt);
     return r;
 }
@@ -201,9 +237,9 @@ static void sort_by_modified(struct db *db)
     free(all);
 }
 
-int load_rows(sqlite3 *sql, struct db *db, bool mend_values, struct err *e)
+int load_rows(sqlite3 *sql, struct db *db, const struct load_manner *how, struct err *e)
 {
-    struct loader l = {.sql = sql, .db = db, .mend = mend_values, .e = e};
+    struct loader l = {.sql = sql, .db = db, .how = how, .e = e};
     int r = 0;
 
     l.mem = talloc_new(NULL);

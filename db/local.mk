@@ -3,6 +3,7 @@ db_libdb_a_SOURCES = \
 	db/batch.c db/batch.h \
 	db/cell.c db/cell.h \
 	db/changes.c \
+	db/check.c db/check.h \
 	db/committer.c db/committer.h \
 	db/db.h db/db_private.h \
 	db/feed.c db/feed.h \

@@ -88,7 +88,7 @@ static uint64_t add_to_fingerprint(uint64_t h, const char *text)
 }
 
 /* A number that is another whenever a table, a column or an enumeration's spelling is. */
-static int64_t model_fingerprint(void)
+int64_t schema_fingerprint(void)
 {
     uint64_t h = 0xcbf29ce484222325;
 
@@ -293,7 +293,7 @@ static int fit_tables(sqlite3 *sql, struct err *e)
 
 /* ---- facts about the file ---- */
 
-static int meta_get(sqlite3 *sql, const char *key, int64_t *ret, struct err *e)
+int schema_get_meta(sqlite3 *sql, const char *key, int64_t *ret, struct err *e)
 {
     char *query = sqlite3_mprintf("SELECT value FROM meta WHERE key = %Q", key);
     int r = sql_get_int(sql, query, ret, e);
@@ -311,11 +311,11 @@ static int meta_set(sqlite3 *sql, const char *key, int64_t value, struct err *e)
                     e);
 }
 
-static int check_version(sqlite3 *sql, const char *path, struct err *e)
+int schema_check_version(sqlite3 *sql, const char *path, struct err *e)
 {
     int64_t version;
 
-    if (meta_get(sql, "schema_version", &version, e) < 0)
+    if (schema_get_meta(sql, "schema_version", &version, e) < 0)
         return -1;
     if (version > SCHEMA_VERSION)
         return err_internal(e,
@@ -334,7 +334,7 @@ static int back_up(sqlite3 *sql, const char *path, int64_t fingerprint, struct e
     int64_t generation;
     CLEANUP_FD int fd = -1;
 
-    if (meta_get(sql, "generation", &generation, e) < 0)
+    if (schema_get_meta(sql, "generation", &generation, e) < 0)
         return -1;
     name = talloc_asprintf(mem, "%s.before-migration-%016llx-%lld", path, (long long unsigned)fingerprint,
                            (long long)generation);
@@ -355,7 +355,8 @@ static int take_generation(sqlite3 *sql, struct db *db, struct err *e)
 {
     int64_t generation, limit;
 
-    if (meta_get(sql, "generation", &generation, e) < 0 || meta_get(sql, "generation_limit", &limit, e) < 0)
+    if (schema_get_meta(sql, "generation", &generation, e) < 0 ||
+        schema_get_meta(sql, "generation_limit", &limit, e) < 0)
         return -1;
     if (limit > generation)
         generation = limit;
@@ -369,7 +370,7 @@ static int take_generation(sqlite3 *sql, struct db *db, struct err *e)
 
 static int fit(sqlite3 *sql, struct err *e)
 {
-    if (fit_tables(sql, e) < 0 || meta_set(sql, "model_fingerprint", model_fingerprint(), e) < 0)
+    if (fit_tables(sql, e) < 0 || meta_set(sql, "model_fingerprint", schema_fingerprint(), e) < 0)
         return -1;
     return meta_set(sql, "schema_version", SCHEMA_VERSION, e);
 }
@@ -399,16 +400,17 @@ int schema_make(sqlite3 *sql, struct err *e)
 int schema_open(sqlite3 *sql, const char *path, struct db *db, struct err *e)
 {
     int64_t fingerprint;
-    bool migrate;
+    struct load_manner how = {0};
 
-    if (check_version(sql, path, e) < 0 || meta_get(sql, "model_fingerprint", &fingerprint, e) < 0)
+    if (schema_check_version(sql, path, e) < 0 ||
+        schema_get_meta(sql, "model_fingerprint", &fingerprint, e) < 0)
         return -1;
-    migrate = fingerprint != model_fingerprint();
-    if (migrate && back_up(sql, path, fingerprint, e) < 0)
+    how.mend = fingerprint != schema_fingerprint();
+    if (how.mend && back_up(sql, path, fingerprint, e) < 0)
         return -1;
-    if (sql_exec(sql, sqlite3_mprintf("BEGIN IMMEDIATE"), e) < 0 || (migrate && fit(sql, e) < 0))
+    if (sql_exec(sql, sqlite3_mprintf("BEGIN IMMEDIATE"), e) < 0 || (how.mend && fit(sql, e) < 0))
         return -1;
-    if (load_rows(sql, db, migrate, e) < 0 || take_generation(sql, db, e) < 0)
+    if (load_rows(sql, db, &how, e) < 0 || take_generation(sql, db, e) < 0)
         return -1;
     return finish(sql, e);
 }

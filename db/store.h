@@ -94,13 +94,27 @@ int schema_make(sqlite3 *sql, struct err *e);
 
 /* Make the tables of a file fit the model and fill db, in one SQLite transaction. */
 int schema_open(sqlite3 *sql, const char *path, struct db *db, struct err *e);
+
+/* One of the numbers that the file knows about itself. */
+int schema_get_meta(sqlite3 *sql, const char *key, int64_t *ret, struct err *e);
+int64_t schema_fingerprint(void);
+
+/* -1 when the file is a newer program's. */
+int schema_check_version(sqlite3 *sql, const char *path, struct err *e);
 bool field_has_column(const struct model_class *c, const struct model_field *f);
 
 /* A field's initial value as an SQL literal, to be freed with sqlite3_free. */
 char *schema_default_literal(const struct model_field *f);
 
-/* Read all rows. mend: replace values that their type does not know by the initial one instead of failing. */
-int load_rows(sqlite3 *sql, struct db *db, bool mend, struct err *e);
+/* What is done about values that their type does not know, instead of failing. */
+struct load_manner {
+    bool mend; /* replace them by the field's initial one, in the file too */
+    void (*tell)(const char *problem, void *arg); /* hear of them, and of what is no row, and go on */
+    void *arg;
+};
+
+/* Read all rows. */
+int load_rows(sqlite3 *sql, struct db *db, const struct load_manner *how, struct err *e);
 
 /* Run one statement made with sqlite3_mprintf (freed here). */
 int sql_exec(sqlite3 *sql, char *text, struct err *e);

@@ -4,6 +4,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/args.c xapid/args.h \
 	xapid/call.c xapid/call.h \
 	xapid/carry.c xapid/carry.h \
+	xapid/check_db.c xapid/check_db.h \
 	xapid/config_check.c xapid/config_check.h \
 	xapid/daemonize.c xapid/daemonize.h \
 	xapid/dispatch.h \

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include "xapid/check_db.h"
 #include "xapid/config_check.h"
 #include "xapid/daemonize.h"
 #include "xapid/handover.h"
@@ -24,6 +25,8 @@ int main(int argc, char **argv)
         return complain(&e);
     if (action == OPTIONS_CHECK)
         return config_check_main(argc, argv);
+    if (action == OPTIONS_CHECK_DB)
+        return check_db(&options);
     if (action == OPTIONS_DONE)
         return 0;
     if (action == OPTIONS_SET_PASSWORD)

@@ -27,6 +27,7 @@ static const char usage[] =
     "  --demo-guest DIR      files of the demo guest's template (DIR/guests/demo of the state directory)\n"
     "  --config FILE         read options from FILE\n"
     "  --check-config        say what is wrong with the options, FILE and what they name, and exit\n"
+    "  --check-db[=FILE]     say what is wrong with the database, or with a copy of it in FILE, and exit\n"
     "  --log-level LEVEL     error, warning, info or debug (info)\n"
     "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
     "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
@@ -36,7 +37,7 @@ static const char usage[] =
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
     "  --version, --help\n";
 
-enum option_kind { TEXT, NUMBER, FLAG };
+enum option_kind { TEXT, TEXT_OR_NONE, NUMBER, FLAG };
 enum option_when { AT_START, AT_ONCE, SHELL_ONLY }; /* SHELL_ONLY: not a setting of the file */
 
 /* Every setting, by its name on the command line and in the file. */
@@ -61,6 +62,7 @@ static const struct setting settings[] = {
     SETTING("sim-script", TEXT, AT_START, sim_script),
     SETTING("config", TEXT, SHELL_ONLY, config),
     SETTING("check-config", FLAG, SHELL_ONLY, check_config),
+    SETTING("check-db", TEXT_OR_NONE, SHELL_ONLY, check_db),
     SETTING("log-level", TEXT, AT_ONCE, log_level),
     SETTING("login-delay-ms", NUMBER, AT_ONCE, login_delay_ms),
     SETTING("demo-guest", TEXT, AT_START, demo_guest),
@@ -152,8 +154,8 @@ static void set_flag(struct options_reading *r, const struct setting *s, const c
 static void apply(struct options_reading *r, const struct setting *s, unsigned line, const char *text)
 {
     r->line[s - settings] = line;
-    if (s->kind == TEXT)
-        *(const char **)((char *)&r->options + s->offset) = keep_text(text);
+    if (s->kind == TEXT || s->kind == TEXT_OR_NONE)
+        *(const char **)((char *)&r->options + s->offset) = keep_text(text ? text : "");
     else if (s->kind == NUMBER)
         set_number(r, s, text);
     else
@@ -225,9 +227,12 @@ enum { OPTION_HELP = N_SETTINGS, OPTION_VERSION };
 
 static void fill_long_options(struct option *options)
 {
+    static const int argument[] = {[TEXT] = required_argument,
+                                   [TEXT_OR_NONE] = optional_argument,
+                                   [NUMBER] = required_argument,
+                                   [FLAG] = no_argument};
     for (unsigned i = 0; i < N_SETTINGS; i++)
-        options[i] = (struct option){
-            settings[i].name, settings[i].kind == FLAG ? no_argument : required_argument, NULL, (int)i};
+        options[i] = (struct option){settings[i].name, argument[settings[i].kind], NULL, (int)i};
     options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
     options[OPTION_VERSION] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
     options[OPTION_VERSION + 1] = (struct option){0};
@@ -285,7 +290,10 @@ static void check(struct options_reading *r)
 
 static enum options_action chosen_action(const struct xapid_options *o)
 {
-    return o->password_user ? OPTIONS_SET_PASSWORD : o->check_config ? OPTIONS_CHECK : OPTIONS_RUN;
+    return o->password_user  ? OPTIONS_SET_PASSWORD
+           : o->check_config ? OPTIONS_CHECK
+           : o->check_db     ? OPTIONS_CHECK_DB
+                             : OPTIONS_RUN;
 }
 
 void options_parse(int argc, char **argv, struct options_reading *r)

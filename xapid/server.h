@@ -21,6 +21,7 @@ struct xapid_options {
     const char *log_level;      /* a name of lib/log.h */
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
+    const char *check_db;       /* --check-db: a file, "": the state directory's; NULL: not that */
     int port;
     int http_port;      /* of plain HTTP; negative: none */
     int login_delay_ms; /* after a failed login */

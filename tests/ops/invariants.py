@@ -2,8 +2,9 @@
 
 import json
 import os
+import subprocess
 
-from daemon import wait_until
+from daemon import XAPID, wait_until
 
 CLASSES = ("VM", "VBD", "VIF", "VDI", "SR", "host", "pool", "network", "VM_appliance")
 
@@ -26,7 +27,12 @@ def violations(d, c):
         alive = len(d.guest_processes())
         if alive != len(uuids):
             found.append(f"{alive} QEMU processes for {len(uuids)} running VMs")
-    return found
+    return found + database(d)
+
+
+def database(d):
+    r = subprocess.run([XAPID, "--state-dir", d.state, "--check-db"], capture_output=True, text=True)
+    return r.stderr.splitlines()
 
 
 def held(d, vm_uuid):

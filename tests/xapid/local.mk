@@ -20,6 +20,7 @@ tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
 XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_async.py \
 	tests/xapid/test_calls.py \
+	tests/xapid/test_check_db.py \
 	tests/xapid/test_conformance.sh \
 	tests/xapid/test_durability.py \
 	tests/xapid/test_full_disk.py \
