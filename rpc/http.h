@@ -41,6 +41,7 @@ struct http_request {
     char peer_address[64];  /* numeric; "" on the unix socket */
     char local_address[64]; /* the address the client called */
     SSL *ssl;               /* for peer certificates; NULL without TLS */
+    bool ends_with_peer;    /* set by a handler: cancel its fiber once the client has closed its side */
     void *handler_data;     /* the handlers' own: NULL at first, kept from `now` to `co_handle` */
 };
 

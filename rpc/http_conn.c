@@ -302,6 +302,8 @@ static void read_ahead(struct conn *c)
         conn_want(c, 0);
     else
         conn_read(c);
+    if (c->fiber != NULL && c->request.ends_with_peer && (c->peer_ended || c->state == CONN_CLOSED))
+        fiber_cancel(c->fiber);
 }
 
 static void read_and_drop(struct conn *c)

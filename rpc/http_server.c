@@ -21,7 +21,7 @@ const struct http_limits http_default_limits = {
     .header_timeout_ms = 30 * 1000,
     .idle_timeout_ms = 10 * 60 * 1000,
     .max_connections = 4096,
-    .max_connections_per_address = 1024,
+    .max_connections_per_address = 2048,
 };
 
 enum {

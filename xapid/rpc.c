@@ -137,6 +137,7 @@ void co_rpc(struct http_request *r, struct http_reply *reply, void *arg)
 {
     struct request *q = r->handler_data;
     q->call.task = ref_new();
+    r->ends_with_peer = q->call.message->cls == CLASS_EVENT; /* nobody is left to tell */
     fiber_set_context(fiber_self(), &q->call);
     co_answer(reply, q);
     fiber_set_context(fiber_self(), NULL);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -285,6 +286,17 @@ static int end(struct server *s, struct err *e)
     return s->failed ? -1 : 0;
 }
 
+/* Connections and guests take descriptors; the soft limit is for programs that use select. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warning("the limit of open files stays: %s", strerror(errno));
+}
+
 int server_run(const struct xapid_options *o, struct err *e)
 {
     static struct server s;
@@ -294,6 +306,7 @@ int server_run(const struct xapid_options *o, struct err *e)
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
         open_database(&s.x, e) < 0)
         return -1;
+    raise_descriptor_limit();
     log_set_level((enum log_level)log_level_by_name(o->log_level));
     rpc_init_log();
     systemd_watchdog_start();

@@ -2,13 +2,15 @@ if HAVE_CHECK
 check_PROGRAMS += $(XAPID_UNIT_TESTS)
 TESTS += $(XAPID_UNIT_TESTS)
 endif
-XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_options tests/xapid/test_passwd \
+XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_limits tests/xapid/test_options tests/xapid/test_passwd \
 	tests/xapid/test_tasks tests/xapid/test_where
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
 tests_xapid_test_events_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_implicit_SOURCES = tests/xapid/test_implicit.c
 tests_xapid_test_implicit_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_limits_SOURCES = tests/xapid/test_limits.c
+tests_xapid_test_limits_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
 tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c
@@ -22,6 +24,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_calls.py \
 	tests/xapid/test_check_db.py \
 	tests/xapid/test_conformance.sh \
+	tests/xapid/test_crowd.py \
 	tests/xapid/test_durability.py \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
@@ -29,6 +32,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_service.py \
 	tests/xapid/test_sessions.py \
 	tests/xapid/test_settings.py \
+	tests/xapid/test_thousand.py \
 	tests/xapid/test_watching.py \
 	tests/xapid/test_xen_api.sh
 TESTS += $(XAPID_SCRIPT_TESTS)

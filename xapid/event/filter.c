@@ -34,6 +34,8 @@ static void add_class(struct event_filter *f, enum model_class_id cls, unsigned 
 static int add_one(void *ctx, const char *text, unsigned roles, struct event_filter *f,
                    struct event_object *objects, struct err *e)
 {
+    if (strlen(text) > EVENT_SUBSCRIPTION_BYTES_MAX)
+        return err_event_subscription_parse_failure(e, "a subscription is too long");
     if (strcmp(text, "*") == 0) {
         for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
             add_class(f, cls, roles);
@@ -58,6 +60,8 @@ int event_filter_parse(void *ctx, const struct set *subscriptions, unsigned role
                        struct err *e)
 {
     *ret = (struct event_filter){0};
+    if (set_count(subscriptions) > EVENT_SUBSCRIPTIONS_MAX)
+        return err_event_subscription_parse_failure(e, "too many subscriptions");
     struct event_object *objects = talloc_array(ctx, struct event_object, set_count(subscriptions));
     ret->objects = objects;
     for (uint32_t i = 0; i < set_count(subscriptions); i++)

@@ -21,7 +21,9 @@ struct event_filter {
 };
 
 /* On ctx. Classes that the roles may not read, or that make no events, are left out. Errors:
- * EVENT_SUBSCRIPTION_PARSE_FAILURE [text]. A class that does not exist never matches. */
+ * EVENT_SUBSCRIPTION_PARSE_FAILURE [text], also for more or longer subscriptions than the limits. A class
+ * that does not exist never matches. */
+enum { EVENT_SUBSCRIPTIONS_MAX = 2000, EVENT_SUBSCRIPTION_BYTES_MAX = 128 };
 int event_filter_parse(void *ctx, const struct set *subscriptions, unsigned roles, struct event_filter *ret,
                        struct err *e);
 

@@ -12,7 +12,7 @@
 
 struct registration {
     struct ref session;
-    const struct set *subscriptions;
+    struct set *subscriptions; /* its own */
     uint64_t since, next_id;
     LIST_ENTRY(registration) link;
 };
@@ -37,42 +37,84 @@ void event_legacy_forget(struct ref session)
     talloc_free(r);
 }
 
-/* The subscriptions with more of them, or without them; on r. An empty list in the call means all. */
-static const struct set *changed(struct registration *r, const struct set *by, bool add)
+static struct set *set_room(uint32_t n)
 {
-    const struct set *s = r->subscriptions;
-    uint32_t n = set_count(by);
-    for (uint32_t i = 0; i < (n ? n : 1); i++) {
-        const char *text = talloc_strdup(r, n ? by->v[i].s : "*");
-        if (!add)
-            s = set_without_string(r, s, text);
-        else if (!set_has_string(s, text))
-            s = set_with_string(r, s, text);
-    }
+    return talloc_zero_size(NULL, sizeof(struct set) + n * sizeof(union value));
+}
+
+/* Those of `from` that `without` lacks, copied behind what is in s. */
+static void add_strings(struct set *s, const struct set *from, const struct set *without)
+{
+    for (uint32_t i = 0; i < set_count(from); i++)
+        if (!set_has_string(without, from->v[i].s))
+            s->v[s->n++].s = talloc_strdup(s, from->v[i].s);
+}
+
+/* Both together, a list of its own. */
+static struct set *joined(const struct set *a, const struct set *b)
+{
+    struct set *s = set_room(set_count(a) + set_count(b));
+    add_strings(s, a, NULL);
+    add_strings(s, b, a);
     return s;
+}
+
+static struct set *reduced(const struct set *a, const struct set *b)
+{
+    struct set *s = set_room(set_count(a));
+    add_strings(s, a, b);
+    return s;
+}
+
+/* What a call names: an empty list means all. Refused when it is not understood or too long. */
+static const struct set *named(struct call *c, const struct set *classes, struct err *e)
+{
+    struct event_filter f;
+    if (set_count(classes) == 0)
+        return set_of_strings(c->mem, 1, "*");
+    return event_filter_parse(c->mem, classes, c->roles, &f, e) == 0 ? classes : NULL;
+}
+
+static struct registration *registration_new(struct call *c)
+{
+    struct registration *r = talloc_zero(NULL, struct registration);
+    r->session = c->session;
+    r->since = db_generation(c->db);
+    LIST_INSERT_HEAD(&registrations, r, link);
+    return r;
+}
+
+/* Takes subscriptions. */
+static void set_subscriptions(struct registration *r, struct set *subscriptions)
+{
+    talloc_free(r->subscriptions);
+    r->subscriptions = talloc_steal(r, subscriptions);
 }
 
 int co_event_register(struct call *c, const struct event_register_args *a, struct err *e)
 {
-    struct event_filter f;
-    if (event_filter_parse(c->mem, a->classes, c->roles, &f, e) < 0)
+    const struct set *more = named(c, a->classes, e);
+    if (!more)
         return -1;
     struct registration *r = find(c->session);
-    if (!r) {
-        r = talloc_zero(NULL, struct registration);
-        r->session = c->session;
-        r->since = db_generation(c->db);
-        LIST_INSERT_HEAD(&registrations, r, link);
+    struct set *all = joined(r ? r->subscriptions : NULL, more);
+    struct event_filter f;
+    if (event_filter_parse(c->mem, all, c->roles, &f, e) < 0) {
+        talloc_free(all);
+        return -1;
     }
-    r->subscriptions = changed(r, a->classes, true);
+    set_subscriptions(r ? r : registration_new(c), all);
     return 0;
 }
 
 int co_event_unregister(struct call *c, const struct event_unregister_args *a, struct err *e)
 {
+    const struct set *less = named(c, a->classes, e);
     struct registration *r = find(c->session);
+    if (!less)
+        return -1;
     if (r)
-        r->subscriptions = changed(r, a->classes, false);
+        set_subscriptions(r, reduced(r->subscriptions, less));
     return 0;
 }
 
@@ -112,8 +154,7 @@ int co_event_next(struct call *c, const struct event_next_args *a, struct enc *o
             return -1;
         if (write_next(c, r, &f, waited, out))
             return 0;
-        int w = co_event_wait(c->db, &f, c->session, r->since, CLOCK_NEVER);
-        if (w < 0)
-            return err_errno(e, w, "waiting for events");
+        if (co_event_wait(c->db, &f, c->session, r->since, CLOCK_NEVER, e) < 0)
+            return -1;
     }
 }

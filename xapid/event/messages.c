@@ -49,16 +49,18 @@ static int64_t deadline_of(double seconds)
 
 /* Wait for something to tell. A client that is behind (there is something already) waits a moment longer, so
  * that a storm of changes makes few answers; one that is up to date hears of a change at once. */
-static int co_wait_due(struct call *c, const struct event_filter *f, uint64_t since, int64_t deadline)
+static int co_wait_due(struct call *c, const struct event_filter *f, uint64_t since, int64_t deadline,
+                       struct err *e)
 {
     if (since == 0)
         return 0;
     if (!event_is_due(c->db, f, since))
-        return co_event_wait(c->db, f, c->session, since, deadline);
+        return co_event_wait(c->db, f, c->session, since, deadline, e);
     if (event_filter_is_task_only(f))
         return 0;
     int64_t moment = clock_in_ms(GATHER_MS);
-    return co_sleep_until(moment < deadline ? moment : deadline, "more events");
+    int r = co_sleep_until(moment < deadline ? moment : deadline, "more events");
+    return r == -ECANCELED ? err_errno(e, r, "waiting for events") : 0;
 }
 
 static int check_still_there(struct call *c, struct err *e)
@@ -80,9 +82,8 @@ int co_event_from(struct call *c, const struct event_from_args *a, struct enc *o
     bool lost = since > 0 && (since < db_oldest_tombstone(c->db) || since > db_generation(c->db));
     if (lost)
         return err_events_lost(e);
-    int r = co_wait_due(c, &f, since, deadline_of(a->timeout));
-    if (r < 0 && r != -ETIMEDOUT)
-        return err_errno(e, r, "waiting for events");
+    if (co_wait_due(c, &f, since, deadline_of(a->timeout), e) < 0)
+        return -1;
     if (check_still_there(c, e) < 0)
         return -1;
     write_from(c, &f, since, out);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "model/errors.gen.h"
 #include "xapid/event/batch.h"
 #include "xapid/event/legacy.h"
 
@@ -15,7 +16,11 @@ struct waiter {
 };
 
 static TAILQ_HEAD(, waiter) waiters = TAILQ_HEAD_INITIALIZER(waiters);
+static unsigned n_waiters;
 static bool stopped;
+
+/* Below the server's number of connections, so that there are some left to end sessions with. */
+enum { WAITERS_LIMIT = 3000 };
 
 static void wake(struct waiter *w)
 {
@@ -69,14 +74,18 @@ void event_pump_stop(void)
 }
 
 int co_event_wait(struct db *db, const struct event_filter *f, struct ref session, uint64_t since,
-                  int64_t deadline)
+                  int64_t deadline, struct err *e)
 {
+    if (n_waiters >= WAITERS_LIMIT)
+        return err_too_many_pending_tasks(e);
     struct waiter w = {.filter = f, .session = session, .due = stopped || event_is_due(db, f, since)};
     fiber_cond_init(&w.cond);
     TAILQ_INSERT_TAIL(&waiters, &w, link);
+    n_waiters++;
     int r = 0;
     while (!w.due && r == 0)
         r = co_cond_wait(&w.cond, deadline, "events");
     TAILQ_REMOVE(&waiters, &w, link);
-    return r;
+    n_waiters--;
+    return r < 0 && r != -ETIMEDOUT ? err_errno(e, r, "waiting for events") : 0;
 }

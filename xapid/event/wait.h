@@ -17,8 +17,8 @@ void event_pump_release(void);
 void event_pump_stop(void);
 
 /* Wait until something the filter wants has changed after `since`, the session has ended, or the daemon
- * stops. 0, -ETIMEDOUT or -ECANCELED. */
+ * stops. Errors: TOO_MANY_PENDING_TASKS when 3,000 calls wait already; a time that is over is no error. */
 int co_event_wait(struct db *db, const struct event_filter *f, struct ref session, uint64_t since,
-                  int64_t deadline);
+                  int64_t deadline, struct err *e);
 
 #endif

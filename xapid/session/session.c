@@ -8,6 +8,8 @@
 
 enum { DAY = 24 * 3600, REFRESH = 600 };
 enum { LIMIT_ORIGINATOR = 500, LIMIT_USER = 500, LIMIT_ANONYMOUS = 400, LIMIT_POOL = 400 };
+/* Of all kinds: originators are names that clients choose. */
+enum { LIMIT_ALL = 5000 };
 
 bool session_exists(struct db *db, struct ref session)
 {
@@ -93,22 +95,42 @@ static bool has_pending_task(struct db *db, const struct session *s)
     return false;
 }
 
-/* Make room for one more: end the longest unused session of the same kind when there are too many. */
+/* Sessions that count against one limit. */
+struct crowd {
+    unsigned count, limit;
+    const struct session *oldest; /* that may be ended */
+};
+
+static void add_to_crowd(struct db *db, struct crowd *crowd, const struct session *s)
+{
+    crowd->count++;
+    if ((!crowd->oldest || s->last_active < crowd->oldest->last_active) && !has_pending_task(db, s))
+        crowd->oldest = s;
+}
+
+static bool is_too_many(const struct crowd *crowd)
+{
+    return crowd->count >= crowd->limit && crowd->oldest;
+}
+
+/* Make room for one more: end the longest unused session of the same kind, or of any, when there are too
+ * many. */
 static void evict(struct db *db, struct txn *t, const struct session_new *n)
 {
-    unsigned count = 0, limit = 0;
-    const struct session *oldest = NULL;
+    struct crowd like = {0}, all = {.limit = LIMIT_ALL};
     DB_FOREACH_SESSION (db, s) {
         unsigned shared = shared_limit(s, n);
-        if (!shared)
-            continue;
-        limit = shared;
-        count++;
-        if ((!oldest || s->last_active < oldest->last_active) && !has_pending_task(db, s))
-            oldest = s;
+        if (shared) {
+            like.limit = shared;
+            add_to_crowd(db, &like, s);
+        }
+        if (!s->pool)
+            add_to_crowd(db, &all, s);
     }
-    if (count >= limit && oldest)
-        db_delete(t, &oldest->row);
+    if (is_too_many(&like))
+        db_delete(t, &like.oldest->row);
+    else if (is_too_many(&all))
+        db_delete(t, &all.oldest->row);
 }
 
 static void fill(struct xapid *x, struct txn *t, const struct session *row, const struct session_new *s)

@@ -21,7 +21,9 @@ struct session_new {
     const struct set *subjects; /* that give it its roles, the user's own first */
 };
 
-/* Make a session, ending the oldest unused ones beyond the limits. Never yields. */
+/* Make a session, ending the longest unused one beyond the limits: 500 an originator, 500 a user and 400
+ * superusers without originator, 400 of the pool's hosts (protocol.md section 6), 5,000 others in all. Never
+ * yields. */
 int session_open(struct xapid *x, const struct session_new *s, struct ref *ret, struct err *e);
 
 /* Check a user's password and make a session. Errors: SESSION_AUTHENTICATION_FAILED [user, text], after a

@@ -5,6 +5,9 @@
 #include "lib/log.h"
 
 enum { KEEP_COMPLETE = 65 * 60, KEEP_PENDING = 24 * 3600, KEEP_COUNT = 200 };
+/* The last quarter is for those who may cancel the others' tasks. */
+enum { PENDING_LIMIT = 2000, PENDING_LIMIT_OTHERS = 1500 };
+enum { COLLECT_EARLY = 10000 };
 
 bool task_is_pending(const struct task *task)
 {
@@ -19,9 +22,25 @@ static const struct set *cancel_only(void *ctx)
     return s;
 }
 
+/* A storm of tasks must not fill the memory before the housekeeping comes round. */
+static int make_room(struct call *c, struct err *e)
+{
+    bool operator= c->roles &(ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR);
+    unsigned pending = 0;
+    if (db_count(c->db, CLASS_TASK) >= COLLECT_EARLY)
+        task_collect(c->db, clock_wall());
+    DB_FOREACH_TASK (c->db, task)
+        pending += task_is_pending(task);
+    if (pending < (operator? PENDING_LIMIT : PENDING_LIMIT_OTHERS))
+        return 0;
+    return err_too_many_pending_tasks(e);
+}
+
 int task_open(struct call *c, const char *label, const char *description, bool cancellable, struct ref *ret,
               struct err *e)
 {
+    if (make_room(c, e) < 0)
+        return -1;
     struct txn *t = db_begin(c->db);
     const struct task *task = task_create(t);
     struct ref ref = task->row.ref;

@@ -7,7 +7,8 @@
 #include "xapid/request.h"
 #include "xapid/server.h"
 
-/* Make a pending task of the caller's. Never yields. */
+/* Make a pending task of the caller's. Errors: TOO_MANY_PENDING_TASKS when 2,000 are pending, 1,500 for
+ * callers below the pool operator. Never yields. */
 int task_open(struct call *c, const char *label, const char *description, bool cancellable, struct ref *ret,
               struct err *e);
 
