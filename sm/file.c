@@ -371,7 +371,8 @@ static int co_file_vdi_attach(const struct sm_sr *sr, void *ctx, const char *loc
         return -1;
     if (fault_point(FAULT_STORAGE, "vdi attach") < 0 || access(path, writable ? R_OK | W_OK : R_OK) < 0)
         return sm_fail(e, SM_FAIL_VDI_UNAVAILABLE, "%s", location);
-    *ret = (struct sm_attachment){.path = path, .format = "qcow2"};
+    *ret = (struct sm_attachment){
+        .path = path, .format = "qcow2", .folder = talloc_strdup(ctx, folder_of_sr(sr, e))};
     return 0;
 }
 

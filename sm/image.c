@@ -59,6 +59,21 @@ int co_image_resize(const char *path, int64_t size, struct err *e)
     return co_run_qemu_img(argv, SM_FAIL_VDI_RESIZE, clock_in_ms(SMALL_WORK_MS), e);
 }
 
+int co_image_check(const char *path, struct err *e)
+{
+    enum { SOUND = 0, LEAKS = 3 }; /* of qemu-img's exit codes */
+    const char *argv[] = {"qemu-img", "check", "-q", "-f", "qcow2", path, NULL};
+    struct proc_result r = {0};
+    int rc = co_proc_run(argv, &r, clock_in_ms(COPY_MS));
+
+    if (rc < 0)
+        sm_fail_errno(e, SM_FAIL_VDI_UNAVAILABLE, rc, "qemu-img");
+    else if (r.status != SOUND && r.status != LEAKS)
+        rc = sm_fail(e, SM_FAIL_VDI_UNAVAILABLE, "the image is damaged");
+    proc_result_free(&r);
+    return rc < 0 ? -1 : 0;
+}
+
 /* Copy into an existing target of at least the same size. */
 int co_sm_copy(const struct sm_attachment *from, const struct sm_attachment *to, struct err *e)
 {

@@ -10,6 +10,8 @@
 /* A new qcow2 image; with backing (a file in the same folder, by its base name) one that shares its blocks.
  */
 int co_image_create(const char *path, int64_t size, const char *backing, struct err *e);
+/* Are the image's own tables sound? Clusters that nothing uses are no harm. */
+int co_image_check(const char *path, struct err *e);
 int co_image_resize(const char *path, int64_t size, struct err *e);
 
 #endif

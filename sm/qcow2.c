@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "lib/cleanup.h"
 
-enum { HEADER_BYTES = 4096, MIN_HEADER = 72 };
+enum { HEADER_BYTES = 4096, MIN_HEADER = 72, FEATURES_AT = 72 };
 
 static uint32_t be32(const unsigned char *p)
 {
@@ -30,13 +30,15 @@ int qcow2_parse_header(const unsigned char *bytes, uint64_t n, struct qcow2_info
     uint32_t version = be32(bytes + 4), name_len = be32(bytes + 16);
     uint64_t name_at = be64(bytes + 8), size = be64(bytes + 24);
 
-    if (version < 2 || version > 3 || size > INT64_MAX)
+    if (version < 2 || version > 3 || size > INT64_MAX || (version == 3 && n < FEATURES_AT + 8))
         return -EBADMSG;
     if (name_at == 0)
         name_len = 0;
     if (name_len > QCOW2_BACKING_MAX || name_at > n || name_len > n - name_at)
         return -EBADMSG;
     ret->virtual_size = (int64_t)size;
+    ret->encrypted = be32(bytes + 32) != 0;
+    ret->incompatible = version == 3 ? be64(bytes + FEATURES_AT) : 0;
     memcpy(ret->backing, bytes + name_at, name_len);
     ret->backing[name_len] = '\0';
     return 0;

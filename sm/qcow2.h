@@ -5,13 +5,19 @@
  * without starting a program for each of a thousand files. Everything that changes an image is qemu-img's
  * work. Format: docs/interop/qcow2.txt of QEMU, "Header". Blocking; may run on a worker.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #define QCOW2_BACKING_MAX 1023
 
+/* Incompatible features that lead to no other file: dirty, compression type, extended L2 entries. */
+#define QCOW2_SELF_CONTAINED (1 | 8 | 16)
+
 struct qcow2_info {
     int64_t virtual_size;                /* bytes */
     char backing[QCOW2_BACKING_MAX + 1]; /* as written in the header; "" when there is none */
+    bool encrypted;
+    uint64_t incompatible; /* the incompatible features of version 3 */
 };
 
 /* 0, -EBADMSG when it is not a qcow2 image of version 2 or 3, or -errno. */

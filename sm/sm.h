@@ -34,6 +34,7 @@ struct sm_vdi {
 /* How a hypervisor reaches an attached disk. */
 struct sm_attachment {
     const char *path, *format; /* on ctx */
+    const char *folder;        /* on the same storage, for files that are soon gone again; NULL: none */
 };
 
 struct sm_driver {

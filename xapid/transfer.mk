@@ -8,6 +8,9 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/disk_send.h \
 	xapid/transfer/filter.c \
 	xapid/transfer/filter.h \
+	xapid/transfer/qcow2_receive.c \
+	xapid/transfer/qcow2_receive.h \
+	xapid/transfer/qcow2_send.c \
 	xapid/transfer/raw_format.c \
 	xapid/transfer/raw_vdi.c \
 	xapid/transfer/raw_vdi.h \

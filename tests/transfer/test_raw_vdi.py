@@ -73,6 +73,51 @@ def vhd_both_ways(d, c, vdi, data):
     return body
 
 
+def qcow2_both_ways(d, c, vdi, data):
+    _, body = get(d, "/export_raw_vdi", vdi=vdi, format="qcow2")
+    assert as_raw(body, "qcow2", d.directory) == data and len(body) < 19 * MIB
+    with open(os.path.join(d.directory, "sound.qcow2"), "wb") as f:
+        f.write(body)
+    subprocess.run(["qemu-img", "check", "-q", f.name], check=True)
+    back = make_vdi(c, "from qcow2", SIZE)
+    for source in (body, converted(data, "qcow2", d.directory), converted(data, "qcow2", d.directory, "-c"),
+                   converted(data[:3 * MIB], "qcow2", d.directory, "-o", "compat=0.10")):
+        put(d, "/import_raw_vdi", image(4, SIZE), vdi=back)
+        t = task(c)
+        put(d, "/import_raw_vdi", source, vdi=back, format="qcow2", task_id=t)
+        wait_until(lambda: c.task.get_status(t) != "pending", "the import ends")
+        assert c.task.get_status(t) == "success", c.task.get_error_info(t)
+        wanted = data if len(source) > 4 * MIB else data[:3 * MIB].ljust(SIZE, b"\0")
+        assert disk_bytes(c, back, d.directory) == wanted
+    hostile_qcow2(d, c, body, back)
+    c.VDI.destroy(back)
+
+
+def hostile_qcow2(d, c, whole, vdi):
+    small = make_vdi(c, "small", MIB)
+    assert failed(d, c, whole, len(whole), small, "qcow2")[0] == "VDI_IO_ERROR"
+    c.VDI.destroy(small)
+    for length in (1, 71, 104, 65536, len(whole) - MIB):
+        assert failed(d, c, whole[:length], length, vdi, "qcow2")[0] in ("VDI_IO_ERROR", "SR_BACKEND_FAILURE_46"), length
+    secret = os.path.join(d.directory, "secret.raw")
+    with open(secret, "wb") as f:
+        f.write(b"secret".ljust(SIZE, b"!"))
+    path = os.path.join(d.directory, "leads.qcow2")
+    for options in (["-b", secret, "-F", "raw"], ["-o", f"data_file={secret},data_file_raw=on"]):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, path, str(SIZE)], check=True)
+        with open(path, "rb") as f:
+            leads = f.read()
+        error = failed(d, c, leads, len(leads), vdi, "qcow2")
+        assert error[0] == "VDI_IO_ERROR", error
+        assert b"secret" not in disk_bytes(c, vdi, d.directory)
+    for at, value in ((4, 9), (20, 63), (24, 255), (36, 255), (40, 255), (48, 255), (72, 255), (96, 99)):
+        bad = bytearray(whole)
+        bad[at] = value
+        assert failed(d, c, bytes(bad), len(bad), vdi, "qcow2")[0] in ("VDI_IO_ERROR", "SR_BACKEND_FAILURE_46"), at
+    folder = os.path.dirname(disk_path(c, vdi))
+    assert all(n.endswith(".qcow2") for n in os.listdir(folder)), "no upload is left"
+
+
 def differences(d, c):
     """Only what was written since the base is sent, and it makes the base's content this one's."""
     first = image(5, SIZE, [(16 * MIB, 8 * MIB)])
@@ -242,6 +287,7 @@ with Daemon(address="127.0.27.9") as daemon:
     disk, content = raw_both_ways(daemon, client)
     a_new_disk(daemon, client)
     file = vhd_both_ways(daemon, client, disk, content)
+    qcow2_both_ways(daemon, client, disk, content)
     differences(daemon, client)
     damaged_uploads(daemon, client, file)
     refusals(daemon, client, disk)

@@ -1,7 +1,7 @@
 #include "xapid/transfer/disk_format.h"
 #include <string.h>
 
-static const struct disk_format *const formats[] = {&disk_format_raw, &disk_format_vhd};
+static const struct disk_format *const formats[] = {&disk_format_raw, &disk_format_vhd, &disk_format_qcow2};
 
 const struct disk_format *disk_format_by_name(const char *name)
 {

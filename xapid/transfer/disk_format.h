@@ -4,7 +4,7 @@
  * The formats in which a disk is sent and received: raw, vhd (dynamic, or differencing), qcow2. Each is a
  * file with its functions; the table names them.
  */
-#include "sm/disk.h"
+#include "xapid/storage/open.h"
 #include "xapid/transfer/transfer.h"
 
 /* A disk on its way out. */
@@ -25,10 +25,10 @@ struct disk_format {
     int64_t (*length)(const struct disk_sending *s);
     int (*co_send)(struct disk_sending *s, struct err *e);
     /* Take the body in and write it to the disk, all of it or as the format says. */
-    int (*co_receive)(struct transfer *t, struct disk *d, struct err *e);
+    int (*co_receive)(struct transfer *t, const struct open_vdi *target, struct err *e);
 };
 
-extern const struct disk_format disk_format_raw, disk_format_vhd;
+extern const struct disk_format disk_format_raw, disk_format_vhd, disk_format_qcow2;
 
 /* NULL when there is none of this name; name NULL: raw. */
 const struct disk_format *disk_format_by_name(const char *name);

@@ -73,10 +73,10 @@ static int co_receive_pieces(struct transfer *t, struct disk_writing *w, struct 
     return n < 0 || check_end(t, at, size, e) < 0 ? -1 : co_disk_writing_end(w, e);
 }
 
-static int co_receive(struct transfer *t, struct disk *d, struct err *e)
+static int co_receive(struct transfer *t, const struct open_vdi *target, struct err *e)
 {
     struct disk_writing w;
-    int rc = co_disk_writing_init(&w, d, e);
+    int rc = co_disk_writing_init(&w, target->disk, e);
 
     if (rc == 0)
         rc = co_receive_pieces(t, &w, e);

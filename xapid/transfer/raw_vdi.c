@@ -151,7 +151,7 @@ static int co_import_into(struct transfer *t, const struct disk_format *f, struc
         return -1;
     int rc = co_transfer_answer(t, NULL, -1, NULL, e);
     if (rc == 0)
-        rc = f->co_receive(t, o.disk, e);
+        rc = f->co_receive(t, &o, e);
     co_vdi_close(&o);
     return rc;
 }

@@ -207,10 +207,10 @@ static int co_take_all(struct incoming *in, struct err *e)
     return co_take_end(in, e);
 }
 
-int co_vhd_receive(struct transfer *t, struct disk *d, struct err *e)
+int co_vhd_receive(struct transfer *t, const struct open_vdi *target, struct err *e)
 {
     struct incoming in = {.transfer = t};
-    int rc = co_disk_writing_init(&in.writing, d, e);
+    int rc = co_disk_writing_init(&in.writing, target->disk, e);
 
     if (rc == 0)
         rc = co_take_all(&in, e);

@@ -27,7 +27,8 @@ const struct command cmd_vdi_export = {
     .name = "vdi-export",
     .required = "uuid,filename",
     .optional = "format,base,progress",
-    .help = "Save a virtual disk as a local file, raw or (format=) as vhd; with base=, only what differs "
+    .help = "Save a virtual disk as a local file, raw or (format=) as vhd or qcow2; with base=, only what "
+            "differs "
             "from that "
             "disk. An empty filename= stands for the standard output.",
     .run = co_vdi_export,
@@ -44,6 +45,6 @@ const struct command cmd_vdi_import = {
     .name = "vdi-import",
     .required = "uuid,filename",
     .optional = "format,progress",
-    .help = "Overwrite a virtual disk with a local file, which is raw or (format=) vhd.",
+    .help = "Overwrite a virtual disk with a local file, which is raw or (format=) vhd or qcow2.",
     .run = co_vdi_import,
 };
