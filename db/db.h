@@ -112,6 +112,12 @@ bool db_is_durable(struct db *db, uint64_t gen);
  * most once a second. */
 bool db_is_short_of_space(struct db *db);
 
+/* Commits of the file, each of one batch or more, and how long they took in nanoseconds. */
+struct db_commit_stats {
+    uint64_t count, ns, ns_max;
+};
+struct db_commit_stats db_commit_stats(const struct db *db);
+
 /* Broadcast after every commit. */
 struct fiber_cond *db_changed(struct db *db);
 

@@ -54,16 +54,18 @@ struct store {
     struct statements statements;
     uint64_t flight_limit; /* of generations, to be written with the flight; 0: not now */
     int flight_result;
+    int64_t flight_ns; /* how long it took */
     char flight_reason[STORE_REASON_SIZE];
 
     struct batch_list queue, flight; /* waiting for the writer; with the committer */
     uint64_t first_pending;          /* generation of the oldest batch in either, UINT64_MAX for none */
     uint64_t limit, limit_wanted;    /* of generations: in the file; to be put there */
-    struct fiber *writer;            /* runs while there is anything to write */
-    struct fiber_cond durable;       /* something became durable, or failed */
-    char *failure;                   /* why the last attempt to write failed; NULL while all is well */
-    bool short_of_space;             /* the reserve is given up */
-    int64_t look_again;              /* when to try to set it aside anew, clock_now() */
+    struct db_commit_stats stats;
+    struct fiber *writer;      /* runs while there is anything to write */
+    struct fiber_cond durable; /* something became durable, or failed */
+    char *failure;             /* why the last attempt to write failed; NULL while all is well */
+    bool short_of_space;       /* the reserve is given up */
+    int64_t look_again;        /* when to try to set it aside anew, clock_now() */
 };
 
 int store_open(const char *path, struct db *db, struct err *e);

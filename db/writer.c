@@ -37,8 +37,10 @@ void store_unref(struct store *s)
 void store_write_flight(void *arg)
 {
     struct store *s = arg;
+    int64_t begun = clock_now();
 
     s->flight_result = statements_write(&s->statements, &s->flight, s->flight_limit, s->flight_reason);
+    s->flight_ns = clock_now() - begun;
 }
 
 /* ---- outcomes ---- */
@@ -52,10 +54,24 @@ static void note_first_pending(struct store *s)
     s->first_pending = first ? first->generation : UINT64_MAX;
 }
 
+static void count_commit(struct db_commit_stats *stats, uint64_t ns)
+{
+    stats->count++;
+    stats->ns += ns;
+    if (ns > stats->ns_max)
+        stats->ns_max = ns;
+}
+
+struct db_commit_stats db_commit_stats(const struct db *db)
+{
+    return db->store ? db->store->stats : (struct db_commit_stats){0};
+}
+
 static void flight_is_durable(struct store *s)
 {
     struct batch *b;
 
+    count_commit(&s->stats, (uint64_t)s->flight_ns);
     if (s->flight_limit != 0)
         s->limit = s->flight_limit;
     if (s->failure)

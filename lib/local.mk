@@ -11,6 +11,7 @@ lib_libbase_a_SOURCES = \
 	lib/fiber_wait.c \
 	lib/json_bounds.c lib/json_bounds.h \
 	lib/log.c lib/log.h \
+	lib/log_journal.c lib/log_journal.h \
 	lib/mem.c lib/mem.h \
 	lib/proc.c lib/proc.h \
 	lib/undo.c lib/undo.h \

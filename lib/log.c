@@ -8,12 +8,13 @@
 #include <unistd.h>
 #include "lib/buf.h"
 #include "lib/fiber.h"
+#include "lib/log_journal.h"
 #include "lib/utf8.h"
 
 #define LOG_TEXT_MAX 16384
 
 static enum log_level max_level = LOG_LEVEL_INFO;
-static const char *(*tag_source)(void);
+static void (*origin_source)(struct log_origin *ret);
 
 static const struct {
     const char *priority; /* syslog's */
@@ -43,9 +44,9 @@ int log_level_by_name(const char *name)
     return -1;
 }
 
-void log_set_tag_source(const char *(*tag)(void))
+void log_set_origin_source(void (*source)(struct log_origin *ret))
 {
-    tag_source = tag;
+    origin_source = source;
 }
 
 /* Under systemd's journal the time is known already. */
@@ -62,21 +63,37 @@ static void add_time(struct buf *line)
                tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_nsec / 1000000));
 }
 
-static void add_origin(struct buf *line)
+static void add_word(struct buf *line, const char *before, const char *word)
 {
-    const struct fiber *f = fiber_self();
-    /* The source reads the loop thread's state, so workers do without. */
-    const char *tag = f && tag_source ? tag_source() : NULL;
+    if (!word)
+        return;
+    buf_add_str(line, line->len > 0 && line->data[line->len - 1] != '[' ? " " : "");
+    buf_add_str(line, before);
+    log_escape(line, word, strlen(word));
+}
 
-    if (!f)
+static void add_origin(struct buf *line, const struct log_origin *o)
+{
+    if (!o->fiber && !o->method)
         return;
     buf_add_char(line, '[');
-    log_escape(line, fiber_name(f), strlen(fiber_name(f)));
-    if (tag) {
-        buf_add_char(line, ' ');
-        log_escape(line, tag, strlen(tag));
-    }
+    add_word(line, "", o->fiber);
+    if (!o->fiber || !o->method || strcmp(o->fiber, o->method) != 0)
+        add_word(line, "", o->method);
+    add_word(line, "task=", o->task);
+    add_word(line, "session=", o->session);
     buf_add_lit(line, "] ");
+}
+
+static struct log_origin find_origin(void)
+{
+    struct log_origin o = {0};
+
+    if (origin_source)
+        origin_source(&o);
+    if (fiber_self())
+        o.fiber = fiber_name(fiber_self());
+    return o;
 }
 
 /* One character of the text, or what stands for a byte that could play tricks on a terminal or a log reader.
@@ -116,10 +133,25 @@ static void write_all(const char *p, size_t n)
     }
 }
 
+static void write_line(enum log_level level, const char *text, size_t n, const struct log_origin *origin)
+{
+    CLEANUP_BUF struct buf line = {0};
+    bool terminal = isatty(STDERR_FILENO);
+
+    if (!terminal)
+        buf_add_str(&line, levels[level].priority);
+    add_time(&line);
+    if (terminal)
+        buf_add_str(&line, levels[level].word);
+    add_origin(&line, origin);
+    log_escape(&line, text, n);
+    buf_add_char(&line, '\n');
+    write_all(line.data, line.len);
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
-    CLEANUP_BUF struct buf text = {0}, line = {0};
-    bool terminal = isatty(STDERR_FILENO);
+    CLEANUP_BUF struct buf text = {0};
     va_list ap;
 
     if (level > max_level)
@@ -129,13 +161,7 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_end(ap);
     if (text.len > LOG_TEXT_MAX)
         text.len = LOG_TEXT_MAX;
-    if (!terminal)
-        buf_add_str(&line, levels[level].priority);
-    add_time(&line);
-    if (terminal)
-        buf_add_str(&line, levels[level].word);
-    add_origin(&line);
-    log_escape(&line, text.data, text.len);
-    buf_add_char(&line, '\n');
-    write_all(line.data, line.len);
+    struct log_origin origin = find_origin();
+    if (!log_journal_send(levels[level].priority[1], text.data, text.len, &origin))
+        write_line(level, text.data, text.len, &origin);
 }

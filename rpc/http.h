@@ -135,6 +135,9 @@ void co_http_server_drain(struct http_server *s, int64_t idle_deadline, int64_t 
 /* Accept no more, leaving connections to whoever else accepts from the sockets. */
 void http_server_stop_accepting(struct http_server *s);
 
+/* Connections and the requests among them that have a fiber. */
+void http_server_counts(const struct http_server *s, unsigned *ret_connections, unsigned *ret_requests);
+
 /* Stop accepting, let requests in progress end until the deadline, close. */
 void co_http_server_stop(struct http_server *s, int64_t deadline);
 void http_server_free(struct http_server *s);

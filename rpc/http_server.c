@@ -322,6 +322,12 @@ void http_server_set_durability(struct http_server *s, bool (*durable)(uint64_t 
     s->durable_arg = arg;
 }
 
+void http_server_counts(const struct http_server *s, unsigned *ret_connections, unsigned *ret_requests)
+{
+    *ret_connections = s->n_connections;
+    *ret_requests = s->n_fibers;
+}
+
 void http_server_set_hsts(struct http_server *s, int64_t max_age)
 {
     s->hsts_max_age = max_age;

@@ -3,6 +3,7 @@ noinst_LIBRARIES += xapid/libxapid.a
 xapid_libxapid_a_SOURCES = \
 	xapid/args.c xapid/args.h \
 	xapid/call.c xapid/call.h \
+	xapid/call_stats.c xapid/call_stats.h \
 	xapid/carry.c xapid/carry.h \
 	xapid/check_db.c xapid/check_db.h \
 	xapid/config_check.c xapid/config_check.h \

@@ -4,6 +4,9 @@
 #include <unistd.h>
 #include "lib/fiber.h"
 #include "model/row.h"
+#include "xapid/call_stats.h"
+#include "xapid/event/wait.h"
+#include "xapid/http_auth.h"
 #include "xapid/server.h"
 
 static void add_head(struct buf *page, const char *name, const char *type, const char *help)
@@ -50,6 +53,32 @@ static uint64_t resident_memory(void)
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void add_connections(struct buf *page, const struct xapid *x)
+{
+    unsigned connections = 0, requests = 0;
+    if (x->http)
+        http_server_counts(x->http, &connections, &requests);
+    add_gauge(page, "xapid_connections", connections, "Connections to the HTTPS port and the local socket.");
+    add_gauge(page, "xapid_requests", requests, "Requests on them that wait for something.");
+}
+
+/* Figures that are counted already, in seconds. */
+static void add_seconds(struct buf *page, const char *name, uint64_t ns, const char *help)
+{
+    add_head(page, name, "counter", help);
+    buf_printf(page, "%s %.6f\n", name, (double)ns / 1e9);
+}
+
+static void add_commits(struct buf *page, struct db *db)
+{
+    struct db_commit_stats stats = db_commit_stats(db);
+    add_head(page, "xapid_database_commits_total", "counter",
+             "Commits of the database's file, of one batch or more.");
+    buf_printf(page, "xapid_database_commits_total %" PRIu64 "\n", stats.count);
+    add_seconds(page, "xapid_database_commit_seconds_total", stats.ns, "Time that they took.");
+    add_seconds(page, "xapid_database_commit_seconds_max", stats.ns_max, "Time that the slowest took.");
+}
+
 void metrics_write(struct buf *page, void *arg)
 {
     struct xapid *x = arg;
@@ -59,9 +88,26 @@ void metrics_write(struct buf *page, void *arg)
     add_gauge(page, "xapid_sessions", db_count(x->db, CLASS_SESSION), "Sessions that are logged in.");
     add_gauge(page, "xapid_tasks", db_count(x->db, CLASS_TASK), "Tasks, running or ended lately.");
     add_gauge(page, "xapid_fibers", fiber_count(), "Operations and duties in progress.");
+    add_gauge(page, "xapid_event_clients", event_waiting_count(), "Clients that wait for events.");
+    add_connections(page, x);
+    call_stats_write(page);
     add_head(page, "xapid_database_generation", "counter", "Batches that were committed.");
     buf_printf(page, "xapid_database_generation %" PRIu64 "\n", generation);
     add_gauge(page, "xapid_database_durable", db_is_durable(x->db, generation),
               "1 when all that was committed is on disk.");
+    add_commits(page, x->db);
     add_gauge(page, "process_resident_memory_bytes", resident_memory(), "Resident memory in bytes.");
+}
+
+void co_metrics_get(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct call c;
+    if (co_http_auth(r, arg, &c, &e) < 0 || http_auth_may(&c, "host.get_data_sources", &e) < 0) {
+        http_auth_refuse(r, reply, &e);
+    } else {
+        reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+        metrics_write(&reply->body, arg);
+    }
+    http_auth_end(&c);
 }

@@ -2,9 +2,12 @@
 #include <stdio.h>
 #include <strings.h>
 #include <talloc.h>
+#include "lib/clock.h"
+#include "lib/log.h"
 #include "rpc/wire.h"
 #include "xapid/args.h"
 #include "xapid/audit/audit.h"
+#include "xapid/call_stats.h"
 #include "xapid/dispatch.h"
 #include "xapid/implicit.h"
 #include "xapid/role/permission.h"
@@ -92,6 +95,19 @@ static int check_call(struct request *q, struct err *e)
     return q->args ? 0 : -1;
 }
 
+/* A call is over: the traces that it leaves. */
+static void ended(struct request *q, const struct err *e)
+{
+    int64_t took = clock_now() - q->started;
+    audit_end(&q->call, q->audit, q->rpc.method, e);
+    call_stats_add(q->call.message,
+                   q->async              ? CALL_TASK
+                   : request_may_wait(q) ? CALL_WAITING
+                                         : CALL_AT_ONCE,
+                   took, err_is_set(e));
+    log_debug("%s after %.1f ms", err_is_set(e) ? e->code : "done", (double)took / 1e6);
+}
+
 int request_check(struct request *q, struct err *e)
 {
     q->call.db = q->call.x->db;
@@ -110,7 +126,7 @@ int request_check(struct request *q, struct err *e)
     q->audit = audit_begin(&q->call, q->params, q->n_params);
     if (check_call(q, e) == 0)
         return 0;
-    audit_end(&q->call, q->audit, q->rpc.method, e);
+    ended(q, e);
     return -1;
 }
 
@@ -122,7 +138,7 @@ bool request_may_wait(const struct request *q)
 int request_run_now(struct request *q, struct enc *out, struct err *e)
 {
     int r = implicit_run(&q->call, q->params, out, e);
-    audit_end(&q->call, q->audit, q->rpc.method, e);
+    ended(q, e);
     return r;
 }
 
@@ -143,6 +159,6 @@ int co_request_run(struct request *q, struct enc *out, struct err *e)
     if (!q->call.message->handler)
         return request_run_now(q, out, e);
     int r = co_run_handler(q, out, e);
-    audit_end(&q->call, q->audit, q->rpc.method, e);
+    ended(q, e);
     return r;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "xapid/audit/get.h"
 #include "xapid/console/console.h"
+#include "xapid/metrics.h"
 #include "xapid/rpc.h"
 #include "xapid/transfer/raw_vdi.h"
 #include "xapid/transfer/xva.h"
@@ -36,6 +37,7 @@ const struct http_route routes[] = {
     {.method = "PUT", .prefix = "/import", .co_raw = co_import},
     {.method = "PUT", .prefix = "/import_metadata", .co_raw = co_import_metadata},
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
+    {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

@@ -1,5 +1,8 @@
 #include "xapid/rpc.h"
+#include <stdio.h>
+#include <string.h>
 #include <talloc.h>
+#include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/list_methods.h"
@@ -81,8 +84,10 @@ static void answer_list_methods(struct http_reply *reply, struct request *q)
     list_methods(&enc, &q->rpc);
 }
 
-/* Answer what needs no waiting; else keep the request for co_rpc and leave the reply alone. */
-static bool answer_now(struct http_request *r, struct http_reply *reply, struct request *q)
+/* The call that this thread answers without a fiber, for the log. */
+static _Thread_local const struct call *at_once;
+
+static bool answer_or_keep(struct http_request *r, struct http_reply *reply, struct request *q)
 {
     CLEANUP_ERR struct err e = {0};
     if (strcmp(q->rpc.method, "system.listMethods") == 0) {
@@ -105,11 +110,21 @@ static bool answer_now(struct http_request *r, struct http_reply *reply, struct 
     return true;
 }
 
+/* Answer what needs no waiting; else keep the request for co_rpc and leave the reply alone. */
+static bool answer_now(struct http_request *r, struct http_reply *reply, struct request *q)
+{
+    at_once = &q->call;
+    bool answered = answer_or_keep(r, reply, q);
+    at_once = NULL;
+    return answered;
+}
+
 static struct request *request_new(struct http_request *r, struct xapid *x)
 {
     struct request *q = talloc_zero(r->mem, struct request);
     q->call = (struct call){.x = x, .db = x->db, .mem = q, .local_root = r->local_root};
     q->call.address = talloc_strdup(q, r->peer_address);
+    q->started = clock_now();
     return q;
 }
 
@@ -143,14 +158,39 @@ void co_rpc(struct http_request *r, struct http_reply *reply, void *arg)
     fiber_set_context(fiber_self(), NULL);
 }
 
-/* The message that the running fiber works on. */
-static const char *log_tag(void)
+/* ---- the log ---- */
+
+/* A task's uuid; of a call without a task its name in current_operations. NULL when it has none yet. */
+static const char *task_text(const struct call *c)
 {
-    struct call *c = fiber_self() ? fiber_context(fiber_self()) : NULL;
-    return c && c->message ? c->message->full_name : NULL;
+    static char text[REF_TEXT_SIZE];
+    const struct task *task = c->has_task ? db_task(c->db, c->task) : NULL;
+    if (task)
+        return task->uuid;
+    ref_format(c->task, text);
+    return ref_is_null(c->task) ? NULL : text + strlen("OpaqueRef:");
+}
+
+/* The beginning of the session's uuid, which is no secret as its reference is. */
+static const char *session_text(const struct call *c)
+{
+    static char text[9];
+    const struct session *session = db_session(c->db, c->session);
+    snprintf(text, sizeof text, "%s", session ? session->uuid : "");
+    return session ? text : NULL;
+}
+
+static void find_origin(struct log_origin *ret)
+{
+    const struct call *c = fiber_self() ? fiber_context(fiber_self()) : at_once;
+    if (!c || !c->message)
+        return;
+    ret->method = c->message->full_name;
+    ret->task = task_text(c);
+    ret->session = session_text(c);
 }
 
 void rpc_init_log(void)
 {
-    log_set_tag_source(log_tag);
+    log_set_origin_source(find_origin);
 }

@@ -308,6 +308,7 @@ int server_run(const struct xapid_options *o, struct err *e)
         return -1;
     raise_descriptor_limit();
     log_set_level((enum log_level)log_level_by_name(o->log_level));
+    log_use_journal(NULL);
     rpc_init_log();
     systemd_watchdog_start();
     watch_signals(&s);

@@ -3,6 +3,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -208,9 +212,9 @@ START_TEST(log_text_is_escaped)
 }
 END_TEST
 
-static const char *tag(void)
+static void origin(struct log_origin *ret)
 {
-    return "task-1";
+    *ret = (struct log_origin){.method = "VM.start", .task = "task-1", .session = "0123abcd"};
 }
 
 static void co_log_something(void *unused)
@@ -220,11 +224,11 @@ static void co_log_something(void *unused)
 
 static void child_logs(void)
 {
-    log_set_tag_source(tag);
+    log_set_origin_source(origin);
     setenv("JOURNAL_STREAM", "1:1", 1);
     log_debug("not shown");
     log_error("%s", "plain");
-    fiber_spawn("vm.start", co_log_something, NULL);
+    fiber_spawn("request", co_log_something, NULL);
     loop_run();
     log_set_level(LOG_LEVEL_DEBUG);
     log_debug("shown");
@@ -237,7 +241,51 @@ START_TEST(log_lines_have_a_priority_and_say_who_speaks)
     CLEANUP_BUF struct buf err = {0};
 
     ck_assert_int_eq(run_forked(child_logs, &err), 0);
-    ck_assert_str_eq(buf_cstr(&err), "<3>plain\n<4>[vm.start task-1] hello\\n<3>forged\n<7>shown\n");
+    ck_assert_str_eq(buf_cstr(&err), "<3>[VM.start task=task-1 session=0123abcd] plain\n"
+                                     "<4>[request VM.start task=task-1 session=0123abcd] hello\\n<3>forged\n"
+                                     "<7>[VM.start task=task-1 session=0123abcd] shown\n");
+}
+END_TEST
+
+/* Standard error is a file, as far as the journal is concerned its own. */
+static void child_logs_to_journal(void)
+{
+    char stream[64], path[] = "/tmp/xapid-journal-XXXXXX", entry[1000];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+    int journal = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    close(mkstemp(path));
+    unlink(path);
+    memcpy(address.sun_path, path, sizeof path);
+    ck_assert_int_eq(bind(journal, (struct sockaddr *)&address, sizeof address), 0);
+    unsetenv("JOURNAL_STREAM");
+    ck_assert(!log_use_journal(path));
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    ck_assert(!log_use_journal(path));
+    ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    ck_assert(log_use_journal(path));
+    log_set_origin_source(origin);
+    log_warning("hello\nPRIORITY=0");
+    ssize_t n = recv(journal, entry, sizeof entry - 1, 0);
+    ck_assert_int_gt(n, 0);
+    entry[n] = '\0';
+    ck_assert_str_eq(entry, "PRIORITY=4\nSYSLOG_IDENTIFIER=xapid\nXAPID_METHOD=VM.start\nXAPID_TASK=task-1\n"
+                            "XAPID_SESSION=0123abcd\nMESSAGE=hello\\nPRIORITY=0\n");
+    unlink(path);
+    close(journal);
+    log_warning("nobody there");
+}
+
+START_TEST(the_journal_gets_fields_and_what_it_does_not_take_is_not_lost)
+{
+    CLEANUP_BUF struct buf err = {0};
+
+    ck_assert_int_eq(run_forked(child_logs_to_journal, &err), 0);
+    ck_assert_str_eq(buf_cstr(&err), "<4>[VM.start task=task-1 session=0123abcd] nobody there\n");
 }
 END_TEST
 
@@ -308,6 +356,7 @@ int main(void)
     tcase_add_test(t, utf8_takes_what_the_rfc_takes);
     tcase_add_test(t, log_text_is_escaped);
     tcase_add_test(t, log_lines_have_a_priority_and_say_who_speaks);
+    tcase_add_test(t, the_journal_gets_fields_and_what_it_does_not_take_is_not_lost);
     tcase_add_test(t, a_log_line_without_a_journal_has_the_time_and_a_limit);
     tcase_add_test(t, a_scope_releases_what_was_not_taken);
     suite_add_tcase(s, t);

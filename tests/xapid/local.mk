@@ -28,6 +28,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_durability.py \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
+	tests/xapid/test_log.py \
 	tests/xapid/test_plugins.py \
 	tests/xapid/test_service.py \
 	tests/xapid/test_sessions.py \

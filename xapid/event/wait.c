@@ -60,6 +60,15 @@ void event_pump_start(struct db *db)
     fiber_spawn("events", co_pump, db);
 }
 
+unsigned event_waiting_count(void)
+{
+    unsigned n = 0;
+    struct waiter *w;
+    TAILQ_FOREACH (w, &waiters, link)
+        n++;
+    return n;
+}
+
 void event_pump_release(void)
 {
     struct waiter *w;

@@ -10,6 +10,9 @@
 /* Start following; once. */
 void event_pump_start(struct db *db);
 
+/* How many wait. */
+unsigned event_waiting_count(void);
+
 /* Let those go who wait now: they answer what there is, perhaps nothing, and their clients ask again. */
 void event_pump_release(void);
 
