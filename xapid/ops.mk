@@ -2,6 +2,13 @@
 xapid_libxapid_a_SOURCES += \
 	xapid/console/console.c \
 	xapid/console/console.h \
+	xapid/console/jpeg.c \
+	xapid/console/jpeg.h \
+	xapid/console/open.c \
+	xapid/console/open.h \
+	xapid/console/rfb.c \
+	xapid/console/rfb.h \
+	xapid/console/snapshot.c \
 	xapid/console/websocket.c \
 	xapid/console/websocket.h \
 	xapid/field.c \

@@ -30,6 +30,7 @@ const struct http_route routes[] = {
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
+    {.method = "GET", .prefix = "/vncsnapshot", .co_raw = co_console_snapshot},
     {.method = "GET", .prefix = "/audit_log", .co_raw = co_audit_log_get},
     {.method = "GET", .prefix = "/export", .co_raw = co_export},
     {.method = "GET", .prefix = "/export_metadata", .co_raw = co_export_metadata},

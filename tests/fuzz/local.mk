@@ -24,6 +24,16 @@ tests_fuzz_fuzz_head_LDADD = $(RPC_LIBS)
 tests_fuzz_fuzz_head_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += $(wildcard $(srcdir)/tests/fuzz/corpus/*/*)
 
+# What browsers send to consoles.
+check_PROGRAMS += tests/fuzz/replay_websocket
+TESTS += tests/fuzz/replay_websocket
+tests_fuzz_replay_websocket_SOURCES = tests/fuzz/fuzz_websocket.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_websocket_LDADD = $(xapid_libraries) $(xapid_system_libraries)
+EXTRA_PROGRAMS += tests/fuzz/fuzz_websocket
+tests_fuzz_fuzz_websocket_SOURCES = tests/fuzz/fuzz_websocket.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_websocket_LDADD = $(xapid_libraries) $(xapid_system_libraries)
+tests_fuzz_fuzz_websocket_LDFLAGS = $(FUZZ_LINK)
+
 # The command line of xe.
 check_PROGRAMS += tests/fuzz/replay_xe_args
 TESTS += tests/fuzz/replay_xe_args

@@ -3,7 +3,7 @@ check_PROGRAMS += $(XAPID_UNIT_TESTS)
 TESTS += $(XAPID_UNIT_TESTS)
 endif
 XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_limits tests/xapid/test_options tests/xapid/test_passwd \
-	tests/xapid/test_tasks tests/xapid/test_where
+	tests/xapid/test_rfb tests/xapid/test_tasks tests/xapid/test_where
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
 tests_xapid_test_events_LDADD = $(XAPID_TEST_LIBS)
@@ -15,6 +15,8 @@ tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
 tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c
 tests_xapid_test_passwd_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_rfb_SOURCES = tests/xapid/test_rfb.c
+tests_xapid_test_rfb_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c

@@ -43,6 +43,13 @@ void websocket_frame(struct buf *out, const void *bytes, size_t n)
     add_frame(out, BINARY, bytes, n);
 }
 
+void websocket_close(struct buf *out, unsigned status)
+{
+    const unsigned char bytes[] = {(unsigned char)(status >> 8), (unsigned char)status};
+
+    add_frame(out, CLOSE, bytes, sizeof bytes);
+}
+
 struct frame {
     bool final;
     unsigned opcode;

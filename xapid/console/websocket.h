@@ -22,4 +22,8 @@ int websocket_feed(struct buf *in, struct buf *data, struct buf *reply);
 /* Append one binary frame. */
 void websocket_frame(struct buf *out, const void *bytes, size_t n);
 
+/* Append the frame that ends the conversation, with a status of RFC 6455 section 7.4. */
+enum { WEBSOCKET_GOING_AWAY = 1001 };
+void websocket_close(struct buf *out, unsigned status);
+
 #endif
