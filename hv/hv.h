@@ -128,6 +128,19 @@ struct hv_driver {
     /* Devices of a guest that is up (else VM_BAD_POWER_STATE). A change that fails may have happened all the
      * same, when only its answer was lost: co_look tells. */
 
+    /* Give the guest a disk (HV_BUS_VIRTIO) or a NIC. VM_LACKS_FEATURE when it cannot be given any;
+     * OPERATION_NOT_ALLOWED when it has no room for it. */
+    int (*co_plug_disk)(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e);
+    int (*co_plug_nic)(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e);
+
+    /* Ask the guest to let go of a device and wait until it did; succeeds when it has none. The guest may do
+     * so still after DEVICE_DETACH_TIMEOUT. DEVICE_DETACH_REJECTED when it refuses. */
+    int (*co_unplug)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                     int64_t deadline, struct err *e);
+
+    /* Make the guest's disk larger, image and all. */
+    int (*co_resize)(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e);
+
     /* Lay a medium into a CD drive, which is emptied first. */
     int (*co_insert)(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e);
     /* Take it out, even from a guest that has locked the drive. Succeeds when it is empty. */

@@ -6,12 +6,14 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
 	hv/qemu/cmdline.c hv/qemu/cmdline.h \
+	hv/qemu/devices.c hv/qemu/devices.h \
 	hv/qemu/driver.c \
 	hv/qemu/drives.c \
 	hv/qemu/firmware.S hv/qemu/firmware.h \
 	hv/qemu/guest_agent.c hv/qemu/guest_agent.h \
 	hv/qemu/hardware.c hv/qemu/hardware.h \
 	hv/qemu/json_lines.c hv/qemu/json_lines.h \
+	hv/qemu/nics.c \
 	hv/qemu/operations.c \
 	hv/qemu/probe.c hv/qemu/probe.h \
 	hv/qemu/process.c hv/qemu/process.h \

@@ -64,9 +64,8 @@ int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *
     return 0;
 }
 
-/* Bring the NIC's network up and give it a tap, or user networking. */
-static int co_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, struct hv_nic *ret,
-                         struct err *e)
+int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, struct hv_nic *ret,
+                        struct err *e)
 {
     char *ifname = talloc_zero_array(mem, char, 16);
 
@@ -94,7 +93,7 @@ static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec
         if (co_agent_attach_disk(&spec->disks[i], mem, &disks[i], e) < 0)
             return -1;
     for (unsigned i = 0; i < spec->n_nics; i++)
-        if (co_attach_nic(a, &spec->nics[i], mem, &nics[i], e) < 0)
+        if (co_agent_attach_nic(a, &spec->nics[i], mem, &nics[i], e) < 0)
             return -1;
     vm.disks = disks;
     vm.n_disks = spec->n_disks;

@@ -72,6 +72,16 @@ int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
 /* ---- devices of a guest that is up ---- */
 
+/* Give it a disk or a NIC, ask it to let go of one: as hv/hv.h has it, the disk attached and the tap made, or
+ * given back. */
+int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e);
+int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
+int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
+                    unsigned number, int64_t deadline, struct err *e);
+
+/* Make a disk of the guest larger: its image, by whoever has it open. */
+int co_agent_resize(struct agent *a, const char *vm_uuid, unsigned userdevice, int64_t size, struct err *e);
+
 /* Lay a medium into a CD drive; take it out. */
 int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e);
 int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e);

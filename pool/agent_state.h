@@ -9,8 +9,12 @@ struct agent {
     bool user_networking;
 };
 
-/* Attach one disk and describe it to the hypervisor; what *ret points at is on mem. */
+/* Attach one disk; bring a NIC's network up and give it a tap, or user networking. Each describes it to the
+ * hypervisor; what *ret points at is on mem. */
 int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *ret, struct err *e);
+
+int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, struct hv_nic *ret,
+                        struct err *e);
 
 /* devices.c: finish or undo what was being changed of a guest's devices when a daemon died. */
 int co_agent_settle_devices(struct agent *a, const char *vm_uuid, struct err *e);

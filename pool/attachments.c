@@ -138,6 +138,11 @@ int attachments_note_disk(const char *state_dir, const char *vm_uuid, const stru
     return note_device(state_dir, vm_uuid, d->vbd_uuid, json_of_disk(d));
 }
 
+int attachments_note_nic(const char *state_dir, const char *vm_uuid, const struct agent_nic *n)
+{
+    return note_device(state_dir, vm_uuid, n->vif_uuid, json_of_nic(n));
+}
+
 int attachments_set_changing(const char *state_dir, const char *vm_uuid, const char *device_uuid,
                              bool changing)
 {

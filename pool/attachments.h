@@ -16,8 +16,10 @@
 /* Note all that spec will attach. */
 int attachments_note(const char *state_dir, const struct agent_vm_spec *spec);
 
-/* Note one more disk, or another medium in a drive, as changing. */
+/* Note one more device, or another medium in a drive, as changing. */
 int attachments_note_disk(const char *state_dir, const char *vm_uuid, const struct agent_disk *d);
+
+int attachments_note_nic(const char *state_dir, const char *vm_uuid, const struct agent_nic *n);
 
 /* -ENOENT when the guest has no note, or no such device in it. */
 int attachments_set_changing(const char *state_dir, const char *vm_uuid, const char *device_uuid,

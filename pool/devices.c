@@ -3,6 +3,7 @@
  * change or with the daemon, the hypervisor is asked what the guest has, and the note follows that. So a
  * change whose answer was lost has succeeded when the guest shows it.
  */
+#include <errno.h>
 #include <string.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
@@ -68,11 +69,13 @@ struct change {
     enum hv_device_kind kind;
     unsigned number;
     enum hv_presence wanted;
-    const struct agent_disk *disk; /* that may have been attached; NULL: none */
+    /* What may have been attached. */
+    const struct agent_disk *disk;
+    const struct agent_nic *nic;
 };
 
 /* Give back what was attached for a guest that has ended: its end did that for what was noted, but perhaps
- * before the disk was attached. */
+ * before this was attached. */
 static void co_give_back(const struct change *c, struct err *e)
 {
     const struct agent_disk *d = c->disk;
@@ -80,6 +83,8 @@ static void co_give_back(const struct change *c, struct err *e)
     co_attachments_release_device(c->a->state_dir, c->vm_uuid, c->device_uuid, false, e);
     if (d && d->sr.type && sm_driver_by_type(d->sr.type))
         sm_driver_by_type(d->sr.type)->co_vdi_detach(&d->sr, d->location, e);
+    if (c->nic)
+        co_net_tap_destroy(c->nic->vif_uuid, e);
 }
 
 /* What became of a change that failed, as the guest shows it: was it done all the same? */
@@ -134,7 +139,8 @@ static int co_attach_and_insert(struct agent *a, const char *vm_uuid, const stru
 
 int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e)
 {
-    struct change c = {a, vm_uuid, medium->vbd_uuid, HV_DEVICE_DISK, medium->userdevice, HV_PRESENT, medium};
+    struct change c = {a,      vm_uuid, medium->vbd_uuid, HV_DEVICE_DISK, medium->userdevice, HV_PRESENT,
+                       medium, NULL};
     CLEANUP_ERR struct err failure = {0};
     int r = attachments_note_disk(a->state_dir, vm_uuid, medium);
 
@@ -146,7 +152,7 @@ int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_dis
 
 int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e)
 {
-    struct change c = {a, vm_uuid, drive->vbd_uuid, HV_DEVICE_DISK, drive->userdevice, HV_EMPTY, NULL};
+    struct change c = {a, vm_uuid, drive->vbd_uuid, HV_DEVICE_DISK, drive->userdevice, HV_EMPTY, NULL, NULL};
     CLEANUP_ERR struct err failure = {0};
     int r = attachments_set_changing(a->state_dir, vm_uuid, drive->vbd_uuid, true);
 
@@ -154,4 +160,70 @@ int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk
         return err_errno(e, r, "the note of guest %s", vm_uuid);
     r = a->hv->driver->co_eject(a->hv, vm_uuid, drive->userdevice, &failure);
     return co_end(&c, r, &failure, e);
+}
+
+/* ---- disks and NICs ---- */
+
+static int co_attach_and_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d,
+                                   struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct hv_disk disk;
+
+    return co_agent_attach_disk(d, mem, &disk, e) < 0 ? -1
+                                                      : a->hv->driver->co_plug_disk(a->hv, vm_uuid, &disk, e);
+}
+
+int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e)
+{
+    struct change c = {a, vm_uuid, d->vbd_uuid, HV_DEVICE_DISK, d->userdevice, HV_PRESENT, d, NULL};
+    CLEANUP_ERR struct err failure = {0};
+    int r = attachments_note_disk(a->state_dir, vm_uuid, d);
+
+    if (r < 0)
+        return err_errno(e, r, "the note of guest %s", vm_uuid);
+    r = co_attach_and_plug_disk(a, vm_uuid, d, &failure);
+    return co_end(&c, r, &failure, e);
+}
+
+static int co_attach_and_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n,
+                                  struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct hv_nic nic;
+
+    return co_agent_attach_nic(a, n, mem, &nic, e) < 0 ? -1
+                                                       : a->hv->driver->co_plug_nic(a->hv, vm_uuid, &nic, e);
+}
+
+int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+{
+    struct change c = {a, vm_uuid, n->vif_uuid, HV_DEVICE_NIC, n->device, HV_PRESENT, NULL, n};
+    CLEANUP_ERR struct err failure = {0};
+    int r = attachments_note_nic(a->state_dir, vm_uuid, n);
+
+    if (r < 0)
+        return err_errno(e, r, "the note of guest %s", vm_uuid);
+    r = co_attach_and_plug_nic(a, vm_uuid, n, &failure);
+    return co_end(&c, r, &failure, e);
+}
+
+int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
+                    unsigned number, int64_t deadline, struct err *e)
+{
+    struct change c = {a, vm_uuid, device_uuid, kind, number, HV_ABSENT, NULL, NULL};
+    CLEANUP_ERR struct err failure = {0};
+    int r = attachments_set_changing(a->state_dir, vm_uuid, device_uuid, true);
+
+    if (r == -ENOENT) /* it was taken before, and only the record of that failed */
+        return 0;
+    if (r < 0)
+        return err_errno(e, r, "the note of guest %s", vm_uuid);
+    r = a->hv->driver->co_unplug(a->hv, vm_uuid, kind, number, deadline, &failure);
+    return co_end(&c, r, &failure, e);
+}
+
+int co_agent_resize(struct agent *a, const char *vm_uuid, unsigned userdevice, int64_t size, struct err *e)
+{
+    return a->hv->driver->co_resize(a->hv, vm_uuid, userdevice, size, e);
 }

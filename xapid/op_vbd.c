@@ -1,6 +1,7 @@
 /* What may be done to a VBD when. */
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/spec.h"
 
 #define OP(name) OP_BIT(VBD_OPERATIONS_##name)
 
@@ -12,8 +13,6 @@ static const char *const messages[VBD_OPERATIONS_COUNT] = {
 
 static const uint64_t attaching = OP(ATTACH) | OP(INSERT) | OP(PLUG);
 static const uint64_t hotplug = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE);
-/* What no driver does to a guest that runs. */
-static const uint64_t live = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE);
 static const uint64_t detaching = OP(UNPLUG) | OP(UNPLUG_FORCE);
 
 /* Operations of a VM during which its drives stay as they are. */
@@ -56,6 +55,10 @@ static int check_hotplug(const struct vbd *vbd, const struct vm *vm, uint64_t bi
     if (vbd->type == VBD_TYPE_CD)
         return e ? err_operation_not_allowed(
                        e, "A CD drive cannot be plugged or unplugged; insert or eject instead")
+                 : -1;
+    if (vm_disks_are_ide(vm))
+        return e ? err_operation_not_allowed(e,
+                                             "IDE disks (platform:disk_bus) cannot be plugged or unplugged")
                  : -1;
     return 0;
 }
@@ -109,8 +112,6 @@ static int check(struct db *db, const struct row *row, int operation, struct err
     if (check_medium(vbd, OP_BIT(operation), e) < 0 || check_hotplug(vbd, vm, OP_BIT(operation), e) < 0 ||
         check_plugged(vbd, OP_BIT(operation), e) < 0)
         return -1;
-    if (vm->power_state != VM_POWER_STATE_HALTED && (OP_BIT(operation) & live))
-        return e ? err_operation_not_allowed(e, "Drives cannot be plugged into a running VM") : -1;
     if (operation != VBD_OPERATIONS_ATTACH && op_current_has(vm->current_operations, vm_is_changing))
         return e ? err_operation_not_allowed(e, "The VM is changing its power state") : -1;
     return check_disk(db, vbd, operation, e);

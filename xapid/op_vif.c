@@ -23,8 +23,6 @@ static int check_hotplug(const struct vif *vif, const struct vm *vm, int operati
         return e ? err_device_already_attached(e, REF_TEXT(vif->row.ref)) : -1;
     if (operation == VIF_OPERATIONS_UNPLUG && !vif->currently_attached)
         return e ? err_device_already_detached(e, REF_TEXT(vif->row.ref)) : -1;
-    if (operation != VIF_OPERATIONS_ATTACH) /* what no driver does to a guest that runs */
-        return e ? err_operation_not_allowed(e, "NICs of a running VM cannot be changed") : -1;
     if (op_current_has(vm->current_operations, vm_is_changing))
         return e ? err_operation_not_allowed(e, "The VM is changing its power state") : -1;
     return 0;

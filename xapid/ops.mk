@@ -36,6 +36,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/network/network.h \
 	xapid/network/vif.h \
 	xapid/network/vif_create.c \
+	xapid/network/vif_plug.c \
 	xapid/network/vif_set.c \
 	xapid/op.c \
 	xapid/op_misc.c \
@@ -46,6 +47,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/op_vif.c \
 	xapid/op_vm.c \
 	xapid/reftext.h \
+	xapid/unplug.c \
+	xapid/unplug.h \
 	xapid/storage/copy.c \
 	xapid/storage/copy.h \
 	xapid/storage/device.c \
@@ -66,6 +69,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/vbd.h \
 	xapid/storage/vbd_create.c \
 	xapid/storage/vbd_media.c \
+	xapid/storage/vbd_plug.c \
 	xapid/storage/vdi.c \
 	xapid/storage/vdi.h \
 	xapid/storage/vdi_clone.c \

@@ -10,6 +10,15 @@
 #include "model/errors.gen.h"
 
 #define IDE_PLACES 4
+/* Slots of the PCI bus, which has 32: the same for a device whether it is there from the start or comes
+ * later. */
+#define FIRST_DISK_SLOT 8
+#define MAIN_BUS_DISKS 16
+#define FIRST_NIC_SLOT 24
+#define NICS 7
+#define SECOND_BUS_SLOT 31
+#define SECOND_BUS "more"
+#define SECOND_BUS_DISKS 31
 #define SERIAL_SIZE 20 /* of a virtio disk */
 
 struct cmdline {
@@ -123,6 +132,12 @@ static void add_channels(struct cmdline *c)
     add2(c, "-device", "virtserialport,id=agent,chardev=agent,name=org.qemu.guest_agent.0");
 }
 
+/* A bridge cannot come later: it is there for the disks that do not find room on the main bus. */
+static void add_second_bus(struct cmdline *c)
+{
+    addf(c, "-device", "pci-bridge,id=" SECOND_BUS ",chassis_nr=1,bus=pci.0,addr=%x", SECOND_BUS_SLOT);
+}
+
 static void add_screen(struct cmdline *c)
 {
     if (!qemu_spec_has_vnc(c->spec)) {
@@ -206,39 +221,69 @@ static void add_blockdev(struct cmdline *c, const struct hv_disk *d)
     add_json(c, "-blockdev", qemu_blockdev(d, node));
 }
 
-static void set_drive(json_t *device, const struct hv_disk *d)
+static void set_drive(json_t *device, const struct hv_disk *d, const char *node)
 {
     char text[24];
 
     snprintf(text, sizeof text, "disk%u", d->userdevice);
     json_object_set_new(device, "id", json_string(text));
-    snprintf(text, sizeof text, "node%u", d->userdevice);
     if (d->path)
-        json_object_set_new(device, "drive", json_string(text));
+        json_object_set_new(device, "drive", json_string(node));
 }
 
 static int add_ide(struct cmdline *c, const struct hv_disk *d, int boot, struct err *e)
 {
     int place = take_ide_place(c, d->userdevice);
     json_t *device;
+    char node[24];
 
     if (place < 0)
         return err_domain_builder_error(e, "qemu", "ide",
                                         "a guest has room for four IDE disks and CD drives");
     device = json_pack("{s:s, s:s, s:i}", "driver", d->cdrom ? "ide-cd" : "ide-hd", "bus",
                        place < 2 ? "ide.0" : "ide.1", "unit", place % 2);
-    set_drive(device, d);
+    snprintf(node, sizeof node, "node%u", d->userdevice);
+    set_drive(device, d, node);
     set_boot_index(device, boot);
     add_json(c, "-device", device);
     return 0;
 }
 
-static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
+/* A place of its own on the PCI bus. Slots 2 to 7 are for what has none. */
+static void set_place(json_t *device, const char *bus, unsigned slot)
+{
+    char text[8];
+
+    snprintf(text, sizeof text, "%x", slot);
+    json_object_set_new(device, "bus", json_string(bus));
+    json_object_set_new(device, "addr", json_string(text));
+}
+
+bool qemu_disk_has_place(unsigned userdevice)
+{
+    return userdevice < MAIN_BUS_DISKS + SECOND_BUS_DISKS;
+}
+
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node)
 {
     json_t *device = json_pack("{s:s, s:s#}", "driver", "virtio-blk-pci", "serial", d->uuid,
                                (int)strnlen(d->uuid, SERIAL_SIZE));
 
-    set_drive(device, d);
+    set_drive(device, d, node);
+    if (d->userdevice < MAIN_BUS_DISKS)
+        set_place(device, "pci.0", FIRST_DISK_SLOT + d->userdevice);
+    else if (qemu_disk_has_place(d->userdevice))
+        set_place(device, SECOND_BUS, d->userdevice - MAIN_BUS_DISKS + 1);
+    return device;
+}
+
+static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
+{
+    json_t *device;
+    char node[24];
+
+    snprintf(node, sizeof node, "node%u", d->userdevice);
+    device = qemu_disk_device(d, node);
     set_boot_index(device, boot);
     add_json(c, "-device", device);
 }
@@ -267,27 +312,43 @@ static int add_disks(struct cmdline *c, struct err *e)
 
 /* ---- network ---- */
 
+json_t *qemu_netdev(const struct hv_nic *n)
+{
+    char id[24];
+
+    snprintf(id, sizeof id, "net%u", n->device);
+    if (n->backend != HV_NIC_TAP)
+        return json_pack("{s:s, s:s}", "type", "user", "id", id);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "tap", "id", id, "ifname", n->ifname, "script",
+                     "no", "downscript", "no");
+}
+
+json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots)
+{
+    char id[24], netdev[24];
+    json_t *device;
+
+    snprintf(id, sizeof id, "nic%u", n->device);
+    snprintf(netdev, sizeof netdev, "net%u", n->device);
+    device = json_pack("{s:s, s:s, s:s, s:s}", "driver", qemu_nic_driver(model), "id", id, "netdev", netdev,
+                       "mac", n->mac);
+    if (model == HV_NIC_VIRTIO && n->mtu > 0 && n->mtu != 1500)
+        json_object_set_new(device, "host_mtu", json_integer(n->mtu));
+    /* The boot ROM costs time and memory, and only one that boots from the network needs it. */
+    if (!boots)
+        json_object_set_new(device, "romfile", json_string(""));
+    if (n->device < NICS)
+        set_place(device, "pci.0", FIRST_NIC_SLOT + n->device);
+    return device;
+}
+
 static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 {
     int boot = boot_index(c->spec, 'n', index);
-    char netdev[24];
-    json_t *device;
+    json_t *device = qemu_nic_device(n, c->platform.nic_model, boot >= 0);
 
-    snprintf(netdev, sizeof netdev, "net%u", n->device);
-    if (n->backend == HV_NIC_TAP)
-        add_json(c, "-netdev",
-                 json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "tap", "id", netdev, "ifname", n->ifname,
-                           "script", "no", "downscript", "no"));
-    else
-        add_json(c, "-netdev", json_pack("{s:s, s:s}", "type", "user", "id", netdev));
-    device = json_pack("{s:s, s:s, s:s}", "driver", qemu_nic_driver(c->platform.nic_model), "netdev", netdev,
-                       "mac", n->mac);
-    if (c->platform.nic_model == HV_NIC_VIRTIO && n->mtu > 0 && n->mtu != 1500)
-        json_object_set_new(device, "host_mtu", json_integer(n->mtu));
-    /* The boot ROM costs time and memory, and only one that boots from the network needs it. */
-    if (boot < 0)
-        json_object_set_new(device, "romfile", json_string(""));
     set_boot_index(device, boot);
+    add_json(c, "-netdev", qemu_netdev(n));
     add_json(c, "-device", device);
 }
 
@@ -301,6 +362,7 @@ const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const
     if (hv_platform_read(s, &c.platform, e) < 0)
         goto failed;
     add_machine(&c, host);
+    add_second_bus(&c);
     add_channels(&c);
     add_screen(&c);
     if (add_smbios(&c, e) < 0 || add_boot(&c, e) < 0 || add_disks(&c, e) < 0)

@@ -10,6 +10,7 @@
  */
 #include <jansson.h>
 #include "hv/hv.h"
+#include "hv/platform.h"
 
 /* The descriptors a QEMU is given, besides 0 to 2 (none, qemu.log, qemu.log). */
 enum qemu_fd { QEMU_FD_NOTE = 3, QEMU_FD_QMP, QEMU_FD_AGENT, QEMU_FD_SERIAL, QEMU_FD_COUNT };
@@ -34,5 +35,14 @@ bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
 /* The arguments of a -blockdev or blockdev-add; NULL when the path is not UTF-8. A drive's node is called
  * node<userdevice> when it is there from the start, node<userdevice>.<n> when it came later. */
 json_t *qemu_blockdev(const struct hv_disk *d, const char *node);
+
+/* Likewise of a -device or device_add, and of a -netdev or netdev_add. Disks (virtio) and NICs have their PCI
+ * slots by their numbers. */
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node);
+json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots);
+json_t *qemu_netdev(const struct hv_nic *n);
+
+/* Can a disk be given to a guest that is up at this userdevice? */
+bool qemu_disk_has_place(unsigned userdevice);
 
 #endif

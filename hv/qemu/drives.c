@@ -3,43 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hv/qemu/qemu.h"
-#include "lib/clock.h"
+#include "hv/qemu/devices.h"
 #include "model/errors.gen.h"
-
-#define COMMAND_MS 10000
-
-/* Does one thing to a guest that is there; 0 or -errno with *e filled. */
-typedef int co_change(struct qemu_vm *vm, void *arg, struct err *e);
-
-/* Whatever went wrong while the guest ended went wrong because it ended. */
-static int co_with_guest(struct hv *hv, const char *uuid, co_change *co_do, void *arg, struct err *e)
-{
-    struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)hv, uuid);
-    CLEANUP_ERR struct err refusal = {0};
-    int r;
-
-    if (!vm)
-        return err_vm_bad_power_state(e, uuid, "Running", "Halted");
-    qemu_vm_ref(vm);
-    r = co_do(vm, arg, &refusal);
-    if (r < 0 && vm->gone)
-        err_vm_bad_power_state(e, uuid, "Running", "Halted");
-    else if (r < 0)
-        err_move(e, &refusal);
-    qemu_vm_unref(vm);
-    return r < 0 ? -1 : 0;
-}
-
-static int co_ask(struct qemu_vm *vm, const char *command, json_t *arguments, json_t **ret, struct err *e)
-{
-    return co_qmp_command(vm->qmp, command, arguments, clock_in_ms(COMMAND_MS), ret, e);
-}
-
-static void name_drive(char id[24], unsigned userdevice)
-{
-    snprintf(id, 24, "disk%u", userdevice);
-}
 
 /* ---- nodes ---- */
 
@@ -57,10 +22,10 @@ static int node_generation(const char *name, unsigned userdevice)
 }
 
 /* Delete the drive's nodes; QEMU keeps those that are in use. *ret_newest: the highest generation seen. */
-static int co_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest, struct err *e)
+int co_qemu_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest, struct err *e)
 {
     json_t *nodes = NULL, *node;
-    int r = co_ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", true), &nodes, e);
+    int r = co_qemu_ask(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", true), &nodes, e);
     size_t i;
 
     *ret_newest = 0;
@@ -73,7 +38,7 @@ static int co_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newes
             continue;
         if (generation > *ret_newest)
             *ret_newest = generation;
-        r = co_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, &in_use);
+        r = co_qemu_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, &in_use);
         if (r < 0 && r != -EREMOTEIO) {
             err_move(e, &in_use);
             break;
@@ -87,7 +52,7 @@ static int co_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newes
 /* Open the disk under a name that no node has, also none that is still going away. */
 static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32], struct err *e)
 {
-    int newest, r = co_drop_nodes(vm, d->userdevice, &newest, e);
+    int newest, r = co_qemu_drop_nodes(vm, d->userdevice, &newest, e);
     json_t *arguments;
 
     if (r < 0)
@@ -98,7 +63,7 @@ static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32
         err_internal(e, "the path of a disk is missing or is not UTF-8");
         return -EINVAL;
     }
-    return co_ask(vm, "blockdev-add", arguments, NULL, e);
+    return co_qemu_ask(vm, "blockdev-add", arguments, NULL, e);
 }
 
 /* ---- CD drives ---- */
@@ -106,30 +71,30 @@ static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32
 static int co_move_tray(struct qemu_vm *vm, bool open, const char *id, struct err *e)
 {
     if (!open)
-        return co_ask(vm, "blockdev-close-tray", json_pack("{s:s}", "id", id), NULL, e);
-    return co_ask(vm, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", id, "force", true), NULL, e);
+        return co_qemu_ask(vm, "blockdev-close-tray", json_pack("{s:s}", "id", id), NULL, e);
+    return co_qemu_ask(vm, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", id, "force", true), NULL, e);
 }
 
 static int co_empty(struct qemu_vm *vm, const char *id, struct err *e)
 {
     int r = co_move_tray(vm, true, id, e);
 
-    return r < 0 ? r : co_ask(vm, "blockdev-remove-medium", json_pack("{s:s}", "id", id), NULL, e);
+    return r < 0 ? r : co_qemu_ask(vm, "blockdev-remove-medium", json_pack("{s:s}", "id", id), NULL, e);
 }
 
 static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
 {
     const struct hv_disk *medium = arg;
-    char id[24], node[32];
+    char id[DEVICE_ID_SIZE], node[32];
     int r;
 
-    name_drive(id, medium->userdevice);
+    qemu_device_id(id, HV_DEVICE_DISK, medium->userdevice);
     r = co_empty(vm, id, e);
     if (r == 0)
         r = co_add_node(vm, medium, node, e);
     if (r == 0)
-        r = co_ask(vm, "blockdev-insert-medium", json_pack("{s:s, s:s}", "id", id, "node-name", node), NULL,
-                   e);
+        r = co_qemu_ask(vm, "blockdev-insert-medium", json_pack("{s:s, s:s}", "id", id, "node-name", node),
+                        NULL, e);
     return r < 0 ? r : co_move_tray(vm, false, id, e);
 }
 
@@ -137,34 +102,28 @@ int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium
 {
     struct hv_disk copy = *medium;
 
-    return co_with_guest(hv, uuid, co_insert, &copy, e);
+    return co_qemu_with_guest(hv, uuid, co_insert, &copy, e);
 }
 
 static int co_eject(struct qemu_vm *vm, void *arg, struct err *e)
 {
     unsigned userdevice = *(const unsigned *)arg;
-    char id[24];
+    char id[DEVICE_ID_SIZE];
     int newest, r;
 
-    name_drive(id, userdevice);
+    qemu_device_id(id, HV_DEVICE_DISK, userdevice);
     r = co_empty(vm, id, e);
     if (r == 0)
         r = co_move_tray(vm, false, id, e);
-    return r < 0 ? r : co_drop_nodes(vm, userdevice, &newest, e);
+    return r < 0 ? r : co_qemu_drop_nodes(vm, userdevice, &newest, e);
 }
 
 int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e)
 {
-    return co_with_guest(hv, uuid, co_eject, &userdevice, e);
+    return co_qemu_with_guest(hv, uuid, co_eject, &userdevice, e);
 }
 
 /* ---- what is there ---- */
-
-struct look {
-    enum hv_device_kind kind;
-    unsigned number;
-    enum hv_presence presence;
-};
 
 /* Is this entry of query-block the drive? A virtio disk is a part of its device. */
 static bool is_drive(const json_t *entry, const char *id)
@@ -192,38 +151,80 @@ static const json_t *find_drive(const json_t *blocks, const char *id)
 }
 
 /* A tray that stands open was left so by a change that was cut short. */
-static int co_look_at_drive(struct qemu_vm *vm, struct look *look, struct err *e)
+int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_presence *ret, struct err *e)
 {
     json_t *blocks = NULL;
     const json_t *drive;
     bool open;
-    char id[24];
-    int newest, r = co_ask(vm, "query-block", NULL, &blocks, e);
+    char id[DEVICE_ID_SIZE];
+    int newest, r = co_qemu_ask(vm, "query-block", NULL, &blocks, e);
 
     if (r < 0)
         return r;
-    name_drive(id, look->number);
+    qemu_device_id(id, HV_DEVICE_DISK, userdevice);
     drive = find_drive(blocks, id);
     open = json_is_true(json_object_get(drive, "tray_open"));
-    look->presence = !drive ? HV_ABSENT : json_object_get(drive, "inserted") ? HV_PRESENT : HV_EMPTY;
+    *ret = !drive ? HV_ABSENT : json_object_get(drive, "inserted") ? HV_PRESENT : HV_EMPTY;
     json_decref(blocks);
     if (open)
         r = co_move_tray(vm, false, id, e);
-    return r < 0 ? r : co_drop_nodes(vm, look->number, &newest, e);
+    return r < 0 ? r : co_qemu_drop_nodes(vm, userdevice, &newest, e);
 }
 
-static int co_look(struct qemu_vm *vm, void *arg, struct err *e)
+/* ---- disks ---- */
+
+static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
 {
-    return co_look_at_drive(vm, arg, e);
+    const struct hv_disk *d = arg;
+    char node[32];
+    int r;
+
+    if (!qemu_disk_has_place(d->userdevice)) {
+        err_operation_not_allowed(e, "The guest has no PCI slot for a disk with so high a userdevice");
+        return -ENOSPC;
+    }
+    r = co_add_node(vm, d, node, e);
+    return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node), e);
 }
 
-int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
-                 enum hv_presence *ret, struct err *e)
+int co_qemu_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e)
 {
-    struct look look = {kind, number, HV_ABSENT};
+    struct hv_disk copy = *d;
 
-    if (co_with_guest(hv, uuid, co_look, &look, e) < 0)
-        return -1;
-    *ret = look.presence;
-    return 0;
+    return co_qemu_with_guest(hv, uuid, co_plug, &copy, e);
+}
+
+struct resize {
+    unsigned userdevice;
+    int64_t size;
+};
+
+/* The node in the drive, which is what is resized: a virtio disk's device is not its block device. */
+static int co_resize(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    const struct resize *s = arg;
+    char id[DEVICE_ID_SIZE];
+    json_t *blocks = NULL, *arguments;
+    int r = co_qemu_ask(vm, "query-block", NULL, &blocks, e);
+
+    if (r < 0)
+        return r;
+    qemu_device_id(id, HV_DEVICE_DISK, s->userdevice);
+    arguments = json_pack(
+        "{s:s, s:I}", "node-name",
+        json_string_value(json_object_get(json_object_get(find_drive(blocks, id), "inserted"), "node-name")),
+        "size", (json_int_t)s->size);
+    json_decref(blocks);
+    if (!arguments) {
+        err_internal(e, "the guest has no disk %s", id);
+        return -ENOENT;
+    }
+    return co_qemu_ask(vm, "block_resize", arguments, NULL, e);
+}
+
+int co_qemu_resize(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e)
+{
+    struct resize s = {userdevice, size};
+
+    return co_qemu_with_guest(hv, uuid, co_resize, &s, e);
 }

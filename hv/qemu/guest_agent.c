@@ -139,6 +139,16 @@ static void connect_port(struct guest_agent *a)
     ev_io_start(loop_get(), &a->reader);
 }
 
+void guest_agent_set_nics(struct guest_agent *a, const struct agent_nic_name *nics, unsigned n_nics)
+{
+    free(a->nics);
+    a->nics = n_nics ? mem_zalloc(n_nics * sizeof *nics) : NULL;
+    if (n_nics)
+        memcpy(a->nics, nics, n_nics * sizeof *nics);
+    a->proto.nics = a->nics;
+    a->proto.n_nics = n_nics;
+}
+
 struct guest_agent *guest_agent_new(int dir_fd, const struct agent_nic_name *nics, unsigned n_nics,
                                     const struct guest_agent_handlers *handlers, void *arg)
 {
@@ -148,11 +158,8 @@ struct guest_agent *guest_agent_new(int dir_fd, const struct agent_nic_name *nic
     a->fd = -1;
     a->handlers = *handlers;
     a->arg = arg;
-    if (n_nics > 0) {
-        a->nics = mem_zalloc(n_nics * sizeof *nics);
-        memcpy(a->nics, nics, n_nics * sizeof *nics);
-    }
-    agent_proto_init(&a->proto, a->nics, n_nics);
+    agent_proto_init(&a->proto, NULL, 0);
+    guest_agent_set_nics(a, nics, n_nics);
     ev_io_init(&a->reader, readable_cb, -1, EV_READ);
     ev_io_init(&a->writer, writable_cb, -1, EV_WRITE);
     ev_timer_init(&a->wake, wake_cb, 0, 0);

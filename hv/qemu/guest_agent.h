@@ -17,6 +17,7 @@ struct guest_agent_handlers {
  * agent counts as absent. */
 struct guest_agent *guest_agent_new(int dir_fd, const struct agent_nic_name *nics, unsigned n_nics,
                                     const struct guest_agent_handlers *handlers, void *arg);
+void guest_agent_set_nics(struct guest_agent *a, const struct agent_nic_name *nics, unsigned n_nics);
 void guest_agent_free(struct guest_agent *a);
 
 /* QEMU says that the guest opened or closed its port. */

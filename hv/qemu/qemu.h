@@ -36,6 +36,8 @@ struct qemu_vm {
     bool vnc, acpi;
     struct agent_nic_name *nics;
     unsigned n_nics;
+    enum hv_nic_model nic_model;
+    TAILQ_HEAD(, qemu_unplug) unplugs; /* hv/qemu/devices.h */
 
     int dir_fd;
     bool spawned;   /* process is in use */
@@ -98,7 +100,12 @@ int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
 
-/* drives.c */
+/* devices.c, drives.c, nics.c */
+int co_qemu_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e);
+int co_qemu_plug_nic(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e);
+int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                   int64_t deadline, struct err *e);
+int co_qemu_resize(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e);
 int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e);
 int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e);
 int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,

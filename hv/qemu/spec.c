@@ -22,9 +22,10 @@ static json_t *nics_pack(const struct qemu_vm *vm)
 
 int qemu_spec_save(const struct qemu_vm *vm)
 {
-    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:o}", "version", 1, "uuid", vm->uuid, "domid",
-                             (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "timeoffset",
-                             (json_int_t)vm->timeoffset, "nics", nics_pack(vm));
+    json_t *spec =
+        json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:i, s:o}", "version", 1, "uuid", vm->uuid, "domid",
+                  (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "timeoffset",
+                  (json_int_t)vm->timeoffset, "nic_model", (int)vm->nic_model, "nics", nics_pack(vm));
     int r = vm_dir_write_json(vm->dir_fd, VM_DIR_SPEC, spec);
 
     json_decref(spec);
@@ -68,6 +69,8 @@ int qemu_spec_load(struct qemu_vm *vm)
         vm->vnc = json_is_true(json_object_get(spec, "vnc"));
         vm->acpi = json_is_true(json_object_get(spec, "acpi"));
         vm->timeoffset = json_integer_value(json_object_get(spec, "timeoffset"));
+        if (json_integer_value(json_object_get(spec, "nic_model")) <= HV_NIC_RTL8139)
+            vm->nic_model = (enum hv_nic_model)json_integer_value(json_object_get(spec, "nic_model"));
         nics_unpack(vm, json_object_get(spec, "nics"));
     }
     json_decref(spec);

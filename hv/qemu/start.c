@@ -26,6 +26,7 @@ static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
     vm->domid = spec->domid;
     vm->timeoffset = platform->timeoffset;
     vm->acpi = platform->acpi;
+    vm->nic_model = platform->nic_model;
     vm->vnc = qemu_spec_has_vnc(spec);
     if (spec->n_nics > 0)
         vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "hv/qemu/devices.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
@@ -24,6 +25,7 @@ struct qemu_vm *qemu_vm_new(struct qemu_hv *hv, const char *uuid)
     memcpy(vm->uuid, uuid, UUID_TEXT_SIZE - 1);
     vm->dir_fd = -1;
     vm->state = HV_STATE_PAUSED;
+    TAILQ_INIT(&vm->unplugs);
     fiber_cond_init(&vm->changed);
     ev_timer_init(&vm->reconnect, reconnect_cb, 0, 0);
     vm->reconnect.data = vm;
@@ -185,6 +187,24 @@ static void on_rtc_change(struct qemu_vm *vm, const json_t *data)
     report(vm, &(struct hv_report){.kind = HV_REPORT_CLOCK, .timeoffset = vm->timeoffset + change});
 }
 
+static void on_device(struct qemu_vm *vm, const json_t *data, bool refused)
+{
+    const char *id = json_string_value(json_object_get(data, "device"));
+
+    if (id) /* else a part of one */
+        qemu_device_event(vm, id, refused);
+}
+
+static void on_device_deleted(struct qemu_vm *vm, const json_t *data)
+{
+    on_device(vm, data, false);
+}
+
+static void on_unplug_error(struct qemu_vm *vm, const json_t *data)
+{
+    on_device(vm, data, true);
+}
+
 static const struct {
     const char *name;
     void (*fn)(struct qemu_vm *vm, const json_t *data);
@@ -196,6 +216,8 @@ static const struct {
     {"SHUTDOWN", on_shutdown},
     {"GUEST_PANICKED", on_panicked},
     {"VSERPORT_CHANGE", on_port_change},
+    {"DEVICE_DELETED", on_device_deleted},
+    {"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
 };
 
 static void qmp_event(const char *name, const json_t *data, void *arg)

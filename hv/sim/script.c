@@ -6,9 +6,9 @@
 #define WORD_MAX 200
 #define DELAY_MAX_NS (24LL * 3600 * 1000000000)
 
-static const char *const op_names[SIM_OP_COUNT] = {"start", "pause", "unpause", "shutdown", "reboot",
-                                                   "stop",  "reset", "adopt",   "insert",   "eject",
-                                                   "look",  "agent", "life"};
+static const char *const op_names[SIM_OP_COUNT] = {
+    "start", "pause",  "unpause", "shutdown", "reboot", "stop", "reset", "adopt",
+    "plug",  "unplug", "resize",  "insert",   "eject",  "look", "agent", "life"};
 
 const char *sim_op_name(enum sim_op op)
 {

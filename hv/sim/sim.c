@@ -459,6 +459,36 @@ static int set_device(struct sim_vm *vm, enum sim_device kind, unsigned number, 
     return 0;
 }
 
+static int co_sim_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e)
+{
+    struct sim_vm *vm = co_change(hv, uuid, SIM_PLUG, e);
+
+    if (!vm || set_device(vm, SIM_MEDIUM, d->userdevice, true, e) < 0)
+        return -1;
+    return set_device(vm, SIM_DISK, d->userdevice, true, e);
+}
+
+static int co_sim_plug_nic(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e)
+{
+    struct sim_vm *vm = co_change(hv, uuid, SIM_PLUG, e);
+
+    return vm ? set_device(vm, SIM_NIC, n->device, true, e) : -1;
+}
+
+static int co_sim_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+                         int64_t deadline, struct err *e)
+{
+    struct sim_vm *vm = co_change(hv, uuid, SIM_UNPLUG, e);
+
+    return vm ? set_device(vm, kind == HV_DEVICE_NIC ? SIM_NIC : SIM_DISK, number, false, e) : -1;
+}
+
+/* There is an image, but nobody who has it open. */
+static int co_sim_resize(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e)
+{
+    return co_change(hv, uuid, SIM_RESIZE, e) ? 0 : -1;
+}
+
 static int co_sim_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e)
 {
     struct sim_vm *vm = co_change(hv, uuid, SIM_INSERT, e);
@@ -560,6 +590,10 @@ static const struct hv_driver driver = {
     .co_reboot = co_sim_reboot,
     .co_stop = co_sim_stop,
     .co_reset = co_sim_reset,
+    .co_plug_disk = co_sim_plug_disk,
+    .co_plug_nic = co_sim_plug_nic,
+    .co_unplug = co_sim_unplug,
+    .co_resize = co_sim_resize,
     .co_insert = co_sim_insert,
     .co_eject = co_sim_eject,
     .co_look = co_sim_look,

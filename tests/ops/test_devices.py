@@ -5,7 +5,7 @@ import os
 import re
 
 import demo_guest
-from daemon import Daemon, fails, vbd
+from daemon import Daemon, add_disk, fails, make_vdi, vbd, vif, wait_until
 from demo_guest import wait_for_address
 from invariants import check
 from test_guest import Console, install
@@ -66,6 +66,51 @@ def cd(d, c, vm, shell):
     return c
 
 
+def size_of(shell, name):
+    """Of the guest's disk, in bytes; None when it has none of this name."""
+    lines = shell.run(f"cat /sys/block/{name}/size")
+    return int(lines[0]) * 512 if lines and lines[0].isdigit() else None
+
+
+def disks(d, c, vm, shell):
+    size = 24 << 20
+    for device, again in (("1", True), ("1", False), ("20", False)):
+        vdi = make_vdi(c, f"disk {device}", size)
+        b = add_disk(c, vm, vdi, device=device)
+        assert not c.VBD.get_currently_attached(b) and "plug" in c.VBD.get_allowed_operations(b)
+        fails("DEVICE_ALREADY_DETACHED", c.VBD.unplug, b)
+        for _ in range(2 if again else 1):
+            c.VBD.plug(b)
+            assert c.VBD.get_currently_attached(b) and c.VBD.get_device(b) == ("xvdb" if device == "1" else "xvdu")
+            assert "unplug" in c.VBD.get_allowed_operations(b) and "plug" not in c.VBD.get_allowed_operations(b)
+            fails("DEVICE_ALREADY_ATTACHED", c.VBD.plug, b)
+            fails("VDI_IN_USE", c.VDI.destroy, vdi)
+            wait_until(lambda: size_of(shell, "vdb") == size, "the guest has the disk")
+            shell.run("dd if=/dev/zero of=/dev/vdb bs=4096 count=16; sync")
+            check(d, c, f"plugging disk {device}")
+            c.VBD.unplug(b)
+            wait_until(lambda: size_of(shell, "vdb") is None, "the guest has the disk no more")
+            check(d, c, f"unplugging disk {device}")
+        c.VBD.destroy(b)
+        c.VDI.destroy(vdi)
+        size += 8 << 20
+
+
+def nics(d, c, vm, shell):
+    v = c.VIF.create(vif(c, vm, "3"))
+    assert "plug" in c.VIF.get_allowed_operations(v)
+    for _ in range(2):
+        c.VIF.plug(v)
+        assert c.VIF.get_currently_attached(v) and "unplug" in c.VIF.get_allowed_operations(v)
+        mac = c.VIF.get_MAC(v)
+        wait_until(lambda: mac in shell.run("cat /sys/class/net/*/address"), "the guest has the NIC")
+        check(d, c, "plugging a NIC")
+        c.VIF.unplug(v)
+        wait_until(lambda: mac not in shell.run("cat /sys/class/net/*/address"), "the guest has the NIC no more")
+        check(d, c, "unplugging a NIC")
+    c.VIF.destroy(v)
+
+
 def main():
     with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
         c = d.client()
@@ -76,6 +121,11 @@ def main():
         shell = Shell(d, c, vm)  # from here on it is read, or the guest would stand still
         c = cd(d, c, vm, shell)
         print("ok the medium of a CD drive changes", flush=True)
+        shell.close()
+        shell = Shell(d, c, vm)
+        for test in (disks, nics):
+            test(d, c, vm, shell)
+            print(f"ok {test.__name__}", flush=True)
         c.VM.hard_shutdown(vm)
         check(d, c, "the end")
 

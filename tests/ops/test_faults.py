@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 
-from daemon import (Daemon, Failure, Lost, default_sr, make_vdi, make_vm, template, vbd, wait_until)
+from daemon import (Daemon, Failure, Lost, add_disk, default_sr, make_vdi, make_vm, template, vbd, vif,
+                    wait_until)
 from invariants import check
 
 KINDS = ("qmp+storage+network+db", "wait", "cancel")
@@ -57,6 +58,25 @@ def drive(c, name, full):
     return cd
 
 
+def disk(c, name, plugged):
+    """A disk for a guest that is up, or of one."""
+    vm = running(c, name)
+    b = add_disk(c, vm, make_vdi(c, f"{name} disk"))
+    if plugged:
+        c.VM.hard_shutdown(vm)
+        c.VM.start(vm, False, False)
+    return b
+
+
+def nic(c, name, plugged):
+    vm = running(c, name)
+    v = c.VIF.create(vif(c, vm, "1"))
+    if plugged:
+        c.VM.hard_shutdown(vm)
+        c.VM.start(vm, False, False)
+    return v
+
+
 def operations(c, number):
     """Name: (prepare, run, is it done?). Names of objects carry the number, so that each try is told apart."""
     n = f"try {number}"
@@ -71,6 +91,10 @@ def operations(c, number):
         "VBD.insert": (lambda: drive(c, n, False), lambda b: c.VBD.insert(b, vdi_named(c, f"{n} medium")),
                        lambda b: not c.VBD.get_empty(b)),
         "VBD.eject": (lambda: drive(c, n, True), c.VBD.eject, c.VBD.get_empty),
+        "VBD.plug": (lambda: disk(c, n, False), c.VBD.plug, c.VBD.get_currently_attached),
+        "VBD.unplug": (lambda: disk(c, n, True), c.VBD.unplug, lambda b: not c.VBD.get_currently_attached(b)),
+        "VIF.plug": (lambda: nic(c, n, False), c.VIF.plug, c.VIF.get_currently_attached),
+        "VIF.unplug": (lambda: nic(c, n, True), c.VIF.unplug, lambda v: not c.VIF.get_currently_attached(v)),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
@@ -192,7 +216,7 @@ def main():
     wanted = sys.argv[1:]
     sweep_all("sim", wanted)
     sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert",
-                                "VBD.eject"))
+                                "VBD.eject", "VBD.plug", "VIF.plug"))
 
 
 if __name__ == "__main__":

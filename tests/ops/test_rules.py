@@ -285,7 +285,7 @@ def advertised_of_devices(c):
     for state in ("Halted", "Running"):
         hold_to(c, "VIF", nic(state), lambda ref: {
             "plug": lambda: c.VIF.plug(ref), "unplug": lambda: c.VIF.unplug(ref),
-            "attach": lambda: None if not c.VIF.get_currently_attached(ref) else c.VIF.unplug(ref)})
+            "attach": lambda: None if not c.VIF.get_currently_attached(ref) else c.VIF.plug(ref)})
 
     def appliance(state):
         def make():

@@ -6,31 +6,6 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 
-/* The rules allow neither yet (xapid/op_vif.c), so each call ends with the reason. */
-static int co_plug(struct call *c, struct ref vif, int operation, struct err *e)
-{
-    CLEANUP_OP struct op op = {0};
-
-    if (co_op_begin(c, CLASS_VIF, vif, operation, &op, e) < 0)
-        return -1;
-    return err_operation_not_allowed(e, "NICs of a running VM cannot be changed");
-}
-
-int co_vif_plug(struct call *c, const struct vif_plug_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VIF_OPERATIONS_PLUG, e);
-}
-
-int co_vif_unplug(struct call *c, const struct vif_unplug_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VIF_OPERATIONS_UNPLUG, e);
-}
-
-int co_vif_unplug_force(struct call *c, const struct vif_unplug_force_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VIF_OPERATIONS_UNPLUG, e);
-}
-
 /* Errors: OPERATION_NOT_ALLOWED while the guest has it. */
 static const struct vif *detached_vif(struct call *c, struct ref ref, struct err *e)
 {

@@ -1,4 +1,4 @@
-/* VBD.insert, VBD.eject: the medium in a CD drive. Plugging drives into running VMs, and taking them out. */
+/* VBD.insert, VBD.eject: the medium in a CD drive. What else of a drive can be changed. */
 #include <talloc.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
@@ -114,31 +114,6 @@ int co_vbd_eject(struct call *c, const struct vbd_eject_args *a, struct err *e)
     if (co_op_begin(c, CLASS_VBD, a->vbd, VBD_OPERATIONS_EJECT, &op, e) < 0)
         return -1;
     return co_set_medium(c, a->vbd, REF_NULL, e);
-}
-
-/* The rules allow none of these yet (xapid/op_vbd.c), so each call ends with the reason. */
-static int co_plug(struct call *c, struct ref vbd, int operation, struct err *e)
-{
-    CLEANUP_OP struct op op = {0};
-
-    if (co_op_begin(c, CLASS_VBD, vbd, operation, &op, e) < 0)
-        return -1;
-    return err_operation_not_allowed(e, "Drives cannot be plugged into a running VM");
-}
-
-int co_vbd_plug(struct call *c, const struct vbd_plug_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VBD_OPERATIONS_PLUG, e);
-}
-
-int co_vbd_unplug(struct call *c, const struct vbd_unplug_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VBD_OPERATIONS_UNPLUG, e);
-}
-
-int co_vbd_unplug_force(struct call *c, const struct vbd_unplug_force_args *a, struct err *e)
-{
-    return co_plug(c, a->self, VBD_OPERATIONS_UNPLUG_FORCE, e);
 }
 
 int co_vbd_assert_attachable(struct call *c, const struct vbd_assert_attachable_args *a, struct err *e)

@@ -101,10 +101,10 @@ int vm_assert_can_boot_here(struct xapid *x, const struct vm *vm, struct ref ref
 /* ---- the specification ---- */
 
 /* Windows has no virtio drivers of its own: platform:disk_bus=ide, as its templates say. */
-static enum hv_disk_bus disk_bus(const struct vm *vm, bool cdrom)
+bool vm_disks_are_ide(const struct vm *vm)
 {
     const char *bus = map_get(vm->platform, "disk_bus");
-    return cdrom || (bus && strcmp(bus, "ide") == 0) ? HV_BUS_IDE : HV_BUS_VIRTIO;
+    return bus && strcmp(bus, "ide") == 0;
 }
 
 int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
@@ -116,7 +116,8 @@ int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const stru
     *d = (struct agent_disk){.userdevice = (unsigned)device_number(vbd->userdevice),
                              .cdrom = vbd->type == VBD_TYPE_CD,
                              .readonly = vbd->mode == VBD_MODE_RO || (vdi && vdi->read_only),
-                             .bus = disk_bus(vm, vbd->type == VBD_TYPE_CD)};
+                             .bus = vbd->type == VBD_TYPE_CD || vm_disks_are_ide(vm) ? HV_BUS_IDE
+                                                                                     : HV_BUS_VIRTIO};
     memcpy(d->vbd_uuid, vbd->uuid, sizeof d->vbd_uuid);
     if (!vdi)
         return 0;
@@ -152,6 +153,15 @@ static int compare_nics(const void *a, const void *b)
     return x->device < y->device ? -1 : x->device > y->device;
 }
 
+void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct agent_nic *n)
+{
+    *n = (struct agent_nic){.device = (unsigned)vif_device_number(vif->device),
+                            .mac = talloc_strdup(ctx, text_of(vif->MAC)),
+                            .mtu = vif->MTU > 0 ? (unsigned)vif->MTU : 1500};
+    memcpy(n->vif_uuid, vif->uuid, sizeof n->vif_uuid);
+    network_describe(ctx, db_network(x->db, vif->network), &n->network);
+}
+
 static void add_nics(struct xapid *x, void *ctx, const struct vm *vm, struct agent_vm_spec *spec)
 {
     struct agent_nic *nics = talloc_zero_array(ctx, struct agent_nic, VIF_DEVICE_COUNT);
@@ -159,12 +169,7 @@ static void add_nics(struct xapid *x, void *ctx, const struct vm *vm, struct age
     FOREACH_REFERRER (x->db, vif, vif, VIF, VM, vm->row.ref) {
         if (spec->n_nics == VIF_DEVICE_COUNT)
             break;
-        struct agent_nic *n = &nics[spec->n_nics++];
-        n->device = (unsigned)vif_device_number(vif->device);
-        n->mac = talloc_strdup(ctx, text_of(vif->MAC));
-        n->mtu = vif->MTU > 0 ? (unsigned)vif->MTU : 1500;
-        memcpy(n->vif_uuid, vif->uuid, sizeof n->vif_uuid);
-        network_describe(ctx, db_network(x->db, vif->network), &n->network);
+        vm_describe_nic(x, ctx, vif, &nics[spec->n_nics++]);
     }
     qsort(nics, spec->n_nics, sizeof *nics, compare_nics);
     spec->nics = nics;

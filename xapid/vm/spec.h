@@ -16,9 +16,14 @@ struct vm_start_options {
 int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid,
                   const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e);
 
+/* Are its disks IDE's, not virtio's? */
+bool vm_disks_are_ide(const struct vm *vm);
+
 /* One drive of the VM, with what it holds. Errors: those of sr_open. */
 int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
                      struct agent_disk *ret, struct err *e);
+
+void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct agent_nic *ret);
 
 /* Does this host have what the VM needs: memory, processors, the SRs of its disks? force leaves out what only
  * is unwise. */
