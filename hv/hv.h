@@ -43,13 +43,14 @@ struct hv_vm_spec {
     char uuid[UUID_TEXT_SIZE];
     const char *name;
     int64_t domid;
-    int64_t memory; /* bytes */
+    int64_t memory, memory_max; /* bytes: what it begins with and may get; memory_max 0: no more */
     unsigned vcpus, vcpus_max;
     enum hv_boot boot;
     const char *kernel, *ramdisk, *cmdline; /* HV_BOOT_KERNEL: files on this host */
     const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
     bool start_paused;
-    const struct map *platform, *bios_strings, *xenstore_data; /* text to text, as in the VM's record */
+    const struct map *platform, *bios_strings, *xenstore_data,
+        *vcpus_params; /* text to text, as in the VM's record */
     unsigned n_disks, n_nics;
     const struct hv_disk *disks;
     const struct hv_nic *nics;
@@ -91,7 +92,8 @@ enum hv_report_kind {
     HV_REPORT_GUEST_INFO,
     HV_REPORT_PAUSED,
     HV_REPORT_RESUMED,
-    HV_REPORT_CLOCK /* the guest has set its hardware clock */
+    HV_REPORT_CLOCK, /* the guest has set its hardware clock */
+    HV_REPORT_MEMORY /* it has given memory back or taken it */
 };
 
 struct hv_report {
@@ -100,6 +102,7 @@ struct hv_report {
     enum hv_stop_reason reason;       /* HV_REPORT_STOPPED */
     const struct hv_guest_info *info; /* HV_REPORT_GUEST_INFO */
     int64_t timeoffset;               /* HV_REPORT_CLOCK: seconds that it is ahead of UTC */
+    int64_t memory;                   /* HV_REPORT_MEMORY: bytes it has */
 };
 
 /* Called from the loop or a driver's fiber; must not yield; the report is gone when it returns. */
@@ -150,6 +153,16 @@ struct hv_driver {
      * left half made. */
     int (*co_look)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
                    enum hv_presence *ret, struct err *e);
+
+    /* Give a guest that is up n processors (0: leave it those it has) and its share of the host's, as
+     * VCPUs_params says (hv/schedule.h). *ret_now: how many it has now, also when this fails; untouched when
+     * not known. VM_LACKS_FEATURE when it cannot be asked, OPERATION_NOT_ALLOWED when it gives none back. */
+    int (*co_set_processors)(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
+                             unsigned *ret_now, struct err *e);
+
+    /* Ask a guest that is up to do with this much memory, at most the memory_max of its start. It follows in
+     * its own time, if it has a driver for it: HV_REPORT_MEMORY tells. */
+    int (*co_set_memory)(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
 
     /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are
      * cleaned up and not visited. */

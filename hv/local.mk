@@ -2,9 +2,11 @@ noinst_LIBRARIES += hv/libhv.a
 hv_libhv_a_SOURCES = \
 	hv/hv.h \
 	hv/platform.c hv/platform.h \
+	hv/schedule.c hv/schedule.h \
 	hv/qemu/adopt.c \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
+	hv/qemu/cgroup.c hv/qemu/cgroup.h \
 	hv/qemu/cmdline.c hv/qemu/cmdline.h \
 	hv/qemu/devices.c hv/qemu/devices.h \
 	hv/qemu/driver.c \
@@ -15,7 +17,9 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/json_lines.c hv/qemu/json_lines.h \
 	hv/qemu/nics.c \
 	hv/qemu/operations.c \
+	hv/qemu/memory.c \
 	hv/qemu/probe.c hv/qemu/probe.h \
+	hv/qemu/processors.c \
 	hv/qemu/process.c hv/qemu/process.h \
 	hv/qemu/qemu.h \
 	hv/qemu/qmp.c hv/qemu/qmp.h \

@@ -161,6 +161,17 @@ int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e)
     return a->hv->driver->co_unpause(a->hv, uuid, e);
 }
 
+int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
+                               unsigned *ret_now, struct err *e)
+{
+    return a->hv->driver->co_set_processors(a->hv, uuid, n, params, ret_now, e);
+}
+
+int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
+{
+    return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);
+}
+
 enum hv_state agent_vm_state(struct agent *a, const char *uuid)
 {
     return a->hv->driver->state(a->hv, uuid);

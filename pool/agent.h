@@ -67,6 +67,9 @@ int co_agent_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, stru
 int co_agent_vm_reset(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_pause(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e);
+int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
+                               unsigned *ret_now, struct err *e);
+int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
 enum hv_state agent_vm_state(struct agent *a, const char *uuid);
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 

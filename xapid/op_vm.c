@@ -230,8 +230,6 @@ static int check(struct db *db, const struct row *row, int operation, struct err
         return -1;
     if (check_mobility(db, vm, operation, e) < 0)
         return -1;
-    if (operation == VM_OPERATIONS_CHANGING_DYNAMIC_RANGE && vm->power_state != VM_POWER_STATE_HALTED)
-        return e ? err_operation_not_allowed(e, "The memory of a running VM cannot be changed") : -1;
     return check_disks(db, vm, operation, e);
 }
 

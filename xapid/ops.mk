@@ -90,6 +90,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/guest_info.h \
 	xapid/vm/lifecycle.c \
 	xapid/vm/lifecycle.h \
+	xapid/vm/balloon.c xapid/vm/balloon.h \
+	xapid/vm/live.c \
 	xapid/vm/memory.c \
 	xapid/vm/memory.h \
 	xapid/vm/pause.c \

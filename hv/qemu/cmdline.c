@@ -106,7 +106,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add2(c, "-uuid", s->uuid);
     add2(c, "-machine", qemu_machine_text(c->v, &c->platform));
     add_cpu(c, host);
-    addf(c, "-m", "size=%" PRId64 "k", s->memory / 1024);
+    addf(c, "-m", "size=%" PRId64 "k", (s->memory_max > s->memory ? s->memory_max : s->memory) / 1024);
     add2(c, "-rtc", qemu_rtc_text(c->v, &c->platform, clock_wall()));
     if (host->sandbox)
         add2(c, "-sandbox", QEMU_SANDBOX);
@@ -115,6 +115,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, "-S");
     add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
     add2(c, "-device", "pvpanic");
+    add2(c, "-device", "virtio-balloon-pci,id=balloon");
 }
 
 /* ---- monitor, consoles, agent ---- */

@@ -42,6 +42,7 @@ static void qemu_free(struct hv *hv)
     ev_timer_stop(loop_get(), &q->tidy);
     while (!TAILQ_EMPTY(&q->vms))
         qemu_vm_detach(TAILQ_FIRST(&q->vms));
+    cgroups_close(&q->cgroups);
     close(q->vms_fd);
     free(q->program);
     free(q->accelerator);
@@ -65,12 +66,17 @@ int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *h
 {
     int vms_fd = vm_dirs_open(o->state_dir);
     struct qemu_hv *q;
+    int r;
 
     if (vms_fd < 0)
         return vms_fd;
     q = mem_zalloc(sizeof *q);
     q->hv.driver = &driver;
     q->vms_fd = vms_fd;
+    r = cgroups_open(&q->cgroups);
+    if (r < 0)
+        log_info("guests have no cgroups, so the weight and cap of their processors have no effect: %s",
+                 strerror(-r));
     q->program = mem_strdup(host->program);
     q->accelerator = mem_strdup(host->accelerator);
     q->host = (struct qemu_cmdline_host){q->program, q->accelerator, host->sandbox};
@@ -119,6 +125,8 @@ static const struct hv_driver driver = {
     .co_insert = co_qemu_insert,
     .co_eject = co_qemu_eject,
     .co_look = co_qemu_look,
+    .co_set_processors = co_qemu_set_processors,
+    .co_set_memory = co_qemu_set_memory,
     .co_adopt = co_qemu_adopt,
     .state = qemu_state,
     .co_console = co_qemu_console,

@@ -9,6 +9,7 @@
  */
 #include <ev.h>
 #include "hv/hv.h"
+#include "hv/qemu/cgroup.h"
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/guest_agent.h"
 #include "hv/qemu/process.h"
@@ -20,6 +21,7 @@ struct qemu_hv {
     char *program, *accelerator;
     struct qemu_cmdline_host host; /* of these two */
     int vms_fd;                    /* STATE/vm */
+    struct cgroups cgroups;
     hv_report_fn *report;
     void *report_arg;
     TAILQ_HEAD(qemu_vms, qemu_vm) vms;
@@ -54,7 +56,7 @@ struct qemu_vm {
 
     struct process process;
     struct qmp *qmp; /* NULL between connections */
-    struct qmp_call status_call, chardev_call;
+    struct qmp_call status_call, chardev_call, balloon_call;
     unsigned reconnects;
     ev_timer reconnect;
     struct guest_agent *agent;
@@ -88,6 +90,19 @@ void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret);
 int qemu_spec_save(const struct qemu_vm *vm);
 int qemu_spec_load(struct qemu_vm *vm);
 
+/* ---- processors.c ---- */
+
+/* Give the guest its share of the host's processors; what cannot be had is logged. */
+void qemu_enter_cgroup(struct qemu_vm *vm, const struct hv_schedule *s);
+
+/* Let its processors run where s says, anywhere when it says nothing. */
+int co_qemu_pin(struct qemu_vm *vm, const struct hv_schedule *s, struct err *e);
+
+/* ---- memory.c ---- */
+
+/* Leave the guest this many bytes; 0 or -1 with *e filled. */
+int co_qemu_balloon(struct qemu_vm *vm, int64_t bytes, struct err *e);
+
 /* ---- the driver's functions ---- */
 
 int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
@@ -97,6 +112,9 @@ int co_qemu_shutdown(struct hv *hv, const char *uuid, int64_t deadline, struct e
 int co_qemu_reboot(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
 int co_qemu_stop(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
+                           unsigned *ret_now, struct err *e);
+int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
 

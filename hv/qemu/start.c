@@ -91,7 +91,7 @@ static int open_fds(struct qemu_vm *vm, int fds[QEMU_FD_COUNT])
 
 /* Execute QEMU. Our copies of its listening sockets are closed at once, so that the connection breaks when it
  * dies; we connect before that, since a listening socket takes connections before anybody accepts them. */
-static int launch(struct qemu_vm *vm, const char **argv)
+static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedule *schedule)
 {
     int fds[QEMU_FD_COUNT];
     struct process_launch l = {vm->hv->program, argv, vm->dir_fd, fds, QEMU_FD_COUNT, QEMU_FD_NOTE};
@@ -104,13 +104,16 @@ static int launch(struct qemu_vm *vm, const char **argv)
     if (r == 0)
         r = process_start(&vm->process, &l, qemu_vm_process_ended, vm);
     vm->spawned = r == 0;
+    if (r == 0)
+        qemu_enter_cgroup(vm, schedule);
     for (unsigned i = 0; i < QEMU_FD_COUNT; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     return r;
 }
 
-static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec, struct err *e)
+static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec,
+                                 const struct hv_schedule *schedule, struct err *e)
 {
     const char **argv;
     int r;
@@ -120,7 +123,7 @@ static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *sp
         return -1;
     r = co_make_folder(vm, e);
     if (r == 0) {
-        r = launch(vm, argv);
+        r = launch(vm, argv, schedule);
         if (r < 0)
             err_errno(e, r, "starting %s", vm->hv->program);
     }
@@ -184,6 +187,8 @@ static void co_abandon(struct qemu_vm *vm)
         process_kill(&vm->process, SIGKILL);
         r = co_process_wait(&vm->process, clock_in_ms(END_MS));
     }
+    if (r == 0)
+        r = cgroup_remove(&vm->hv->cgroups, vm->uuid);
     if (r == 0 && vm->dir_fd >= 0)
         r = vm_dir_remove(vm->hv->vms_fd, vm->uuid);
     if (r < 0)
@@ -196,6 +201,7 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
     struct qemu_hv *q = (struct qemu_hv *)(void *)hv;
     struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
     struct hv_platform platform;
+    struct hv_schedule schedule;
     char domid[24];
 
     if (vm) {
@@ -204,12 +210,14 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
     }
     if (!uuid_is_valid(spec->uuid))
         return err_internal(e, "not a uuid: %s", spec->uuid);
-    if (hv_platform_read(spec, &platform, e) < 0)
+    if (hv_platform_read(spec, &platform, e) < 0 || hv_schedule_read(spec->vcpus_params, &schedule, e) < 0)
         return -1;
     vm = qemu_vm_new(q, spec->uuid);
     note_spec(vm, spec, &platform);
-    if (co_prepare_and_launch(vm, spec, e) < 0 || co_run_guest(vm, spec->start_paused, e) < 0 ||
-        commit(vm, e) < 0) {
+    if (co_prepare_and_launch(vm, spec, &schedule, e) < 0 ||
+        (schedule.masked && co_qemu_pin(vm, &schedule, e) < 0) ||
+        (spec->memory_max > spec->memory && co_qemu_balloon(vm, spec->memory, e) < 0) ||
+        co_run_guest(vm, spec->start_paused, e) < 0 || commit(vm, e) < 0) {
         co_abandon(vm);
         qemu_vm_detach(vm);
         return -1;

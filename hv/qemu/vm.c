@@ -205,10 +205,24 @@ static void on_unplug_error(struct qemu_vm *vm, const json_t *data)
     on_device(vm, data, true);
 }
 
+static void report_memory(struct qemu_vm *vm, const json_t *value)
+{
+    json_int_t bytes = json_integer_value(json_object_get(value, "actual"));
+
+    if (bytes > 0)
+        report(vm, &(struct hv_report){.kind = HV_REPORT_MEMORY, .memory = bytes});
+}
+
+static void on_balloon_change(struct qemu_vm *vm, const json_t *data)
+{
+    report_memory(vm, data);
+}
+
 static const struct {
     const char *name;
     void (*fn)(struct qemu_vm *vm, const json_t *data);
 } events[] = {
+    {"BALLOON_CHANGE", on_balloon_change},
     {"RTC_CHANGE", on_rtc_change},
     {"STOP", on_stop},
     {"RESUME", on_resume},
@@ -279,6 +293,13 @@ static void status_known(struct qmp_call *c, int error, json_t *value, const cha
     set_state(vm, json_is_true(json_object_get(value, "running")) ? HV_STATE_RUNNING : HV_STATE_PAUSED);
 }
 
+/* How much memory the guest has; changes come as events. */
+static void memory_known(struct qmp_call *c, int error, json_t *value, const char *desc)
+{
+    if (error == 0)
+        report_memory(VM_OF(c, balloon_call), value);
+}
+
 static void qmp_ready(void *arg)
 {
     struct qemu_vm *vm = arg;
@@ -287,6 +308,8 @@ static void qmp_ready(void *arg)
     qmp_send(vm->qmp, &vm->status_call, "query-status", NULL);
     vm->chardev_call.done = chardevs_known;
     qmp_send(vm->qmp, &vm->chardev_call, "query-chardev", NULL);
+    vm->balloon_call.done = memory_known;
+    qmp_send(vm->qmp, &vm->balloon_call, "query-balloon", NULL);
 }
 
 int qemu_vm_connect(struct qemu_vm *vm)
@@ -356,6 +379,9 @@ void qemu_vm_process_ended(struct process *p, void *arg)
     r.reason = stop_reason(vm);
     if (r.reason == HV_STOP_KILLED)
         log_unexpected_end(vm);
+    error = cgroup_remove(&vm->hv->cgroups, vm->uuid);
+    if (error < 0)
+        log_warning("the cgroup of %s cannot be removed: %s", vm->uuid, strerror(-error));
     error = vm_dir_remove(vm->hv->vms_fd, vm->uuid);
     if (error < 0)
         log_warning("the folder of %s cannot be removed: %s", vm->uuid, strerror(-error));

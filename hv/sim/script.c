@@ -7,8 +7,16 @@
 #define DELAY_MAX_NS (24LL * 3600 * 1000000000)
 
 static const char *const op_names[SIM_OP_COUNT] = {
-    "start", "pause",  "unpause", "shutdown", "reboot", "stop", "reset", "adopt",
-    "plug",  "unplug", "resize",  "insert",   "eject",  "look", "agent", "life"};
+    [SIM_START] = "start",     [SIM_PAUSE] = "pause",
+    [SIM_UNPAUSE] = "unpause", [SIM_SHUTDOWN] = "shutdown",
+    [SIM_REBOOT] = "reboot",   [SIM_STOP] = "stop",
+    [SIM_RESET] = "reset",     [SIM_PROCESSORS] = "processors",
+    [SIM_MEMORY] = "memory",   [SIM_ADOPT] = "adopt",
+    [SIM_PLUG] = "plug",       [SIM_UNPLUG] = "unplug",
+    [SIM_RESIZE] = "resize",   [SIM_INSERT] = "insert",
+    [SIM_EJECT] = "eject",     [SIM_LOOK] = "look",
+    [SIM_AGENT] = "agent",     [SIM_LIFE] = "life",
+};
 
 const char *sim_op_name(enum sim_op op)
 {

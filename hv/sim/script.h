@@ -16,6 +16,8 @@ enum sim_op {
     SIM_REBOOT,
     SIM_STOP,
     SIM_RESET,
+    SIM_PROCESSORS,
+    SIM_MEMORY,
     SIM_ADOPT,
     SIM_PLUG,
     SIM_UNPLUG,

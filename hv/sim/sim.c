@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "hv/hv.h"
 #include "hv/platform.h"
+#include "hv/schedule.h"
 #include "hv/sim/script.h"
 #include "hv/sim/store.h"
 #include "lib/clock.h"
@@ -284,13 +285,14 @@ static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_
                                 .devices = devices_of(spec)};
     struct sim_vm *vm = find(s, spec->uuid);
     struct hv_platform platform;
+    struct hv_schedule schedule;
     char domid[24];
 
     if (vm) {
         snprintf(domid, sizeof domid, "%" PRId64, vm->record.domid);
         return err_domain_exists(e, spec->uuid, domid);
     }
-    if (hv_platform_read(spec, &platform, e) < 0)
+    if (hv_platform_read(spec, &platform, e) < 0 || hv_schedule_read(spec->vcpus_params, &schedule, e) < 0)
         return -1;
     memcpy(record.uuid, spec->uuid, sizeof record.uuid);
     record.acpi = platform.acpi;
@@ -401,6 +403,42 @@ static int co_sim_reset(struct hv *hv, const char *uuid, struct err *e)
     if (co_meet_fate(s, SIM_RESET, uuid, CLOCK_NEVER, e) < 0)
         return -1;
     return find_started(s, uuid) ? 0 : fail_halted(e, uuid);
+}
+
+static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
+                                 unsigned *ret_now, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct hv_schedule schedule;
+
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    if (hv_schedule_read(params, &schedule, e) < 0 ||
+        co_meet_fate(s, SIM_PROCESSORS, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    if (n > 0)
+        *ret_now = n;
+    return 0;
+}
+
+/* A simulated guest obeys at once. */
+static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct hv_report r = {.kind = HV_REPORT_MEMORY, .memory = bytes};
+
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    if (co_meet_fate(s, SIM_MEMORY, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    if (!find_started(s, uuid))
+        return fail_halted(e, uuid);
+    memcpy(r.uuid, uuid, sizeof r.uuid);
+    if (s->report)
+        s->report(&r, s->report_arg);
+    return 0;
 }
 
 static int co_sim_adopt(struct hv *hv,
@@ -597,6 +635,8 @@ static const struct hv_driver driver = {
     .co_insert = co_sim_insert,
     .co_eject = co_sim_eject,
     .co_look = co_sim_look,
+    .co_set_processors = co_sim_set_processors,
+    .co_set_memory = co_sim_set_memory,
     .co_adopt = co_sim_adopt,
     .state = sim_state,
     .co_console = co_sim_console,

@@ -1,4 +1,8 @@
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "hv/platform.h"
+#include "hv/qemu/cgroup.h"
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/hardware.h"
 #include "tests/hv/fixture.h"
@@ -234,6 +238,172 @@ START_TEST(strings_that_smbios_cannot_hold_are_refused)
 }
 END_TEST
 
+/* ---- the share of the host's processors ---- */
+
+static struct hv_schedule schedule(const char *key, const char *value)
+{
+    const struct map *m = NULL;
+    struct hv_schedule s = {0};
+    CLEANUP_ERR struct err e = {0};
+
+    if (key)
+        set(&m, key, value);
+    ck_assert_int_eq(hv_schedule_read(m, &s, &e), 0);
+    return s;
+}
+
+START_TEST(a_share_has_weight_cap_and_mask)
+{
+    struct hv_schedule s = schedule(NULL, NULL);
+
+    ck_assert(s.weight == 256 && s.cap == 0 && !s.masked);
+    ck_assert_uint_eq(schedule("weight", "65535").weight, 65535);
+    ck_assert_uint_eq(schedule("cap", "250").cap, 250);
+    ck_assert(!schedule("mask", "").masked);
+    s = schedule("mask", "1,3-5,9");
+    ck_assert(s.masked);
+    ck_assert_int_eq(CPU_COUNT(&s.mask), 5);
+    ck_assert(CPU_ISSET(1, &s.mask) && CPU_ISSET(4, &s.mask) && CPU_ISSET(9, &s.mask));
+}
+END_TEST
+
+static const struct {
+    const char *key, *value;
+} bad_shares[] = {
+    {"weight", "0"},       {"weight", "65536"}, {"weight", "-1"},  {"weight", "1 "},
+    {"weight", ""},        {"cap", "x"},        {"cap", "102401"}, {"cap", "99999999999999999999"},
+    {"mask", ","},         {"mask", "1,"},      {"mask", "1-"},    {"mask", "5-3"},
+    {"mask", "0-1024"},    {"mask", "all"},     {"mask", "1 2"},   {"mask", "-1"},
+    {"mask", "1234567890"}};
+
+START_TEST(a_bad_share_is_refused_by_its_name)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct map *m = NULL;
+    struct hv_schedule s;
+    char field[64];
+
+    set(&m, bad_shares[_i].key, bad_shares[_i].value);
+    snprintf(field, sizeof field, "VCPUs_params:%s", bad_shares[_i].key);
+    ck_assert_int_eq(hv_schedule_read(m, &s, &e), -1);
+    ck_assert(err_is(&e, "INVALID_VALUE"));
+    ck_assert_str_eq(e.params[0], field);
+}
+END_TEST
+
+/* ---- cgroups, on folders that only look like a hierarchy ---- */
+
+static struct fixture f;
+
+static void write_file(const char *name, const char *text)
+{
+    char path[200];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", f.dir, name);
+    file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void make_folder(const char *name)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", f.dir, name);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+static void assert_file(const char *name, const char *text)
+{
+    char path[200], seen[64] = "";
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", f.dir, name);
+    file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(seen, sizeof seen, file));
+    fclose(file);
+    ck_assert_str_eq(seen, text);
+}
+
+/* With a table of mounts in which the fixture's folder stands between these. */
+static int open_groups(const char *before, const char *after, struct cgroups *ret)
+{
+    char path[200];
+
+    write_file("mountinfo", talloc_asprintf(ctx, "%s %s %s", before, f.dir, after));
+    snprintf(path, sizeof path, "%s/mountinfo", f.dir);
+    return cgroups_open_with(path, ret);
+}
+
+START_TEST(version_1_counts_in_shares_and_microseconds)
+{
+    struct hv_schedule s = {.weight = 512, .cap = 150};
+    struct cgroups c;
+
+    fixture_init(&f);
+    ck_assert_int_eq(open_groups("1 2 0:1 /",
+                                 "rw shared:5 - cgroup cgroup rw,cpu,cpuacct\n"
+                                 "1 2 0:1 / /nowhere rw - cgroup cgroup rw,cpuset\nrubbish - \n",
+                                 &c),
+                     0);
+    ck_assert_int_eq(c.version, 1);
+    make_folder("xapid/u");
+    write_file("xapid/u/cgroup.procs", "");
+    write_file("xapid/u/cpu.shares", "");
+    write_file("xapid/u/cpu.cfs_quota_us", "");
+    ck_assert_int_eq(cgroup_add(&c, "u", 4711), 0);
+    ck_assert_int_eq(cgroup_set(&c, "u", &s), 0);
+    assert_file("xapid/u/cgroup.procs", "4711");
+    assert_file("xapid/u/cpu.shares", "2048");
+    assert_file("xapid/u/cpu.cfs_quota_us", "150000");
+    ck_assert_int_eq(cgroup_remove(&c, "gone"), 0);
+    cgroups_close(&c);
+}
+END_TEST
+
+START_TEST(version_2_goes_first_when_it_has_the_controller)
+{
+    struct hv_schedule s = {.weight = 65535};
+    struct cgroups c;
+
+    fixture_init(&f);
+    write_file("cgroup.controllers", "cpuset cpu io\n");
+    write_file("cgroup.subtree_control", "");
+    make_folder("xapid");
+    write_file("xapid/cgroup.subtree_control", "");
+    ck_assert_int_eq(open_groups("1 2 0:1 / /nowhere rw - cgroup cgroup rw,cpu\n1 2 0:1 /",
+                                 "rw - cgroup2 cgroup2 rw\n", &c),
+                     0);
+    ck_assert_int_eq(c.version, 2);
+    assert_file("xapid/cgroup.subtree_control", "+cpu");
+    make_folder("xapid/u");
+    write_file("xapid/u/cpu.weight", "");
+    write_file("xapid/u/cpu.max", "");
+    ck_assert_int_eq(cgroup_set(&c, "u", &s), 0);
+    assert_file("xapid/u/cpu.weight", "10000");
+    assert_file("xapid/u/cpu.max", "max");
+    cgroups_close(&c);
+}
+END_TEST
+
+START_TEST(without_the_controller_there_are_no_groups_and_no_failures)
+{
+    struct hv_schedule s = {.weight = 1};
+    struct cgroups c;
+
+    fixture_init(&f);
+    write_file("cgroup.controllers", "cpuset io\n");
+    ck_assert_int_lt(open_groups("1 2 0:1 /", "rw - cgroup2 cgroup2 rw\n", &c), 0);
+    ck_assert_int_eq(cgroup_add(&c, "u", 1), 0);
+    ck_assert_int_eq(cgroup_set(&c, "u", &s), 0);
+    ck_assert_int_eq(cgroup_remove(&c, "u"), 0);
+    cgroups_close(&c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("hardware");
@@ -251,6 +421,11 @@ int main(void)
     tcase_add_test(c, bios_strings_go_to_their_tables);
     tcase_add_test(c, of_xenstore_data_the_guest_sees_its_own_part);
     tcase_add_test(c, strings_that_smbios_cannot_hold_are_refused);
+    tcase_add_test(c, a_share_has_weight_cap_and_mask);
+    tcase_add_loop_test(c, a_bad_share_is_refused_by_its_name, 0, sizeof bad_shares / sizeof *bad_shares);
+    tcase_add_test(c, version_1_counts_in_shares_and_microseconds);
+    tcase_add_test(c, version_2_goes_first_when_it_has_the_controller);
+    tcase_add_test(c, without_the_controller_there_are_no_groups_and_no_failures);
     suite_add_tcase(s, c);
     r = run_suite(s);
     fixture_program_end();

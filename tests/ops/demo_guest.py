@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 from daemon import BUILD, SOURCE, wait_until
 
@@ -78,7 +79,9 @@ class Console:
         self.tick()  # before it ticks nobody listens
         self.text = b""
         self.socket.sendall(f"run echo begin; {command}\n".encode())
+        guard = time.monotonic() + 120
         while not re.search(rb"\ndone \d+\r?\n", self.text):
+            assert time.monotonic() < guard, f"the guest does not end: {command}"
             self.read()
         output = re.split(rb"\ndone \d+\r?\n", self.text)[0].decode().split("begin\r\n", 1)[1]
         return re.sub(r"(?m)^tick \d+ [\d.]+\r?\n?", "", output).strip()

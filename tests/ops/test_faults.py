@@ -77,6 +77,20 @@ def nic(c, name, plugged):
     return v
 
 
+def running_small(c, name):
+    """Of two processors it has one, of 64 MiB it has 48."""
+    vm = make_vm(c, name, memory=64 << 20)
+    c.VM.set_memory_dynamic_range(vm, 32 << 20, 48 << 20)
+    c.VM.set_VCPUs_max(vm, 2)
+    c.VM.set_VCPUs_at_startup(vm, 1)
+    c.VM.start(vm, False, False)
+    return vm
+
+
+def vcpus(c, vm):
+    return int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm)))
+
+
 def operations(c, number):
     """Name: (prepare, run, is it done?). Names of objects carry the number, so that each try is told apart."""
     n = f"try {number}"
@@ -95,6 +109,14 @@ def operations(c, number):
         "VBD.unplug": (lambda: disk(c, n, True), c.VBD.unplug, lambda b: not c.VBD.get_currently_attached(b)),
         "VIF.plug": (lambda: nic(c, n, False), c.VIF.plug, c.VIF.get_currently_attached),
         "VIF.unplug": (lambda: nic(c, n, True), c.VIF.unplug, lambda v: not c.VIF.get_currently_attached(v)),
+        "VM.set_VCPUs_number_live": (lambda: running_small(c, n), lambda vm: c.VM.set_VCPUs_number_live(vm, 2),
+                                     lambda vm: vcpus(c, vm) == 2),
+        "VM.add_to_VCPUs_params_live": (lambda: running_small(c, n),
+                                        lambda vm: c.VM.add_to_VCPUs_params_live(vm, "weight", "9"),
+                                        lambda vm: c.VM.get_VCPUs_params(vm) == {"weight": "9"}),
+        "VM.set_memory_dynamic_range": (lambda: running_small(c, n),
+                                        lambda vm: c.VM.set_memory_dynamic_range(vm, 16 << 20, 32 << 20),
+                                        lambda vm: int(c.VM.get_memory_target(vm)) == 32 << 20),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a VM's record says of its hardware is what a real guest finds."""
 
+import os
 import time
 
 import demo_guest
@@ -65,6 +66,84 @@ def clock(c, vm, console):
                "the record follows the guest's clock")
 
 
+def online(console):
+    return console.run("cat /sys/devices/system/cpu/online")
+
+
+def processors(c, vm, console):
+    """More and fewer while it runs; a guest switches new ones on itself, as its distribution has it."""
+    fails("INVALID_VALUE", c.VM.set_VCPUs_number_live, vm, "5")
+    fails("INVALID_VALUE", c.VM.set_VCPUs_number_live, vm, "0")
+    c.VM.set_VCPUs_number_live(vm, "4")
+    console.run("cd /sys/devices/system/cpu; "
+                "for c in 2 3; do until echo 1 > cpu$c/online; do sleep 0.1; done; done 2> /dev/null")
+    wait_until(lambda: online(console) == "0-3", "the guest has four processors")
+    metrics = c.VM_metrics.get_record(c.VM.get_metrics(vm))
+    assert int(metrics["VCPUs_number"]) == int(c.VM.get_VCPUs_at_startup(vm)) == 4, metrics
+    c.VM.set_VCPUs_number_live(vm, "1")
+    wait_until(lambda: online(console) == "0", "the guest has one processor")
+    assert int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm))) == 1
+
+
+def shares(d, c, vm):
+    """Weight, cap and mask reach the kernel, and bad ones do not."""
+    c.VM.add_to_VCPUs_params_live(vm, "weight", "512")
+    c.VM.add_to_VCPUs_params_live(vm, "cap", "250")
+    c.VM.add_to_VCPUs_params_live(vm, "mask", "0")
+    for key, value in (("weight", "0"), ("cap", "-1"), ("mask", "1-"), ("mask", "1023")):
+        fails("INVALID_VALUE", c.VM.add_to_VCPUs_params_live, vm, key, value)
+    wanted = {"weight": "512", "cap": "250", "mask": "0"}
+    assert c.VM.get_VCPUs_params(vm) == wanted
+    assert c.VM_metrics.get_VCPUs_params(c.VM.get_metrics(vm)) == wanted
+    pid, = d.guest_processes()
+    affinities = [os.sched_getaffinity(int(t)) for t in os.listdir(f"/proc/{pid}/task")]
+    assert {0} in affinities, affinities
+    group = cgroup(c.VM.get_uuid(vm))
+    if group is None:
+        print("no cgroup with the cpu controller: weight and cap are not looked at")
+        return None
+    files = {f: open(os.path.join(group, f)).read().split() for f in os.listdir(group) if f in
+             ("cgroup.procs", "cpu.shares", "cpu.weight", "cpu.cfs_quota_us", "cpu.max")}
+    assert files["cgroup.procs"] == [str(pid)], files
+    assert files.get("cpu.shares", ["2048"]) == ["2048"] and files.get("cpu.weight", ["200"]) == ["200"], files
+    assert files.get("cpu.cfs_quota_us", ["250000"]) == ["250000"], files
+    assert files.get("cpu.max", ["250000", "100000"]) == ["250000", "100000"], files
+    return group
+
+
+def cgroup(uuid):
+    """The guest's folder in the hierarchy that has the cpu controller, or None."""
+    for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"):
+        if os.path.exists(os.path.join(place, "xapid", uuid, "cgroup.procs")):
+            return os.path.join(place, "xapid", uuid)
+    return None
+
+
+def memory(c, vm, console):
+    """The guest gives memory back and gets it again, and the host counts on it."""
+    mib = 1 << 20
+    metrics = c.VM.get_metrics(vm)
+
+    def total():
+        return int(console.run("cat /proc/meminfo").split("MemTotal:")[1].split()[0]) << 10
+
+    def free():
+        return int(c.host.compute_free_memory(c.host.get_all()[0]))
+
+    most, before = total(), free()
+    c.VM.set_memory_dynamic_range(vm, str(128 * mib), str(160 * mib))
+    c.VM.wait_memory_target_live(vm)
+    assert int(c.VM.get_memory_target(vm)) == 160 * mib
+    assert abs(int(c.VM_metrics.get_memory_actual(metrics)) - 160 * mib) < mib
+    assert abs(most - total() - 96 * mib) < 2 * mib, (most, total())
+    assert free() - before == 96 * mib, (free(), before)
+    fails("MEMORY_CONSTRAINT_VIOLATION", c.VM.set_memory_dynamic_range, vm, str(128 * mib), str(512 * mib))
+    c.VM.set_memory_target_live(vm, str(200 * mib))
+    c.VM.wait_memory_target_live(vm)
+    assert abs(most - total() - 56 * mib) < 2 * mib, (most, total())
+    assert int(c.VM.get_memory_dynamic_min(vm)) == int(c.VM.get_memory_dynamic_max(vm)) == 200 * mib
+
+
 def main():
     with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
         c = d.client()
@@ -72,8 +151,12 @@ def main():
         refusals(c, vm)
         console = described(d, c, vm)
         clock(c, vm, console)
+        processors(c, vm, console)
+        group = shares(d, c, vm)
+        memory(c, vm, console)
         console.close()
         c.VM.hard_shutdown(vm)
+        assert group is None or not os.path.exists(group), group
         check(d, c, "hardware")
 
 

@@ -8,6 +8,7 @@
 #include "xapid/op.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/balloon.h"
 #include "xapid/vm/guest_info.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/start.h"
@@ -239,6 +240,9 @@ void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
         return;
     case HV_REPORT_CLOCK:
         on_clock(x, vm, r->timeoffset);
+        return;
+    case HV_REPORT_MEMORY:
+        balloon_on_report(x, vm, r->memory);
         return;
     }
 }

@@ -4,6 +4,7 @@
 #include "xapid/handlers.gen.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/balloon.h"
 #include "xapid/vm/spec.h"
 
 int memory_check_limits(const struct memory_limits *m, struct err *e)
@@ -21,18 +22,42 @@ static struct memory_limits limits_of(const struct vm *vm)
                                   vm->memory_static_max};
 }
 
-static int write_limits(struct call *c, struct ref ref, const struct memory_limits *m, struct err *e)
+static int record(struct call *c, struct ref ref, const struct memory_limits *m, int64_t target,
+                  struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
 
-    if (!vm || memory_check_limits(m, e) < 0)
+    if (!vm)
         return -1;
     struct txn *t = db_begin(c->db);
     vm_set_memory_static_min(t, vm, m->static_min);
     vm_set_memory_dynamic_min(t, vm, m->dynamic_min);
     vm_set_memory_dynamic_max(t, vm, m->dynamic_max);
     vm_set_memory_static_max(t, vm, m->static_max);
+    vm_set_memory_target(t, vm, target);
     return db_commit(t, e);
+}
+
+/* The guest of a VM that runs follows first, and goes back when that cannot be recorded. */
+static int co_write_limits(struct call *c, struct ref ref, const struct memory_limits *m, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    CLEANUP_ERR struct err second = {0};
+
+    if (!vm || memory_check_limits(m, e) < 0)
+        return -1;
+    int64_t before = vm->memory_target,
+            target = vm->power_state == VM_POWER_STATE_RUNNING ? m->dynamic_max : before;
+    if (target != before && co_balloon_ask(c, ref, target, e) < 0)
+        return -1;
+    if (record(c, ref, m, target, e) < 0) {
+        if (target != before)
+            co_balloon_ask(c, ref, before, &second);
+        return -1;
+    }
+    if (target != before)
+        balloon_target_changed();
+    return 0;
 }
 
 enum { STATIC_MIN = 1, DYNAMIC_MIN = 2, DYNAMIC_MAX = 4, STATIC_MAX = 8 };
@@ -50,7 +75,19 @@ static int co_change(struct call *c, struct ref ref, int operation, unsigned whi
     m.dynamic_min = which & DYNAMIC_MIN ? n->dynamic_min : m.dynamic_min;
     m.dynamic_max = which & DYNAMIC_MAX ? n->dynamic_max : m.dynamic_max;
     m.static_max = which & STATIC_MAX ? n->static_max : m.static_max;
-    return write_limits(c, ref, &m, e);
+    return co_write_limits(c, ref, &m, e);
+}
+
+int co_memory_set_dynamic(struct call *c, struct ref ref, int64_t min, int64_t max, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+
+    if (!vm)
+        return -1;
+    struct memory_limits m = limits_of(vm);
+    m.dynamic_min = min;
+    m.dynamic_max = max;
+    return co_write_limits(c, ref, &m, e);
 }
 
 int co_vm_set_memory_dynamic_max(struct call *c, const struct vm_set_memory_dynamic_max_args *a,

@@ -138,6 +138,7 @@ static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts
         return;
     vm_metrics_set_start_time(t, metrics, facts->start_time ? facts->start_time : clock_wall());
     vm_metrics_set_vcpus_number(t, metrics, vm->VCPUs_at_startup);
+    vm_metrics_set_vcpus_params(t, metrics, vm->VCPUs_params);
     vm_metrics_set_memory_actual(t, metrics, vm->memory_dynamic_max);
     vm_metrics_set_hvm(t, metrics, !direct);
     vm_metrics_set_current_domain_type(t, metrics, direct ? DOMAIN_TYPE_PVH : DOMAIN_TYPE_HVM);

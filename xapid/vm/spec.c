@@ -198,12 +198,14 @@ int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid
     *ret = (struct agent_vm_spec){.vm = {.name = talloc_strdup(ctx, text_of(vm->name_label)),
                                          .domid = domid,
                                          .memory = vm->memory_dynamic_max,
+                                         .memory_max = vm->memory_static_max,
                                          .vcpus = (unsigned)vm->VCPUs_at_startup,
                                          .vcpus_max = (unsigned)vm->VCPUs_max,
                                          .start_paused = o->paused,
                                          .platform = copy_text_map(ctx, vm->platform),
                                          .bios_strings = copy_text_map(ctx, vm->bios_strings),
-                                         .xenstore_data = copy_text_map(ctx, vm->xenstore_data)}};
+                                         .xenstore_data = copy_text_map(ctx, vm->xenstore_data),
+                                         .vcpus_params = copy_text_map(ctx, vm->VCPUs_params)}};
     memcpy(ret->vm.uuid, vm->uuid, sizeof ret->vm.uuid);
     describe_boot(ctx, vm, &ret->vm);
     if (add_disks(x, ctx, vm, ret, e) < 0)
