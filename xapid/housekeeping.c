@@ -2,6 +2,7 @@
 #include <errno.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "xapid/certificate/alert.h"
 #include "xapid/session/session.h"
 #include "xapid/task/task.h"
 
@@ -10,10 +11,11 @@ enum { PERIOD_MS = 60 * 1000 };
 static void co_keep_house(void *arg)
 {
     struct xapid *x = arg;
-    while (co_sleep_until(clock_in_ms(PERIOD_MS), "the next housekeeping") != -ECANCELED) {
+    do {
+        certificate_alerts(x->db, clock_wall());
         session_expire(x, clock_wall());
         task_collect(x->db, clock_wall());
-    }
+    } while (co_sleep_until(clock_in_ms(PERIOD_MS), "the next housekeeping") != -ECANCELED);
 }
 
 void housekeeping_start(struct xapid *x)

@@ -10,6 +10,7 @@
 #include "model/args.gen.h"
 #include "rpc/x509.h"
 #include "xapid/call.h"
+#include "xapid/certificate/alert.h"
 #include "xapid/certificate/check.h"
 #include "xapid/certificate/row.h"
 #include "xapid/handlers.gen.h"
@@ -41,7 +42,10 @@ static int note(struct xapid *x, struct err *e)
 {
     struct txn *t = db_begin(x->db);
     server_certificate_row(t, x);
-    return db_commit(t, e);
+    if (db_commit(t, e) < 0)
+        return -1;
+    certificate_alerts(x->db, clock_wall());
+    return 0;
 }
 
 void server_certificate_note(struct xapid *x)

@@ -15,6 +15,7 @@
 #include "db/setters.gen.h"
 #include "lib/log.h"
 #include "xapid/certificate/server.h"
+#include "xapid/certificate/trusted.h"
 #include "xapid/host/faults.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
@@ -38,6 +39,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
     repair_rows(t);
     host_rows(t, x);
     server_certificate_row(t, x);
+    trusted_rows(t, x);
     pool_rows(t, x);
     network_rows(t, x);
     storage_rows(t, x, state_dir);
