@@ -115,7 +115,8 @@ void qemu_device_event(struct qemu_vm *vm, const char *id, bool refused)
 }
 
 /* Ask for it once more, and wait a little. An event may be lost with the connection it came on, so that what
- * is there counts, not what was told. QEMU refuses a request while one is under way, or when it was obeyed. */
+ * is there counts, not what was told. QEMU refuses a request while one is under way, or when it was obeyed.
+ */
 static int co_ask_for(struct qemu_vm *vm, struct qemu_unplug *w, int64_t deadline, struct err *e)
 {
     CLEANUP_ERR struct err refusal = {0};

@@ -19,9 +19,19 @@
 #define SMALL HELLO "\0\3\0\2" FORMAT "\0\0\0\4demo"
 #define BELL_AND_TEXT "\2\3\0\0\0\0\0\0\2hi"
 #define UPDATE "\0\0\0\2"
-#define TOP "\0\0\0\0\0\3\0\1\0\0\0\0" "\1\2\3\0" "\4\5\6\0" "\7\10\11\0"
-#define BOTTOM_RIGHT "\0\1\0\1\0\2\0\1\0\0\0\0" "\21\22\23\0" "\24\25\26\0"
-#define TEXT(s) {s, sizeof(s) - 1}
+#define TOP                    \
+    "\0\0\0\0\0\3\0\1\0\0\0\0" \
+    "\1\2\3\0"                 \
+    "\4\5\6\0"                 \
+    "\7\10\11\0"
+#define BOTTOM_RIGHT           \
+    "\0\1\0\1\0\2\0\1\0\0\0\0" \
+    "\21\22\23\0"              \
+    "\24\25\26\0"
+#define TEXT(s)          \
+    {                    \
+        s, sizeof(s) - 1 \
+    }
 
 struct text {
     const char *bytes;
@@ -94,10 +104,18 @@ START_TEST(what_a_server_may_not_say_is_refused)
         {TEXT(HELLO "\0\3\0\2" FORMAT "\377\377\377\377"), -EPROTO},
         {TEXT(SMALL "\1\0\0\0\0\0"), -EPROTO},
         {TEXT(SMALL "\3\0\0\0\377\377\377\377"), -EPROTO},
-        {TEXT(SMALL "\0\0\0\1" "\0\1\0\0\0\3\0\1\0\0\0\0"), -EPROTO},
-        {TEXT(SMALL "\0\0\0\1" "\0\0\0\2\0\3\0\1\0\0\0\0"), -EPROTO},
-        {TEXT(SMALL "\0\0\0\1" "\377\377\377\377\377\377\377\377\0\0\0\0"), -EPROTO},
-        {TEXT(SMALL "\0\0\0\1" "\0\0\0\0\0\3\0\1\0\0\0\7"), -EPROTO},
+        {TEXT(SMALL "\0\0\0\1"
+                    "\0\1\0\0\0\3\0\1\0\0\0\0"),
+         -EPROTO},
+        {TEXT(SMALL "\0\0\0\1"
+                    "\0\0\0\2\0\3\0\1\0\0\0\0"),
+         -EPROTO},
+        {TEXT(SMALL "\0\0\0\1"
+                    "\377\377\377\377\377\377\377\377\0\0\0\0"),
+         -EPROTO},
+        {TEXT(SMALL "\0\0\0\1"
+                    "\0\0\0\0\0\3\0\1\0\0\0\7"),
+         -EPROTO},
     };
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct capture c = capture(bad[i].text.bytes, bad[i].text.n);

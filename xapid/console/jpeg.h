@@ -1,7 +1,8 @@
 #ifndef XAPID_CONSOLE_JPEG_H
 #define XAPID_CONSOLE_JPEG_H
 /*
- * A screen's picture as a JPEG file, which is what /vncsnapshot answers (protocol.md section 8). Never yields.
+ * A screen's picture as a JPEG file, which is what /vncsnapshot answers (protocol.md section 8). Never
+ * yields.
  */
 #include "lib/buf.h"
 #include "xapid/console/rfb.h"

@@ -13,8 +13,8 @@ enum { CONSOLE_WRITE_LIMIT_MS = 60 * 1000 };
 /* May the caller have a console? Answers him when not. */
 bool co_console_let_in(struct http_request *r, struct http_stream *s, struct xapid *x);
 
-/* The guest's side, connected; -1 when the caller has been told that there is none. screen: one with pixels is
- * wanted. */
+/* The guest's side, connected; -1 when the caller has been told that there is none. screen: one with pixels
+ * is wanted. */
 int co_console_open(struct http_request *r, struct http_stream *s, struct xapid *x, bool screen);
 
 void co_console_refuse(struct http_request *r, struct http_stream *s, unsigned status, const char *why);

@@ -72,7 +72,8 @@ static int co_agree_on_version(struct rfb *r)
     int rc = co_read(r, version, sizeof version);
     if (rc < 0)
         return rc;
-    return memcmp(version, "RFB 003.008\n", sizeof version) == 0 ? rfb_write(r, version, sizeof version) : -EPROTO;
+    return memcmp(version, "RFB 003.008\n", sizeof version) == 0 ? rfb_write(r, version, sizeof version)
+                                                                 : -EPROTO;
 }
 
 static int co_agree_on_security(struct rfb *r)
@@ -110,9 +111,10 @@ static int co_start(struct rfb *r, struct screen *s)
 /* Pixels of 32 bits, blue first; only the raw encoding; everything, now. */
 static int ask(struct rfb *r, const struct screen *s)
 {
-    unsigned char request[] = {0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0, /* SetPixelFormat */
-                               2, 0, 0, 1, 0,  0,  0, 0,                                            /* SetEncodings */
-                               3, 0, 0, 0, 0,  0,  0, 0, 0, 0}; /* FramebufferUpdateRequest */
+    unsigned char request[] = {0, 0,   0, 0,   32, 24, 0, 1, 0, 255,
+                               0, 255, 0, 255, 16, 8,  0, 0, 0, 0,  /* SetPixelFormat */
+                               2, 0,   0, 1,   0,  0,  0, 0,        /* SetEncodings */
+                               3, 0,   0, 0,   0,  0,  0, 0, 0, 0}; /* FramebufferUpdateRequest */
     unsigned char *size = request + sizeof request - 4;
 
     size[0] = (unsigned char)(s->width >> 8);
@@ -193,7 +195,8 @@ int co_rfb_capture(int fd, int64_t deadline, struct screen *ret)
     struct screen s = {0};
     int rc;
 
-    if ((rc = co_agree_on_version(&r)) < 0 || (rc = co_agree_on_security(&r)) < 0 || (rc = co_start(&r, &s)) < 0)
+    if ((rc = co_agree_on_version(&r)) < 0 || (rc = co_agree_on_security(&r)) < 0 ||
+        (rc = co_start(&r, &s)) < 0)
         return rc;
     s.rgb = mem_zalloc((size_t)s.width * s.height * 3);
     if ((rc = ask(&r, &s)) < 0 || (rc = co_read_messages(&r, &s)) < 0) {

@@ -1,8 +1,8 @@
 #ifndef XAPID_CONSOLE_RFB_H
 #define XAPID_CONSOLE_RFB_H
 /*
- * A picture of a guest's screen, taken over its VNC console (RFB 3.8, RFC 6143): one full update in the raw encoding. The
- * other side is QEMU, which counts as hostile.
+ * A picture of a guest's screen, taken over its VNC console (RFB 3.8, RFC 6143): one full update in the raw
+ * encoding. The other side is QEMU, which counts as hostile.
  */
 #include <stdint.h>
 

@@ -61,8 +61,8 @@ int co_vif_plug(struct call *c, const struct vif_plug_args *a, struct err *e)
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
-    if (co_op_begin(c, CLASS_VIF, a->self, VIF_OPERATIONS_PLUG, &op, e) < 0 || describe(c, a->self, &p, e) < 0 ||
-        co_agent_plug_nic(c->x->agent, p.unplug.vm_uuid, &p.nic, e) < 0)
+    if (co_op_begin(c, CLASS_VIF, a->self, VIF_OPERATIONS_PLUG, &op, e) < 0 ||
+        describe(c, a->self, &p, e) < 0 || co_agent_plug_nic(c->x->agent, p.unplug.vm_uuid, &p.nic, e) < 0)
         return -1;
     return co_record_plugged(c, a->self, &p.unplug, e);
 }

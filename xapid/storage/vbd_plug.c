@@ -67,8 +67,8 @@ int co_vbd_plug(struct call *c, const struct vbd_plug_args *a, struct err *e)
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
-    if (co_op_begin(c, CLASS_VBD, a->self, VBD_OPERATIONS_PLUG, &op, e) < 0 || describe(c, a->self, &p, e) < 0 ||
-        co_agent_plug_disk(c->x->agent, p.unplug.vm_uuid, &p.disk, e) < 0)
+    if (co_op_begin(c, CLASS_VBD, a->self, VBD_OPERATIONS_PLUG, &op, e) < 0 ||
+        describe(c, a->self, &p, e) < 0 || co_agent_plug_disk(c->x->agent, p.unplug.vm_uuid, &p.disk, e) < 0)
         return -1;
     return co_record_plugged(c, a->self, &p.unplug, e);
 }
