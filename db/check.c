@@ -1,11 +1,7 @@
 #include "db/check.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <talloc.h>
+#include "db/file.h"
 #include "db/store.h"
 
 /* What one look says at most about the file's pages. */
@@ -29,72 +25,6 @@ static void __attribute__((format(printf, 2, 3))) say(struct check *c, const cha
 }
 
 /* ---- the file ---- */
-
-/* A file that is being looked at. */
-struct file {
-    sqlite3 *sql;
-    int lock_fd; /* keeps the daemon from starting meanwhile; -1 where there is no lock, or it runs */
-};
-
-static void close_file(struct file *f)
-{
-    sqlite3_close(f->sql);
-    if (f->lock_fd >= 0)
-        close(f->lock_fd);
-}
-
-/* False when somebody has the database open. */
-static bool take_lock(const char *path, int *ret_fd)
-{
-    CLEANUP_TALLOC char *name = talloc_asprintf(NULL, "%s.lock", path);
-    CLEANUP_FD int fd = open(name, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
-        return false;
-    *ret_fd = TAKE_FD(fd);
-    return true;
-}
-
-/* As SQLite wants it where parameters follow. */
-static void add_uri(struct buf *out, const char *path)
-{
-    buf_add_lit(out, "file:");
-    for (; *path; path++) {
-        if (strchr("%?#", *path))
-            buf_printf(out, "%%%02x", (unsigned char)*path);
-        else
-            buf_add_char(out, *path);
-    }
-}
-
-/* A database at rest is one file: SQLite is told that nobody writes to it, else it would make a journal. */
-static int open_sqlite(const char *path, struct file *f, struct err *e)
-{
-    CLEANUP_TALLOC char *journal = talloc_asprintf(NULL, "%s-wal", path);
-    CLEANUP_BUF struct buf uri = {0};
-
-    add_uri(&uri, path);
-    if (take_lock(path, &f->lock_fd) && access(journal, F_OK) < 0)
-        buf_add_lit(&uri, "?immutable=1");
-    if (sqlite3_open_v2(buf_cstr(&uri), &f->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
-                        NULL) != SQLITE_OK)
-        return err_internal(e, "the database %s cannot be opened: %s", path, sqlite3_errmsg(f->sql));
-    sqlite3_busy_timeout(f->sql, 5000);
-    return 0;
-}
-
-static int open_file(const char *path, struct file *f, struct err *e)
-{
-    struct stat st;
-
-    if (stat(path, &st) < 0)
-        return err_errno(e, -errno, "the database %s", path);
-    if (!S_ISREG(st.st_mode))
-        return err_internal(e, "the database %s is not a file", path);
-    if (st.st_size == 0)
-        return err_internal(e, "the database %s is damaged (it is empty)", path);
-    return open_sqlite(path, f, e);
-}
 
 static int check_owner(sqlite3 *sql, const char *path, struct err *e)
 {
@@ -130,11 +60,11 @@ static void check_pages(struct check *c)
 
 int db_check_whole(const char *path, struct err *e)
 {
-    CLEANUP(close_file) struct file f = {.lock_fd = -1};
+    CLEANUP_DB_FILE struct db_file f = DB_FILE_NONE;
     sqlite3_stmt *stmt = NULL;
     int rc;
 
-    if (open_file(path, &f, e) < 0 || check_owner(f.sql, path, e) < 0 ||
+    if (db_file_open(path, &f, e) < 0 || check_owner(f.sql, path, e) < 0 ||
         schema_check_version(f.sql, path, e) < 0)
         return -1;
     rc = sqlite3_prepare_v2(f.sql, "PRAGMA quick_check(1)", -1, &stmt, NULL);
@@ -266,10 +196,10 @@ static int check_file(struct check *c, const char *path, struct err *e)
 int db_check(const char *path, db_tell *tell, void *arg, struct db **ret, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    CLEANUP(close_file) struct file f = {.lock_fd = -1};
+    CLEANUP_DB_FILE struct db_file f = DB_FILE_NONE;
     struct check c = {.tell = tell, .arg = arg, .mem = mem};
 
-    if (open_file(path, &f, e) < 0 || db_open(NULL, &c.db, e) < 0)
+    if (db_file_open(path, &f, e) < 0 || db_open(NULL, &c.db, e) < 0)
         return -1;
     c.sql = f.sql;
     if (check_file(&c, path, e) < 0) {

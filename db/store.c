@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "db/feed.h"
+#include "db/file.h"
 #include "db/reserve.h"
+#include "db/restore.h"
 #include "lib/mem.h"
 
 /* ---- the file ---- */
@@ -89,21 +91,6 @@ static int check_file(sqlite3 *sql, const char *path, struct err *e)
     return r;
 }
 
-static int sync_folder(const char *path)
-{
-    char *folder = mem_strdup(path), *slash = strrchr(folder, '/');
-    CLEANUP_FD int fd = -1;
-    int r = 0;
-
-    if (slash)
-        slash[slash == folder] = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(folder);
-    if (fd < 0 || fsync(fd) < 0)
-        r = -errno;
-    return r;
-}
-
 /* An empty database under another name first: a file that is there is always a whole one. */
 static int make_file(const char *path, struct err *e)
 {
@@ -127,7 +114,7 @@ static int make_file(const char *path, struct err *e)
         r = err_internal(e, "making the database %s", path);
     if (r == 0 && rename(name, path) < 0)
         r = err_errno(e, -errno, "naming the database %s", path);
-    if (r == 0 && (r = sync_folder(path)) < 0)
+    if (r == 0 && (r = db_file_sync_folder(path)) < 0)
         r = err_errno(e, r, "writing the folder of %s", path);
     return r;
 }
@@ -151,7 +138,7 @@ static int ensure_file(const char *path, struct err *e)
 static int open_file(struct store *s, struct db *db, struct err *e)
 {
     s->lock_fd = lock_file(s->path, e);
-    if (s->lock_fd < 0 || ensure_file(s->path, e) < 0)
+    if (s->lock_fd < 0 || restore_finish(s->path, e) < 0 || ensure_file(s->path, e) < 0)
         return -1;
     if (open_sqlite(s->path, 0, &s->sql, e) < 0 || check_file(s->sql, s->path, e) < 0 ||
         configure(s->sql, s->path, e) < 0 || schema_open(s->sql, s->path, db, e) < 0)

@@ -198,6 +198,10 @@ void config_check(struct options_reading *r)
     check_authentication(r);
     if (o->demo_guest)
         want_folder(r, "demo-guest", o->demo_guest, R_OK | X_OK);
+    if (o->backup_dir && access(o->backup_dir, F_OK) < 0)
+        want_parent(r, "backup-dir", o->backup_dir);
+    else if (o->backup_dir)
+        want_folder(r, "backup-dir", o->backup_dir, R_OK | W_OK | X_OK);
     if (o->plugin_dir)
         want_folder(r, "plugin-dir", o->plugin_dir, R_OK | X_OK);
     check_fault(r);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += xapid/libxapid.a
 xapid_libxapid_a_SOURCES = \
 	xapid/args.c xapid/args.h \
+	xapid/backup.c xapid/backup.h \
 	xapid/call.c xapid/call.h \
 	xapid/call_stats.c xapid/call_stats.h \
 	xapid/carry.c xapid/carry.h \
@@ -29,6 +30,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/own_address.c xapid/own_address.h \
 	xapid/reload.c xapid/reload.h \
 	xapid/request.c xapid/request.h \
+	xapid/restore_db.c xapid/restore_db.h \
 	xapid/role/messages.c \
 	xapid/role/permission.c xapid/role/permission.h \
 	xapid/role/role.c xapid/role/role.h \

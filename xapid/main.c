@@ -4,6 +4,7 @@
 #include "xapid/daemonize.h"
 #include "xapid/handover.h"
 #include "xapid/options.h"
+#include "xapid/restore_db.h"
 #include "xapid/set_password.h"
 #include "xapid/start.h"
 
@@ -27,6 +28,8 @@ int main(int argc, char **argv)
         return config_check_main(argc, argv);
     if (action == OPTIONS_CHECK_DB)
         return check_db(&options);
+    if (action == OPTIONS_RESTORE_DB)
+        return restore_db(&options, &e) < 0 ? complain(&e) : 0;
     if (action == OPTIONS_DONE)
         return 0;
     if (action == OPTIONS_SET_PASSWORD)

@@ -28,6 +28,11 @@ static const char usage[] =
     "  --config FILE         read options from FILE\n"
     "  --check-config        say what is wrong with the options, FILE and what they name, and exit\n"
     "  --check-db[=FILE]     say what is wrong with the database, or with a copy of it in FILE, and exit\n"
+    "  --restore-db FILE     put this copy in the place of the database, and exit\n"
+    "  --backup-dir DIR      where copies of the database are kept (DIR/backups of the state directory)\n"
+    "  --backup-interval N   seconds from one copy to the next (21600); 0: none are made\n"
+    "  --backup-number N     how many copies are kept (28)\n"
+    "  --backup-max-mib N    how much room they have together (1024)\n"
     "  --log-level LEVEL     error, warning, info or debug (info)\n"
     "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
     "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
@@ -63,6 +68,11 @@ static const struct setting settings[] = {
     SETTING("config", TEXT, SHELL_ONLY, config),
     SETTING("check-config", FLAG, SHELL_ONLY, check_config),
     SETTING("check-db", TEXT_OR_NONE, SHELL_ONLY, check_db),
+    SETTING("restore-db", TEXT, SHELL_ONLY, restore_db),
+    SETTING("backup-dir", TEXT, AT_ONCE, backup_dir),
+    SETTING("backup-interval", NUMBER, AT_ONCE, backup_interval),
+    SETTING("backup-number", NUMBER, AT_ONCE, backup_number),
+    SETTING("backup-max-mib", NUMBER, AT_ONCE, backup_max_mib),
     SETTING("log-level", TEXT, AT_ONCE, log_level),
     SETTING("login-delay-ms", NUMBER, AT_ONCE, login_delay_ms),
     SETTING("demo-guest", TEXT, AT_START, demo_guest),
@@ -293,6 +303,7 @@ static enum options_action chosen_action(const struct xapid_options *o)
     return o->password_user  ? OPTIONS_SET_PASSWORD
            : o->check_config ? OPTIONS_CHECK
            : o->check_db     ? OPTIONS_CHECK_DB
+           : o->restore_db   ? OPTIONS_RESTORE_DB
                              : OPTIONS_RUN;
 }
 
@@ -305,6 +316,9 @@ void options_parse(int argc, char **argv, struct options_reading *r)
                                               .http_port = -1,
                                               .hypervisor = "qemu",
                                               .log_level = "info",
+                                              .backup_interval = 6 * 3600,
+                                              .backup_number = 28,
+                                              .backup_max_mib = 1024,
                                               .login_delay_ms = 5000}};
     read_arguments(r, true);
     if (r->action == OPTIONS_DONE)

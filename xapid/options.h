@@ -8,7 +8,14 @@
 #include "lib/err.h"
 #include "xapid/server.h"
 
-enum options_action { OPTIONS_RUN, OPTIONS_SET_PASSWORD, OPTIONS_CHECK, OPTIONS_CHECK_DB, OPTIONS_DONE };
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_SET_PASSWORD,
+    OPTIONS_CHECK,
+    OPTIONS_CHECK_DB,
+    OPTIONS_RESTORE_DB,
+    OPTIONS_DONE
+};
 
 /* One reading of both: what it gave and all that is wrong with it. */
 enum { OPTIONS_MAX = 64 };

@@ -22,6 +22,10 @@ struct xapid_options {
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
     const char *check_db;       /* --check-db: a file, "": the state directory's; NULL: not that */
+    const char *restore_db;     /* --restore-db */
+    const char *backup_dir;     /* NULL: STATE/backups */
+    int backup_interval;        /* seconds; 0: no backups */
+    int backup_number, backup_max_mib;
     int port;
     int http_port;      /* of plain HTTP; negative: none */
     int login_delay_ms; /* after a failed login */

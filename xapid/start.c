@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "xapid/audit/log.h"
 #include "xapid/carry.h"
+#include "xapid/backup.h"
 #include "xapid/daemonize.h"
 #include "xapid/event/wait.h"
 #include "xapid/handover.h"
@@ -59,8 +60,10 @@ static int open_database(struct xapid *x, struct err *e)
 {
     CLEANUP_BUF struct buf path = {0};
     buf_printf(&path, "%s/xapid.db", x->options.state_dir);
-    if (db_open(buf_cstr(&path), &x->db, e) < 0)
+    if (db_open(buf_cstr(&path), &x->db, e) < 0) {
+        backup_advise(&x->options, e);
         return -1;
+    }
     db_set_commit_hook(x->db, op_commit_hook, x);
     return 0;
 }
@@ -170,6 +173,7 @@ static int co_start(struct xapid *x, struct err *e)
     take_memory(x);
     event_pump_start(x->db);
     housekeeping_start(x);
+    backup_start(x);
     malloc_trim(0); /* what reading the database and making its rows took */
     return serve(x, e);
 }

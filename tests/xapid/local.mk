@@ -23,6 +23,7 @@ tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
 tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
 XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_async.py \
+	tests/xapid/test_backup.py \
 	tests/xapid/test_calls.py \
 	tests/xapid/test_check_db.py \
 	tests/xapid/test_conformance.sh \
