@@ -143,11 +143,14 @@ static void check_row(struct check *c, const struct row *row)
     talloc_free_children(c->mem);
 }
 
-static void check_rows(struct check *c)
+void db_check_rows(struct db *db, db_tell *tell, void *arg)
 {
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct check c = {.db = db, .tell = tell, .arg = arg, .mem = mem};
+
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        DB_FOREACH (c->db, cls, row)
-            check_row(c, row);
+        DB_FOREACH (db, cls, row)
+            check_row(&c, row);
     }
 }
 
@@ -189,7 +192,6 @@ static int check_file(struct check *c, const char *path, struct err *e)
         return -1;
     if (is_ours && load_rows(c->sql, c->db, &how, e) < 0)
         return -1;
-    check_rows(c);
     return 0;
 }
 

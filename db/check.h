@@ -9,10 +9,13 @@
 
 typedef void db_tell(const char *problem, void *arg);
 
-/* Tell every problem, in words for an administrator, and return a memory-only database of the rows that could
- * be read, to be given to db_close. Errors: INTERNAL_ERROR when there is nothing to look at: no file, another
- * program's, a newer schema. */
+/* Tell every problem of the file and of its values, in words for an administrator, and return a memory-only
+ * database of the rows that could be read, to be given to db_check_rows and db_close. Errors: INTERNAL_ERROR
+ * when there is nothing to look at: no file, another program's, a newer schema. */
 int db_check(const char *path, db_tell *tell, void *arg, struct db **ret, struct err *e);
+
+/* Tell of rows that point at nothing and of uuids that are no row's own. */
+void db_check_rows(struct db *db, db_tell *tell, void *arg);
 
 /* Is the file a database of this program, and whole as far as SQLite knows? -1 with what is wrong. */
 int db_check_whole(const char *path, struct err *e);

@@ -1,25 +1,18 @@
 #include "xapid/check_db.h"
 #include <stdio.h>
-#include "db/check.h"
 #include "db/setters.gen.h"
 #include "lib/buf.h"
 
 struct findings {
     struct db *db;
-    unsigned n;
+    db_tell *tell;
+    void *arg;
 };
-
-static void tell(const char *problem, void *arg)
-{
-    struct findings *f = arg;
-    fprintf(stderr, "%s\n", problem);
-    f->n++;
-}
 
 static void tell_row(struct findings *f, const struct row *row, const char *what)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    tell(talloc_asprintf(mem, "%s %s", db_row_text(mem, row), what), f);
+    f->tell(talloc_asprintf(mem, "%s %s", db_row_text(mem, row), what), f->arg);
 }
 
 /* ---- what db/ does not know: what the rows mean ---- */
@@ -77,7 +70,7 @@ static void check_single_owner(struct findings *f, enum model_class_id owned, en
 static void check_pool(struct findings *f)
 {
     if (db_count(f->db, CLASS_POOL) > 1)
-        tell("there is more than one pool", f);
+        f->tell("there is more than one pool", f->arg);
     DB_FOREACH_POOL (f->db, pool)
         if (!db_host(f->db, pool->master))
             tell_row(f, &pool->row, "has no master");
@@ -105,6 +98,21 @@ static void check_meaning(struct findings *f)
     check_single_owner(f, CLASS_HOST_METRICS, CLASS_HOST, HOST_F_METRICS);
 }
 
+void check_db_rows(struct db *db, db_tell *tell, void *arg)
+{
+    struct findings f = {db, tell, arg};
+    db_check_rows(db, tell, arg);
+    check_meaning(&f);
+}
+
+/* ---- the command ---- */
+
+static void print(const char *problem, void *arg)
+{
+    fprintf(stderr, "%s\n", problem);
+    ++*(unsigned *)arg;
+}
+
 static unsigned count_rows(struct db *db)
 {
     unsigned n = 0;
@@ -117,17 +125,18 @@ int check_db(const struct xapid_options *o)
 {
     CLEANUP_ERR struct err e = {0};
     CLEANUP_BUF struct buf own = {0};
-    struct findings f = {0};
+    struct db *db;
+    unsigned n = 0;
     buf_printf(&own, "%s/xapid.db", o->state_dir);
-    if (db_check(*o->check_db ? o->check_db : buf_cstr(&own), tell, &f, &f.db, &e) < 0) {
+    if (db_check(*o->check_db ? o->check_db : buf_cstr(&own), print, &n, &db, &e) < 0) {
         fprintf(stderr, "xapid: %s\n", e.params[0]);
         return 1;
     }
-    check_meaning(&f);
-    if (f.n == 0)
-        printf("xapid: the database is good: %u rows\n", count_rows(f.db));
+    check_db_rows(db, print, &n);
+    if (n == 0)
+        printf("xapid: the database is good: %u rows\n", count_rows(db));
     else
-        fprintf(stderr, "xapid: the database has %u problem%s\n", f.n, f.n == 1 ? "" : "s");
-    db_close(f.db);
-    return f.n > 0;
+        fprintf(stderr, "xapid: the database has %u problem%s\n", n, n == 1 ? "" : "s");
+    db_close(db);
+    return n > 0;
 }

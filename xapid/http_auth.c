@@ -69,7 +69,8 @@ void http_auth_end(struct call *c)
 int http_auth_may(struct call *c, const char *message, struct err *e)
 {
     const struct model_message *m = model_message_by_name(message);
-    if (c->roles == ROLE_ALL || (m && (m->roles & c->roles)))
+    unsigned roles = m ? m->roles : ROLE_POOL_ADMIN;
+    if (c->roles == ROLE_ALL || (roles & c->roles))
         return 0;
     return err_rbac_permission_denied(e, m ? role_permission_name(c->mem, m) : message,
                                       "No permission in user session");

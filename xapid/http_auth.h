@@ -15,7 +15,8 @@ int co_http_auth(struct http_request *r, struct xapid *x, struct call *ret, stru
 /* End the session that Basic made. Never yields. */
 void http_auth_end(struct call *c);
 
-/* May the caller do what this message does? RBAC_PERMISSION_DENIED otherwise; answer that with 403. */
+/* May the caller do what this message does? What is no message is a pool-admin's. RBAC_PERMISSION_DENIED
+ * otherwise; answer that with 403. */
 int http_auth_may(struct call *c, const char *message, struct err *e);
 
 /* The reply to a caller who was not let in: 401 asking for Basic, or 403. */

@@ -56,6 +56,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/where.c xapid/where.h
 include xapid/ops.mk
 include xapid/auth.mk
+include xapid/pool_db.mk
 include xapid/transfer.mk
 nodist_xapid_libxapid_a_SOURCES = xapid/handlers.gen.c
 

@@ -87,6 +87,8 @@ static int check_call(struct request *q, struct err *e)
         return -1;
     if (m->gap)
         return err_not_implemented(e, m->full_name);
+    if (q->call.x->restarting && !audit_is_read(m) && model_classes[m->cls].persistent)
+        return err_host_still_booting(e);
     if (space_check(q->call.db, m, e) < 0)
         return -1;
     if (!m->handler)

@@ -3,6 +3,7 @@
 #include "xapid/audit/get.h"
 #include "xapid/console/console.h"
 #include "xapid/metrics.h"
+#include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
 #include "xapid/transfer/raw_vdi.h"
 #include "xapid/transfer/xva.h"
@@ -39,6 +40,8 @@ const struct http_route routes[] = {
     {.method = "PUT", .prefix = "/import_metadata", .co_raw = co_import_metadata},
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
     {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
+    {.method = "GET", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_get},
+    {.method = "PUT", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_put},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

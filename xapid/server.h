@@ -48,6 +48,7 @@ struct xapid {
     struct {
         int https, http, local; /* listening (xapid/sockets.h); -1: none */
     } sockets;
+    bool restarting;                /* another database is about to take over: only reads are served */
     struct ref host, pool;          /* this host, the pool */
     uint16_t port;                  /* that it listens on */
     char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */

@@ -41,6 +41,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/url.c xe/cmd/url.h \
 	xe/cmd/vbd.c \
 	xe/cmd/vdi.c \
+	xe/cmd/pool_database.c \
 	xe/cmd/vdi_transfer.c \
 	xe/cmd/verbs.def xe/cmd/verbs.h \
 	xe/cmd/vif.c \

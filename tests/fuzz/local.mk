@@ -33,6 +33,16 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz_websocket
 tests_fuzz_fuzz_websocket_SOURCES = tests/fuzz/fuzz_websocket.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_websocket_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 tests_fuzz_fuzz_websocket_LDFLAGS = $(FUZZ_LINK)
+# The pool's database as XML.
+check_PROGRAMS += tests/fuzz/replay_xmldb
+TESTS += tests/fuzz/replay_xmldb
+XMLDB_FUZZ_LIBS = $(xapid_libraries) $(xapid_system_libraries)
+tests_fuzz_replay_xmldb_SOURCES = tests/fuzz/fuzz_xmldb.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_xmldb_LDADD = $(XMLDB_FUZZ_LIBS)
+EXTRA_PROGRAMS += tests/fuzz/fuzz_xmldb
+tests_fuzz_fuzz_xmldb_SOURCES = tests/fuzz/fuzz_xmldb.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_xmldb_LDADD = $(XMLDB_FUZZ_LIBS)
+tests_fuzz_fuzz_xmldb_LDFLAGS = $(FUZZ_LINK)
 
 # The command line of xe.
 check_PROGRAMS += tests/fuzz/replay_xe_args

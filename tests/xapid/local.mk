@@ -2,8 +2,16 @@ if HAVE_CHECK
 check_PROGRAMS += $(XAPID_UNIT_TESTS)
 TESTS += $(XAPID_UNIT_TESTS)
 endif
-XAPID_UNIT_TESTS = tests/xapid/test_events tests/xapid/test_implicit tests/xapid/test_limits tests/xapid/test_options tests/xapid/test_passwd \
-	tests/xapid/test_rfb tests/xapid/test_tasks tests/xapid/test_where
+XAPID_UNIT_TESTS = \
+	tests/xapid/test_events \
+	tests/xapid/test_implicit \
+	tests/xapid/test_limits \
+	tests/xapid/test_options \
+	tests/xapid/test_passwd \
+	tests/xapid/test_pool_db_text \
+	tests/xapid/test_rfb \
+	tests/xapid/test_tasks \
+	tests/xapid/test_where
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
 tests_xapid_test_events_LDADD = $(XAPID_TEST_LIBS)
@@ -17,6 +25,8 @@ tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c
 tests_xapid_test_passwd_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_rfb_SOURCES = tests/xapid/test_rfb.c
 tests_xapid_test_rfb_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_pool_db_text_SOURCES = tests/xapid/test_pool_db_text.c tests/db/random_value.c tests/db/random_value.h
+tests_xapid_test_pool_db_text_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
@@ -33,6 +43,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_handover.py \
 	tests/xapid/test_log.py \
 	tests/xapid/test_plugins.py \
+	tests/xapid/test_pool_db.py \
 	tests/xapid/test_service.py \
 	tests/xapid/test_sessions.py \
 	tests/xapid/test_settings.py \
