@@ -108,6 +108,10 @@ uint64_t db_generation(struct db *db);
 int co_db_wait_durable(struct db *db, uint64_t gen, int64_t deadline);
 bool db_is_durable(struct db *db, uint64_t gen);
 
+/* -1 while the file cannot be written, which is tried again every second: OUT_OF_SPACE, or INTERNAL_ERROR
+ * with the reason. */
+int db_check_writable(struct db *db, struct err *e);
+
 /* The disk was full, and what is written now comes out of the reserve: make room, take none. Looks again at
  * most once a second. */
 bool db_is_short_of_space(struct db *db);

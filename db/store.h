@@ -64,6 +64,7 @@ struct store {
     struct fiber *writer;      /* runs while there is anything to write */
     struct fiber_cond durable; /* something became durable, or failed */
     char *failure;             /* why the last attempt to write failed; NULL while all is well */
+    bool disk_is_full;         /* that was why */
     bool short_of_space;       /* the reserve is given up */
     int64_t look_again;        /* when to try to set it aside anew, clock_now() */
 };
@@ -78,9 +79,6 @@ void store_put(struct db *db, struct batch *b);
 
 /* Called after each commit, before which memory-only generations have no other way to the file. */
 void store_note_generation(struct db *db);
-
-/* -1 with the reason while the file cannot be written. */
-int store_check_writable(struct db *db, struct err *e);
 
 struct store *store_ref(struct store *s);
 void store_unref(struct store *s);

@@ -383,7 +383,7 @@ int db_commit(struct txn *t, struct err *e)
             db_abort(t);
             return err_internal(e, "the database refused a transaction");
         }
-        if (persistent && store_check_writable(db, e) < 0) {
+        if (persistent && db_check_writable(db, e) < 0) {
             db_abort(t);
             return -1;
         }

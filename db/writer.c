@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/mem.h"
+#include "model/errors.gen.h"
 
 /* Between two attempts to write when writing failed: soon, then every second. */
 #define FIRST_RETRY_MS 100
@@ -103,6 +104,7 @@ static void flight_failed(struct store *s)
         log_error("the database %s cannot be written: %s", s->path, reason);
     free(s->failure);
     s->failure = mem_strdup(reason);
+    s->disk_is_full = s->flight_result == -ENOSPC;
     fiber_cond_broadcast(&s->durable);
 }
 
@@ -211,14 +213,18 @@ void store_note_generation(struct db *db)
     store_put(db, b);
 }
 
-int store_check_writable(struct db *db, struct err *e)
+int db_check_writable(struct db *db, struct err *e)
 {
     struct store *s = db->store;
+    CLEANUP_BUF struct buf where = {0};
 
     if (!s || !s->failure)
         return 0;
-    return err_internal(e, "the database %s cannot be written (%s); this is tried again every second",
-                        s->path, s->failure);
+    if (!s->disk_is_full)
+        return err_internal(e, "the database %s cannot be written (%s); this is tried again every second",
+                            s->path, s->failure);
+    buf_printf(&where, "the disk of the database: %s cannot be written until there is room", s->path);
+    return err_out_of_space(e, buf_cstr(&where));
 }
 
 /* ---- durability ---- */

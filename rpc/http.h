@@ -92,6 +92,9 @@ struct http_route {
     http_handler_now *now; /* optional: answers and returns true, or false to be given a fiber */
     co_http_handler *co_handle;
     co_http_raw_handler *co_raw; /* instead of the two */
+    /* Optional: fills an empty reply in place of one that could not be made durable, which is said with
+     * status 500 else. */
+    void (*withheld)(struct http_request *r, struct http_reply *reply, void *arg);
 };
 
 struct http_limits {

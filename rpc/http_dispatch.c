@@ -202,7 +202,11 @@ static void co_wait_durable(struct conn *c)
     log_error("a reply to %s is withheld: %s", c->request.method, strerror(-r));
     buf_free(&c->reply.body);
     c->reply = (struct http_reply){0};
-    http_reply_error(&c->request, &c->reply, 500, "INTERNAL_ERROR: [ the result could not be made durable ]");
+    if (c->route->withheld)
+        c->route->withheld(&c->request, &c->reply, s->arg);
+    else
+        http_reply_error(&c->request, &c->reply, 500,
+                         "INTERNAL_ERROR: [ the result could not be made durable ]");
 }
 
 static void co_finish(struct conn *c)

@@ -25,9 +25,13 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
 }
 
 const struct http_route routes[] = {
-    {.method = "POST", .prefix = "/", .now = rpc_xml_now, .co_handle = co_rpc},
-    {.method = "POST", .prefix = "/json", .now = rpc_xml_now, .co_handle = co_rpc},
-    {.method = "POST", .prefix = "/jsonrpc", .now = rpc_json_now, .co_handle = co_rpc},
+    {.method = "POST", .prefix = "/", .now = rpc_xml_now, .co_handle = co_rpc, .withheld = rpc_withheld},
+    {.method = "POST", .prefix = "/json", .now = rpc_xml_now, .co_handle = co_rpc, .withheld = rpc_withheld},
+    {.method = "POST",
+     .prefix = "/jsonrpc",
+     .now = rpc_json_now,
+     .co_handle = co_rpc,
+     .withheld = rpc_withheld},
     {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},

@@ -39,8 +39,9 @@ static void answer_end(struct http_reply *reply, struct request *q, struct enc *
 }
 
 /* Run a request that does not wait into the reply. */
-static void answer(struct http_reply *reply, struct request *q)
+static void answer(struct http_request *r, struct http_reply *reply, struct request *q)
 {
+    r->handler_data = q;
     CLEANUP_ERR struct err e = {0};
     struct enc enc = encoder(reply, q);
     enc_reply_begin(&enc, &q->rpc);
@@ -106,7 +107,7 @@ static bool answer_or_keep(struct http_request *r, struct http_reply *reply, str
         r->handler_data = q;
         return false;
     }
-    answer(reply, q);
+    answer(r, reply, q);
     return true;
 }
 
@@ -156,6 +157,14 @@ void co_rpc(struct http_request *r, struct http_reply *reply, void *arg)
     fiber_set_context(fiber_self(), &q->call);
     co_answer(reply, q);
     fiber_set_context(fiber_self(), NULL);
+}
+
+void rpc_withheld(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    CLEANUP_ERR struct err e = {0};
+    if (db_check_writable(((struct xapid *)arg)->db, &e) == 0)
+        err_internal(&e, "the result could not be made durable");
+    answer_failure(reply, r->handler_data, &e);
 }
 
 /* ---- the log ---- */

@@ -13,4 +13,7 @@ void co_rpc(struct http_request *r, struct http_reply *reply, void *arg);
 /* Name the calls in log lines. */
 void rpc_init_log(void);
 
+/* In place of an answer that tells of what could not be written: OUT_OF_SPACE, or INTERNAL_ERROR with why. */
+void rpc_withheld(struct http_request *r, struct http_reply *reply, void *x);
+
 #endif

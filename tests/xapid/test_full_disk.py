@@ -98,7 +98,32 @@ def a_full_disk_is_no_end(d):
     same(set(c.call("secret.get_all")), set(done))
 
 
+def await_room(d, c):
+    while True:
+        try:
+            return c.call("secret.create", {"value": "roomy"})
+        except ApiError as e:
+            same(e.code, "OUT_OF_SPACE")
+
+
+def without_the_reserve_everybody_hears_of_it(d):
+    """Nothing that may never become durable is shown; whoever asks is told why. Nothing acknowledged is lost."""
+    c = d.login()
+    os.unlink(os.path.join(d.dir, "xapid.db.reserve"))
+    take_all_room(d)
+    done = write_until_refused(c)
+    fails("OUT_OF_SPACE", c.call, "pool.get_all_records")
+    fails("OUT_OF_SPACE", c.json, "secret.get_all")
+    fails("OUT_OF_SPACE", d.login)
+    give_room_back(d)
+    done.append(await_room(d, c))
+    d.kill()
+    d.start()
+    assert set(done) <= set(d.login().call("secret.get_all"))
+
+
 if __name__ == "__main__":
     enter_small_disk()
     with Daemon() as daemon:
         a_full_disk_is_no_end(daemon)
+        without_the_reserve_everybody_hears_of_it(daemon)
