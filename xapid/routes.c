@@ -5,6 +5,7 @@
 #include "xapid/metrics.h"
 #include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
+#include "xapid/transfer/blob.h"
 #include "xapid/transfer/raw_vdi.h"
 #include "xapid/transfer/xva.h"
 
@@ -37,6 +38,8 @@ const struct http_route routes[] = {
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
     {.method = "GET", .prefix = "/vncsnapshot", .co_raw = co_console_snapshot},
     {.method = "GET", .prefix = "/audit_log", .co_raw = co_audit_log_get},
+    {.method = "GET", .prefix = "/blob", .co_raw = co_blob_get},
+    {.method = "PUT", .prefix = "/blob", .co_raw = co_blob_put},
     {.method = "GET", .prefix = "/export", .co_raw = co_export},
     {.method = "GET", .prefix = "/export_metadata", .co_raw = co_export_metadata},
     {.method = "GET", .prefix = "/export_raw_vdi", .co_raw = co_export_raw_vdi},

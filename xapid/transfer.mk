@@ -1,5 +1,10 @@
 # Bulk data over HTTP.
 xapid_libxapid_a_SOURCES += \
+	xapid/blob/blob.c \
+	xapid/blob/blob.h \
+	xapid/blob/messages.c \
+	xapid/transfer/blob.c \
+	xapid/transfer/blob.h \
 	xapid/transfer/disk_format.c \
 	xapid/transfer/disk_format.h \
 	xapid/transfer/disk_receive.c \

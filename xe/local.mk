@@ -25,6 +25,7 @@ xe_libxe_a_SOURCES = \
 	xe/show_special.c \
 	xe/task.c xe/task.h \
 	xe/cmd/admin.c \
+	xe/cmd/blob.c \
 	xe/cmd/common.c xe/cmd/common.h \
 	xe/cmd/console.c \
 	xe/cmd/data_source.c \

@@ -7,6 +7,7 @@
  *   4. guests that are alive are taken over, VMs whose guest is gone become halted
  * Only then anything is served.
  */
+#include "xapid/blob/blob.h"
 #include "xapid/host/bootstrap.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ int co_host_bootstrap(struct xapid *x, struct err *e)
         return -1;
     co_attach_srs(x);
     co_vdi_settle_notes(x);
+    blobs_settle(x);
     co_scan_isos(x);
     return co_host_adopt(x, e) < 0 ? -1 : faults_start(x, e);
 }

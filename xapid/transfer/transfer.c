@@ -68,6 +68,10 @@ bool co_transfer_begin(struct transfer *t, struct http_request *r, struct http_s
     CLEANUP_ERR struct err e = {0};
 
     *t = (struct transfer){.request = r, .stream = s, .body_left = body_length(r), .result = ""};
+    if (!message) {
+        t->call = (struct call){.x = x, .db = x->db, .mem = r->mem, .address = r->peer_address};
+        return true;
+    }
     bool known = co_http_auth(r, x, &t->call, &e) == 0;
     if (known && http_auth_may(&t->call, message, &e) == 0 && take_task(t, label, &e) == 0)
         return true;
@@ -88,9 +92,11 @@ void co_transfer_end(struct transfer *t, struct err *e)
     }
     co_filter_close(t);
     buf_free(&t->ahead);
-    audit_http(c, t->request, NULL, e);
-    task_complete(c->db, c->task, t->result, e);
-    task_unregister(t->worker);
+    if (c->has_task) {
+        audit_http(c, t->request, NULL, e);
+        task_complete(c->db, c->task, t->result, e);
+        task_unregister(t->worker);
+    }
     http_auth_end(c);
     if (err_is_set(e) && !t->answered) {
         fiber_mask_cancel();
@@ -139,7 +145,8 @@ int co_transfer_answer(struct transfer *t, const char *type, int64_t length, con
     void *mem = t->request->mem;
     struct http_reply reply = {.content_type = type};
 
-    http_reply_add_header(&reply, "task-id", talloc_strdup(mem, REF_TEXT(t->call.task)));
+    if (t->call.has_task)
+        http_reply_add_header(&reply, "task-id", talloc_strdup(mem, REF_TEXT(t->call.task)));
     if (file_name)
         http_reply_add_header(&reply, "content-disposition",
                               talloc_asprintf(mem, "attachment; filename=\"%s\"", file_name));

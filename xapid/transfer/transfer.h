@@ -27,8 +27,8 @@ struct transfer {
 
 #define TRANSFER_UNKNOWN INT64_MAX
 
-/* Let the caller in, who may do what message does, and have a task named label. False: he has been told why
- * not, and nothing is to be ended. */
+/* Let the caller in, who may do what message does, and have a task named label. message NULL: anybody, and
+ * there is no task. False: he has been told why not, and nothing is to be ended. */
 bool co_transfer_begin(struct transfer *t, struct http_request *r, struct http_stream *s, struct xapid *x,
                        const char *message, const char *label);
 
