@@ -110,5 +110,12 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/start.h \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
-	xapid/vm/vm.h
-EXTRA_DIST += xapid/console/README.md xapid/host/README.md xapid/network/README.md xapid/storage/README.md xapid/vm/README.md
+	xapid/vm/vm.h \
+	xapid/vmss/messages.c \
+	xapid/vmss/run.c \
+	xapid/vmss/run.h \
+	xapid/vmss/scheduler.c \
+	xapid/vmss/scheduler.h \
+	xapid/vmss/timetable.c \
+	xapid/vmss/timetable.h
+EXTRA_DIST += xapid/console/README.md xapid/host/README.md xapid/network/README.md xapid/storage/README.md xapid/vm/README.md xapid/vmss/README.md

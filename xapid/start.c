@@ -30,6 +30,7 @@
 #include "xapid/state_dir.h"
 #include "xapid/systemd.h"
 #include "xapid/task/task.h"
+#include "xapid/vmss/scheduler.h"
 
 enum { STOP_MS = 3000, IDLE_MS = 500, SETTLE_MS = 10 * 1000 };
 
@@ -174,6 +175,7 @@ static int co_start(struct xapid *x, struct err *e)
     event_pump_start(x->db);
     housekeeping_start(x);
     backup_start(x);
+    vmss_scheduler_start(x);
     malloc_trim(0); /* what reading the database and making its rows took */
     return serve(x, e);
 }

@@ -11,6 +11,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_pool_db_text \
 	tests/xapid/test_rfb \
 	tests/xapid/test_tasks \
+	tests/xapid/test_timetable \
 	tests/xapid/test_where
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
@@ -29,6 +30,8 @@ tests_xapid_test_pool_db_text_SOURCES = tests/xapid/test_pool_db_text.c tests/db
 tests_xapid_test_pool_db_text_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_timetable_SOURCES = tests/xapid/test_timetable.c
+tests_xapid_test_timetable_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
 tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
 XAPID_SCRIPT_TESTS = \

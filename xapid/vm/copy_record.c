@@ -33,6 +33,7 @@ static const unsigned vm_own_fields[] = {
     VM_F_BLOCKED_OPERATIONS,
     VM_F_PARENT,
     VM_F_IS_VMSS_SNAPSHOT,
+    VM_F_SNAPSHOT_SCHEDULE,
     VM_F_ATTACHED_PCIS,
     VM_F_REQUIRES_REBOOT,
     VM_F_HA_ALWAYS_RUN,
