@@ -49,6 +49,8 @@ struct hv_vm_spec {
     const char *kernel, *ramdisk, *cmdline; /* HV_BOOT_KERNEL: files on this host */
     const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
     bool start_paused;
+    int state_fd; /* above 0: a pipe with what co_save wrote; the guest goes on from there once it is unpaused
+                   */
     const struct map *platform, *bios_strings, *xenstore_data,
         *vcpus_params; /* text to text, as in the VM's record */
     unsigned n_disks, n_nics;
@@ -67,6 +69,7 @@ struct hv_vm_facts {
     int64_t domid;
     int64_t start_time; /* seconds since 1970 UTC */
     bool vnc, serial;   /* consoles it has */
+    bool held;          /* it stands still only because the daemon was at work with it (co_save, a restore) */
 };
 
 /* What a guest said through its agent; all on the report's memory. */
@@ -90,7 +93,7 @@ enum hv_report_kind {
     HV_REPORT_STOPPED,
     HV_REPORT_REBOOTED,
     HV_REPORT_GUEST_INFO,
-    HV_REPORT_PAUSED,
+    HV_REPORT_PAUSED, /* not while it is held */
     HV_REPORT_RESUMED,
     HV_REPORT_CLOCK, /* the guest has set its hardware clock */
     HV_REPORT_MEMORY /* it has given memory back or taken it */
@@ -107,6 +110,9 @@ struct hv_report {
 
 /* Called from the loop or a driver's fiber; must not yield; the report is gone when it returns. */
 typedef void hv_report_fn(const struct hv_report *r, void *arg);
+
+/* How far a long operation is, 0 to 1; must not yield. */
+typedef void hv_progress_fn(double done, void *arg);
 
 struct hv; /* a driver's state; its first member is its table */
 struct hv_driver {
@@ -163,6 +169,14 @@ struct hv_driver {
     /* Ask a guest that is up to do with this much memory, at most the memory_max of its start. It follows in
      * its own time, if it has a driver for it: HV_REPORT_MEMORY tells. */
     int (*co_set_memory)(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+
+    /* Make the guest stand still and write its whole state to a pipe (the caller's descriptor; the end of the
+     * data is seen there once the caller has closed its own, too). When this returns 0 the guest still stands
+     * still, until co_unpause, or co_stop ends it; when it fails, or is cancelled, the guest goes on as
+     * before.
+     */
+    int (*co_save)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
+                   struct err *e);
 
     /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are
      * cleaned up and not visited. */

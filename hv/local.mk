@@ -25,6 +25,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/qmp.c hv/qemu/qmp.h \
 	hv/qemu/spec.c \
 	hv/qemu/start.c \
+	hv/qemu/suspend.c \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \
 	hv/sim/script.c hv/sim/script.h \

@@ -262,19 +262,21 @@ static int exit_code(int status)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Collect the output of the child until it ends. */
+/* Collect the output of the child until it ends; out_fd -1: it goes elsewhere. */
 static int co_follow(pid_t pid, const char *name, int out_fd, int err_fd, struct proc_result *r,
                      int64_t deadline)
 {
-    struct capture out, err;
+    struct capture out = {.overflown = false}, err;
     int status, e;
 
-    capture_start(&out, out_fd, &r->out, OUT_MAX, pid);
+    if (out_fd >= 0)
+        capture_start(&out, out_fd, &r->out, OUT_MAX, pid);
     capture_start(&err, err_fd, &r->err, ERR_MAX, 0);
     e = co_wait_child(pid, &status, deadline, "%s (process %d)", name, (int)pid);
     if (e < 0 && e != -ECHILD)
         co_kill_and_reap(pid);
-    capture_finish(&out);
+    if (out_fd >= 0)
+        capture_finish(&out);
     capture_finish(&err);
     if (e < 0)
         return e;
@@ -319,6 +321,23 @@ int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline
     close(TAKE_FD(out_child));
     close(TAKE_FD(err_child));
     return co_follow(pid, argv[0], out, err, r, deadline);
+}
+
+int co_proc_run_piped(const char *const *argv, int in_fd, int out_fd, struct proc_result *r, int64_t deadline)
+{
+    CLEANUP_FD int err = -1, err_child = -1;
+    pid_t pid;
+    int e;
+
+    *r = (struct proc_result){0};
+    e = pipe_open(&err, &err_child);
+    if (e < 0)
+        return e;
+    pid = proc_spawn_fds(argv, (int[]){in_fd, out_fd, err_child}, 3);
+    if (pid < 0)
+        return pid;
+    close(TAKE_FD(err_child));
+    return co_follow(pid, argv[0], -1, err, r, deadline);
 }
 
 void proc_result_free(struct proc_result *r)

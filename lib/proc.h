@@ -23,6 +23,11 @@ struct proc_result {
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline);
 void proc_result_free(struct proc_result *r);
 
+/* The same with these descriptors, which stay the caller's, as its standard input and output; r->out stays
+ * empty. */
+int co_proc_run_piped(const char *const *argv, int in_fd, int out_fd, struct proc_result *r,
+                      int64_t deadline);
+
 /* Start argv without waiting; stdout and stderr go to log_fd (or /dev/null for -1). Returns the pid or
  * -errno. */
 pid_t proc_spawn(const char *const *argv, int log_fd);

@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "pool/agent_state.h"
 #include "pool/attachments.h"
+#include "pool/image.h"
 
 int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
                   struct err *e)
@@ -81,6 +82,22 @@ int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, s
     return 0;
 }
 
+/* Start the guest from what an image holds. */
+static int co_restore(struct agent *a, struct hv_vm_spec *vm, const struct agent_image *from,
+                      struct hv_vm_facts *ret, struct err *e)
+{
+    struct image image;
+    int rc;
+
+    if (co_image_open(a->state_dir, from, false, &image, &vm->state_fd, e) < 0)
+        return -1;
+    CLEANUP_ERR struct err failure = {0};
+    rc = a->hv->driver->co_start(a->hv, vm, ret, &failure);
+    co_image_abandon(&image, rc < 0 ? e : NULL);
+    err_move(e, &failure);
+    return rc;
+}
+
 /* Attach everything and start the guest; the caller cleans up when this fails. */
 static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec, void *mem,
                                struct hv_vm_facts *ret, struct err *e)
@@ -99,7 +116,8 @@ static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec
     vm.n_disks = spec->n_disks;
     vm.nics = nics;
     vm.n_nics = spec->n_nics;
-    return a->hv->driver->co_start(a->hv, &vm, ret, e);
+    return spec->image.sr.type ? co_restore(a, &vm, &spec->image, ret, e)
+                               : a->hv->driver->co_start(a->hv, &vm, ret, e);
 }
 
 /* Give back what a guest that has ended still holds. Runs to its end even in a cancelled fiber. */
@@ -170,6 +188,38 @@ int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
 {
     return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);
+}
+
+/* A guest that stood still for an operation that failed. */
+static void co_go_on(struct agent *a, const char *uuid)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    fiber_mask_cancel();
+    if (a->hv->driver->co_unpause(a->hv, uuid, &e) < 0)
+        log_warning("guest %s stands still: %s", uuid, e.code);
+    fiber_unmask_cancel();
+}
+
+int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e)
+{
+    CLEANUP_ERR struct err failure = {0};
+    struct image image;
+    int fd, rc;
+
+    if (co_image_open(a->state_dir, to, true, &image, &fd, e) < 0)
+        return -1;
+    rc = a->hv->driver->co_save(a->hv, uuid, fd, progress, arg, &failure);
+    if (rc < 0) {
+        co_image_abandon(&image, e); /* an SR that is full explains more than a broken pipe */
+        err_move(e, &failure);
+        return -1;
+    }
+    rc = co_image_finish(&image, e);
+    if (rc < 0)
+        co_go_on(a, uuid);
+    return rc;
 }
 
 enum hv_state agent_vm_state(struct agent *a, const char *uuid)

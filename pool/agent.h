@@ -31,11 +31,19 @@ struct agent_nic {
     struct net_network network;
 };
 
+/* A disk that holds the state of a guest. */
+struct agent_image {
+    char vdi_uuid[UUID_TEXT_SIZE];
+    struct sm_sr sr; /* type NULL: there is none */
+    const char *location;
+};
+
 struct agent_vm_spec {
     struct hv_vm_spec vm; /* its disks and nics are filled by the agent */
     unsigned n_disks, n_nics;
     const struct agent_disk *disks;
     const struct agent_nic *nics;
+    struct agent_image image; /* the guest is restored from it and stands still until it is unpaused */
 };
 
 struct agent;
@@ -70,6 +78,11 @@ int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
                                unsigned *ret_now, struct err *e);
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
+
+/* Make the guest stand still and write its state to a disk, durably. Afterwards the guest still stands still,
+ * for co_agent_vm_stop or co_agent_vm_unpause; after a failure it goes on as before. */
+int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e);
 enum hv_state agent_vm_state(struct agent *a, const char *uuid);
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 

@@ -1,5 +1,5 @@
 noinst_LIBRARIES += pool/libpool.a
 pool_libpool_a_SOURCES = pool/agent.c pool/agent.h pool/agent_state.h pool/attachments.c pool/attachments.h \
-	pool/devices.c \
+	pool/devices.c pool/image.c pool/image.h \
 	pool/plugin.c pool/plugin.h
 EXTRA_DIST += pool/README.md

@@ -88,6 +88,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/create.c \
 	xapid/vm/guest_info.c \
 	xapid/vm/guest_info.h \
+	xapid/vm/image.c \
+	xapid/vm/image.h \
 	xapid/vm/lifecycle.c \
 	xapid/vm/lifecycle.h \
 	xapid/vm/balloon.c xapid/vm/balloon.h \
@@ -103,6 +105,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/record.c \
 	xapid/vm/record.h \
 	xapid/vm/reset.c \
+	xapid/vm/resume.c \
 	xapid/vm/set.c \
 	xapid/vm/spec.c \
 	xapid/vm/spec.h \
@@ -110,6 +113,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/start.h \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
+	xapid/vm/suspend.c \
 	xapid/vm/vm.h \
 	xapid/vmss/messages.c \
 	xapid/vmss/run.c \

@@ -113,6 +113,8 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, "-nodefaults");
     add(c, "-no-user-config");
     add(c, "-S");
+    if (s->state_fd > 0)
+        add2(c, "-incoming", "defer");
     add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
     add2(c, "-device", "pvpanic");
     add2(c, "-device", "virtio-balloon-pci,id=balloon");

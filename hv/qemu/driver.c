@@ -127,6 +127,7 @@ static const struct hv_driver driver = {
     .co_look = co_qemu_look,
     .co_set_processors = co_qemu_set_processors,
     .co_set_memory = co_qemu_set_memory,
+    .co_save = co_qemu_save,
     .co_adopt = co_qemu_adopt,
     .state = qemu_state,
     .co_console = co_qemu_console,

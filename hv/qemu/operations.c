@@ -63,7 +63,19 @@ int co_qemu_pause(struct hv *hv, const char *uuid, struct err *e)
 
 int co_qemu_unpause(struct hv *hv, const char *uuid, struct err *e)
 {
-    return co_command(hv, uuid, "cont", HV_STATE_RUNNING, e);
+    struct qemu_vm *vm = qemu_vm_find(qemu_of(hv), uuid);
+    int r;
+
+    if (!vm)
+        return fail_halted(e, uuid);
+    qemu_vm_ref(vm);
+    r = vm->held ? co_qemu_cancel_save(vm, e) : 0;
+    if (r == 0)
+        r = co_command(hv, uuid, "cont", HV_STATE_RUNNING, e);
+    if (r == 0 && !vm->gone)
+        qemu_vm_release(vm);
+    qemu_vm_unref(vm);
+    return r < 0 ? -1 : 0;
 }
 
 int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e)

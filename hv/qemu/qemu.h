@@ -1,7 +1,8 @@
 #ifndef HV_QEMU_QEMU_H
 #define HV_QEMU_QEMU_H
 /*
- * The QEMU driver's own state, shared by its files (driver.c, start.c, operations.c, adopt.c, vm.c); private
+ * The QEMU driver's own state, shared by its files (driver.c, start.c, operations.c, suspend.c, adopt.c,
+ * vm.c); private
  * to this folder and its tests.
  *
  * A struct qemu_vm stands in the table from the start of its start until its process has ended and its folder
@@ -50,6 +51,8 @@ struct qemu_vm {
     bool stop_requested;
     const char *shutdown_reason; /* as in QMP's SHUTDOWN event, one of the known ones; NULL before it */
     bool panicked;
+    unsigned moves;            /* news of a state that is being written or read */
+    bool held;                 /* as in hv_vm_facts */
     unsigned resets;           /* by the guest itself */
     int64_t last_reset;        /* by anybody, clock_now() */
     struct fiber_cond changed; /* any of the above */
@@ -115,6 +118,7 @@ int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);
 int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
 
@@ -128,6 +132,16 @@ int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium
 int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e);
 int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
                  enum hv_presence *ret, struct err *e);
+
+/* suspend.c: read the guest's state from a pipe into a QEMU that waits for it. -errno with *e filled. */
+int co_qemu_load(struct qemu_vm *vm, int fd, struct err *e);
+
+/* suspend.c: note that the guest stands still on our account, or no longer. */
+int qemu_vm_hold(struct qemu_vm *vm);
+void qemu_vm_release(struct qemu_vm *vm);
+
+/* suspend.c: end a writing of its state that may be under way. */
+int co_qemu_cancel_save(struct qemu_vm *vm, struct err *e);
 
 /* adopt.c: end a QEMU that stands in no table and remove its folder. */
 int co_qemu_sweep(struct qemu_hv *hv, const char *uuid);

@@ -22,6 +22,7 @@ struct qmp {
     ev_io reader, writer;
     struct json_lines in;
     struct buf out;
+    int passing; /* a descriptor that goes with what is sent next, or -1 */
     uint64_t last_id;
     TAILQ_HEAD(, qmp_call) calls;
     struct qmp_call capabilities;
@@ -50,6 +51,8 @@ static void close_fd(struct qmp *q)
     ev_io_stop(loop_get(), &q->writer);
     if (q->fd >= 0)
         close(TAKE_FD(q->fd));
+    if (q->passing >= 0)
+        close(TAKE_FD(q->passing));
 }
 
 /* The connection is of no use any more. May free q, through its owner. */
@@ -87,11 +90,33 @@ bool qmp_is_ready(const struct qmp *q)
 
 /* ---- writing ---- */
 
+static ssize_t send_piece(struct qmp *q)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {
+        .head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    struct iovec piece = {q->out.data, q->out.len};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    ssize_t n;
+
+    if (q->passing >= 0) {
+        memcpy(CMSG_DATA(&control.head), &q->passing, sizeof q->passing);
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control.room;
+    }
+    n = sendmsg(q->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0 && q->passing >= 0)
+        close(TAKE_FD(q->passing));
+    return n;
+}
+
 /* Write what the socket takes; the rest goes when it is writable again. A failure shows at the next read. */
 static void flush(struct qmp *q)
 {
     while (q->out.len > 0) {
-        ssize_t n = send(q->fd, q->out.data, q->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send_piece(q);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -131,6 +156,16 @@ void qmp_send(struct qmp *q, struct qmp_call *c, const char *command, json_t *ar
     json_decref(message);
     if (q->fd >= 0)
         flush(q);
+}
+
+int qmp_pass_fd(struct qmp *q, int fd)
+{
+    if (!q || q->fd < 0)
+        return -ENOTCONN;
+    if (q->passing >= 0)
+        return -EBUSY;
+    q->passing = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return q->passing < 0 ? -errno : 0;
 }
 
 void qmp_call_forget(struct qmp *q, struct qmp_call *c)
@@ -242,6 +277,7 @@ struct qmp *qmp_new(int fd, const struct qmp_handlers *handlers, void *arg)
     struct qmp *q = mem_zalloc(sizeof *q);
 
     q->fd = fd;
+    q->passing = -1;
     q->handlers = *handlers;
     q->arg = arg;
     TAILQ_INIT(&q->calls);

@@ -49,6 +49,9 @@ struct qmp_call {
 void qmp_send(struct qmp *q, struct qmp_call *c, const char *command, json_t *arguments);
 void qmp_call_forget(struct qmp *q, struct qmp_call *c);
 
+/* Let a copy of fd go along with the next command (getfd). 0 or -errno. */
+int qmp_pass_fd(struct qmp *q, int fd);
+
 /* Send a command and wait for its answer. Returns 0, with the value in *ret unless ret is NULL (json_decref
  * it), or -errno with *e filled (INTERNAL_ERROR): -EREMOTEIO, -ETIMEDOUT, -ECANCELED, -ECONNRESET …. The
  * connection may be freed meanwhile. A NULL q is a closed connection. */

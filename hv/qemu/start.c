@@ -146,12 +146,13 @@ static int co_fail_with_last_words(struct qemu_vm *vm, struct err *e)
     return err_domain_builder_error(e, "qemu", status, words);
 }
 
-static int co_run_guest(struct qemu_vm *vm, bool paused, struct err *e)
+static int co_run_guest(struct qemu_vm *vm, const struct hv_vm_spec *spec, struct err *e)
 {
     int64_t deadline = clock_in_ms(START_MS);
     CLEANUP_ERR struct err refusal = {0};
-    int r = paused ? co_qemu_vm_wait_known(vm, deadline)
-                   : co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, &refusal);
+    int r = spec->state_fd > 0   ? co_qemu_load(vm, spec->state_fd, &refusal)
+            : spec->start_paused ? co_qemu_vm_wait_known(vm, deadline)
+                                 : co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, &refusal);
 
     if (r == 0)
         return 0;
@@ -216,8 +217,9 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
     note_spec(vm, spec, &platform);
     if (co_prepare_and_launch(vm, spec, &schedule, e) < 0 ||
         (schedule.masked && co_qemu_pin(vm, &schedule, e) < 0) ||
-        (spec->memory_max > spec->memory && co_qemu_balloon(vm, spec->memory, e) < 0) ||
-        co_run_guest(vm, spec->start_paused, e) < 0 || commit(vm, e) < 0) {
+        (spec->memory_max > spec->memory && spec->state_fd <= 0 &&
+         co_qemu_balloon(vm, spec->memory, e) < 0) ||
+        co_run_guest(vm, spec, e) < 0 || commit(vm, e) < 0) {
         co_abandon(vm);
         qemu_vm_detach(vm);
         return -1;

@@ -75,8 +75,12 @@ void qemu_vm_detach(struct qemu_vm *vm)
 
 void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret)
 {
-    *ret = (struct hv_vm_facts){
-        .state = vm->state, .domid = vm->domid, .start_time = vm->start_time, .vnc = vm->vnc, .serial = true};
+    *ret = (struct hv_vm_facts){.state = vm->state,
+                                .domid = vm->domid,
+                                .start_time = vm->start_time,
+                                .vnc = vm->vnc,
+                                .serial = true,
+                                .held = vm->held};
 }
 
 /* ---- reports ---- */
@@ -101,7 +105,7 @@ static void set_state(struct qemu_vm *vm, enum hv_state state)
     fiber_cond_broadcast(&vm->changed);
     if (vm->agent)
         guest_agent_set_paused(vm->agent, state == HV_STATE_PAUSED);
-    if (before != state)
+    if (before != state && !vm->held)
         report_kind(vm, state == HV_STATE_PAUSED ? HV_REPORT_PAUSED : HV_REPORT_RESUMED);
 }
 
@@ -171,6 +175,12 @@ static void on_panicked(struct qemu_vm *vm, const json_t *data)
     vm->panicked = true;
 }
 
+static void on_move(struct qemu_vm *vm, const json_t *data)
+{
+    vm->moves++;
+    fiber_cond_broadcast(&vm->changed);
+}
+
 static void on_port_change(struct qemu_vm *vm, const json_t *data)
 {
     const char *id = json_string_value(json_object_get(data, "id"));
@@ -232,6 +242,7 @@ static const struct {
     {"VSERPORT_CHANGE", on_port_change},
     {"DEVICE_DELETED", on_device_deleted},
     {"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
+    {"MIGRATION", on_move},
 };
 
 static void qmp_event(const char *name, const json_t *data, void *arg)

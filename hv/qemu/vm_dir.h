@@ -5,6 +5,7 @@
  *   spec.json    what a later daemon must know of it; written whole before QEMU is executed
  *   process      QEMU's line of /proc/<pid>/stat, locked as long as QEMU lives (hv/qemu/process.h)
  *   started      when the start was complete, seconds since 1970; without it the start was cut short
+ *   held         the guest stands still on the daemon's account: a daemon that comes after it lets it go on
  *   qmp.sock agent.sock serial.sock vnc.sock, console.log, qemu.log
  * Leaf code on small local files: blocks shortly, never yields. 0 or -errno.
  */
@@ -16,6 +17,7 @@
 #define VM_DIR_SPEC "spec.json"
 #define VM_DIR_PROCESS "process"
 #define VM_DIR_STARTED "started"
+#define VM_DIR_HELD "held"
 #define VM_DIR_QMP "qmp.sock"
 #define VM_DIR_AGENT "agent.sock"
 #define VM_DIR_SERIAL "serial.sock"

@@ -18,6 +18,7 @@ enum sim_op {
     SIM_RESET,
     SIM_PROCESSORS,
     SIM_MEMORY,
+    SIM_SAVE,
     SIM_ADOPT,
     SIM_PLUG,
     SIM_UNPLUG,

@@ -115,7 +115,8 @@ static void facts_of(const struct sim_vm *vm, struct hv_vm_facts *ret)
                                 .domid = vm->record.domid,
                                 .start_time = vm->record.start_time,
                                 .vnc = vm->record.vnc,
-                                .serial = true};
+                                .serial = true,
+                                .held = vm->record.held};
 }
 
 /* ---- reports ---- */
@@ -276,11 +277,29 @@ static int commit(struct sim_vm *vm, struct err *e)
     return 0;
 }
 
+/* Read what co_sim_save wrote; what follows it in the pipe is nobody's. */
+static int co_read_state(int fd, const char *uuid, struct err *e)
+{
+    char text[64], wanted[64];
+    size_t n = 0, length = (size_t)snprintf(wanted, sizeof wanted, "simulated %s\n", uuid);
+
+    while (n < length) {
+        int r = co_wait_fd(fd, EV_READ, clock_in_ms(60000), "the state of %s", uuid);
+        ssize_t got = r < 0 ? r : read(fd, text + n, length - n);
+
+        if (got <= 0)
+            return err_errno(e, r < 0 ? r : -EIO, "the state of %s", uuid);
+        n += (size_t)got;
+    }
+    return memcmp(text, wanted, length) == 0 ? 0 : err_internal(e, "this is not the state of %s", uuid);
+}
+
 static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
     struct sim_record record = {.domid = spec->domid,
-                                .paused = spec->start_paused,
+                                .paused = spec->start_paused || spec->state_fd > 0,
+                                .held = spec->state_fd > 0,
                                 .vnc = spec->boot != HV_BOOT_KERNEL,
                                 .devices = devices_of(spec)};
     struct sim_vm *vm = find(s, spec->uuid);
@@ -298,12 +317,26 @@ static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_
     record.acpi = platform.acpi;
     set_disks(&record, spec);
     vm = add_vm(s, &record);
-    if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 || commit(vm, e) < 0) {
+    if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 ||
+        (spec->state_fd > 0 && co_read_state(spec->state_fd, record.uuid, e) < 0) || commit(vm, e) < 0) {
         drop_vm(vm); /* nobody else drops one that is not committed */
         return -1;
     }
     facts_of(vm, ret);
     return 0;
+}
+
+static void set_state(struct sim_vm *vm, bool paused, bool held)
+{
+    bool before = vm->record.paused, was_held = vm->record.held;
+
+    if (before == paused && was_held == held)
+        return;
+    vm->record.paused = paused;
+    vm->record.held = held;
+    sim_store_set_state(vm->hv->store, &vm->record);
+    if (before != paused && !held && !was_held)
+        report(vm->hv, vm->record.uuid, paused ? HV_REPORT_PAUSED : HV_REPORT_RESUMED, 0, NULL);
 }
 
 static int co_set_paused(struct hv *hv, const char *uuid, enum sim_op op, bool paused, struct err *e)
@@ -318,11 +351,7 @@ static int co_set_paused(struct hv *hv, const char *uuid, enum sim_op op, bool p
     vm = find_started(s, uuid);
     if (!vm)
         return fail_halted(e, uuid);
-    if (vm->record.paused == paused)
-        return 0;
-    vm->record.paused = paused;
-    sim_store_set_paused(s->store, uuid, paused);
-    report(s, uuid, paused ? HV_REPORT_PAUSED : HV_REPORT_RESUMED, 0, NULL);
+    set_state(vm, paused, vm->record.held && paused);
     return 0;
 }
 
@@ -439,6 +468,38 @@ static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, str
     if (s->report)
         s->report(&r, s->report_arg);
     return 0;
+}
+
+/* All there is to a simulated guest's state is who it is. */
+static int write_state(int fd, const char *uuid)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "simulated %s\n", uuid);
+
+    return write(fd, text, (size_t)n) == n ? 0 : -EIO;
+}
+
+static int co_sim_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
+                       struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm = find_started(s, uuid);
+    bool was_paused;
+    int r;
+
+    if (!vm)
+        return fail_halted(e, uuid);
+    was_paused = vm->record.paused;
+    set_state(vm, true, true);
+    progress(0.5, arg);
+    r = co_meet_fate(s, SIM_SAVE, uuid, CLOCK_NEVER, e);
+    if (!(vm = find_started(s, uuid)))
+        return r < 0 ? r : fail_halted(e, uuid);
+    if (r == 0 && (r = write_state(fd, uuid)) < 0)
+        err_errno(e, r, "the state of %s", uuid);
+    if (r < 0)
+        set_state(vm, was_paused, false);
+    return r < 0 ? -1 : 0;
 }
 
 static int co_sim_adopt(struct hv *hv,
@@ -637,6 +698,7 @@ static const struct hv_driver driver = {
     .co_look = co_sim_look,
     .co_set_processors = co_sim_set_processors,
     .co_set_memory = co_sim_set_memory,
+    .co_save = co_sim_save,
     .co_adopt = co_sim_adopt,
     .state = sim_state,
     .co_console = co_sim_console,

@@ -69,6 +69,17 @@ static void add_record(struct reading *r, const struct sim_record *record)
     r->v[r->n++] = *record;
 }
 
+static void set_state(struct sim_record *r, char state)
+{
+    r->held = state == 'H';
+    r->paused = state == 'P' || r->held;
+}
+
+static char state_of(const struct sim_record *r)
+{
+    return r->held ? 'H' : r->paused ? 'P' : 'R';
+}
+
 static bool parse_record(const char *line, struct sim_record *record)
 {
     char state;
@@ -78,7 +89,7 @@ static bool parse_record(const char *line, struct sim_record *record)
     if (sscanf(line, "+ %36s %" SCNd64 " %" SCNd64 " %c %d %d %" SCNx64, record->uuid, &record->domid,
                &record->start_time, &state, &vnc, &acpi, &record->devices) != 7)
         return false;
-    record->paused = state == 'P';
+    set_state(record, state);
     record->vnc = vnc == 1;
     record->acpi = acpi == 1;
     return uuid_is_valid(record->uuid);
@@ -109,7 +120,7 @@ static void read_line(struct reading *r, const char *line)
     } else if (sscanf(line, "= %36s %c", uuid, &state) == 2) {
         known = find(r, uuid);
         if (known)
-            known->paused = state == 'P';
+            set_state(known, state);
     } else if (line[0] == '*') {
         read_device(r, line);
     } else if (sscanf(line, "- %36s", uuid) == 1) {
@@ -143,7 +154,7 @@ static void format_device(struct buf *b, const char *uuid, enum sim_device kind,
 static void format_record(struct buf *b, const struct sim_record *r)
 {
     buf_printf(b, "+ %s %" PRId64 " %" PRId64 " %c %d %d %" PRIx64 "\n", r->uuid, r->domid, r->start_time,
-               r->paused ? 'P' : 'R', r->vnc, r->acpi, r->devices);
+               state_of(r), r->vnc, r->acpi, r->devices);
     for (unsigned kind = SIM_DISK; kind <= SIM_MEDIUM; kind++)
         for (unsigned n = 0; n < SIM_DISKS; n++)
             if (sim_record_has(r, kind, n))
@@ -213,11 +224,11 @@ int sim_store_add(struct sim_store *s, const struct sim_record *r)
     return append(s->fd, &line);
 }
 
-int sim_store_set_paused(struct sim_store *s, const char *uuid, bool paused)
+int sim_store_set_state(struct sim_store *s, const struct sim_record *r)
 {
     CLEANUP_BUF struct buf line = {0};
 
-    buf_printf(&line, "= %s %c\n", uuid, paused ? 'P' : 'R');
+    buf_printf(&line, "= %s %c\n", r->uuid, state_of(r));
     return append(s->fd, &line);
 }
 

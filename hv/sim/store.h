@@ -3,9 +3,9 @@
 /*
  * The simulated guests that outlive a daemon: STATE/sim, a text file that is appended to and written anew
  * when it is opened. Leaf code; blocks shortly.
- *   + <uuid> <domid> <start time> <R or P> <1 when it has a screen> <1 when it hears the power button>
+ *   + <uuid> <domid> <start time> <R, P or H> <1 when it has a screen> <1 when it hears the power button>
  *     <network devices>
- *   = <uuid> <R or P>
+ *   = <uuid> <R, P or H>
  *   * <uuid> <disk, medium or nic> <number> <1 when it has one>
  *   - <uuid>
  */
@@ -20,8 +20,8 @@ enum sim_device { SIM_DISK, SIM_MEDIUM, SIM_NIC };
 struct sim_record {
     char uuid[UUID_TEXT_SIZE];
     int64_t domid, start_time;
-    bool paused, vnc, acpi;
-    uint64_t devices; /* bit n: it has a network device n */
+    bool paused, held, vnc, acpi; /* held: paused, and H in the file */
+    uint64_t devices;             /* bit n: it has a network device n */
     uint64_t disks[SIM_DISKS / 64],
         media[SIM_DISKS / 64]; /* likewise; media: those of them with a disk in it */
 };
@@ -38,7 +38,7 @@ int sim_store_open(const char *state_dir, void (*add)(const struct sim_record *r
 void sim_store_close(struct sim_store *s);
 
 int sim_store_add(struct sim_store *s, const struct sim_record *r);
-int sim_store_set_paused(struct sim_store *s, const char *uuid, bool paused);
+int sim_store_set_state(struct sim_store *s, const struct sim_record *r);
 int sim_store_set_device(struct sim_store *s, const char *uuid, enum sim_device kind, unsigned number,
                          bool there);
 int sim_store_remove(struct sim_store *s, const char *uuid);

@@ -1,6 +1,7 @@
 /* The QEMU driver against a QEMU that misbehaves, and against faults at every step. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static struct hv *hv;
 static struct hv_vm_spec spec;
 static char fake[300];
 static unsigned fds_before;
+static int state_fd; /* above 0: lives begin as restored ones */
 
 static void misbehave(const char *how)
 {
@@ -44,16 +46,30 @@ struct life {
     bool started, done, fired;
 };
 
-/* Started, paused, resumed, shut down. */
+static void ignore_progress(double done, void *arg)
+{
+}
+
+static int co_save_and_go_on(struct err *e)
+{
+    CLEANUP_FD int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    return hv->driver->co_save(hv, spec.uuid, fd, ignore_progress, NULL, e) < 0
+               ? -1
+               : hv->driver->co_unpause(hv, spec.uuid, e);
+}
+
+/* Started or restored, paused, resumed, saved, shut down. */
 static void co_life(void *arg)
 {
     struct life *l = arg;
     struct hv_vm_facts facts;
 
+    spec.state_fd = state_fd;
     fault_arm(l->kinds, l->n);
     l->started = hv->driver->co_start(hv, &spec, &facts, &l->error) == 0;
     l->done = l->started && hv->driver->co_pause(hv, spec.uuid, &l->error) == 0 &&
-              hv->driver->co_unpause(hv, spec.uuid, &l->error) == 0 &&
+              hv->driver->co_unpause(hv, spec.uuid, &l->error) == 0 && co_save_and_go_on(&l->error) == 0 &&
               hv->driver->co_shutdown(hv, spec.uuid, clock_in_ms(60000), &l->error) == 0;
 }
 
@@ -107,7 +123,8 @@ static void co_survive(struct life *l, const char *story)
 
 /* ---- a QEMU that misbehaves ---- */
 
-#define COMMANDS 8 /* of a life: capabilities, 2 queries, cont, stop, cont, powerdown, and one more */
+/* Of a life: capabilities, 2 queries, cont, stop, cont, 6 to save, 4 to go on, powerdown, and one more. */
+#define COMMANDS 18
 
 static void co_meet_each(void *arg)
 {
@@ -277,6 +294,39 @@ START_TEST(every_failing_command_leaves_nothing)
     unsigned kinds = FAULT_QMP;
 
     run_in_fiber(co_sweep, &kinds);
+}
+END_TEST
+
+START_TEST(every_failing_command_of_a_restored_guest_leaves_nothing)
+{
+    unsigned kinds = FAULT_QMP;
+
+    state_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    run_in_fiber(co_sweep, &kinds);
+}
+END_TEST
+
+static void co_restore(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+
+    open_driver();
+    fixture_spec(&spec);
+    spec.state_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
+    close(spec.state_fd);
+    ck_assert(facts.state == HV_STATE_PAUSED && facts.held);
+    ck_assert_int_eq(hv->driver->co_unpause(hv, spec.uuid, &e), 0);
+    ck_assert_int_eq(hv->driver->state(hv, spec.uuid), HV_STATE_RUNNING);
+    ck_assert_uint_eq(fixture_count(&f, HV_REPORT_RESUMED), 0);
+    ck_assert_int_eq(hv->driver->co_stop(hv, spec.uuid, &e), 0);
+    hv->driver->free(hv);
+}
+
+START_TEST(a_restored_guest_stands_still_until_it_is_let_go)
+{
+    run_in_fiber(co_restore, NULL);
 }
 END_TEST
 
@@ -517,6 +567,8 @@ int main(void)
     tcase_add_test(c, the_power_button_is_pressed_again);
     tcase_add_test(c, a_qemu_that_does_not_answer_is_killed);
     tcase_add_test(c, every_failing_command_leaves_nothing);
+    tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);
+    tcase_add_test(c, a_restored_guest_stands_still_until_it_is_let_go);
     tcase_add_test(c, every_failing_wait_leaves_nothing);
     tcase_add_test(c, cancelling_at_every_wait_leaves_nothing);
     tcase_add_test(c, a_daemon_killed_at_any_step_of_a_start_leaves_nothing_that_is_not_repaired);

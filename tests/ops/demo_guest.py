@@ -71,6 +71,17 @@ class Console:
             if found:
                 return int(found[1])
 
+    def read_to_end(self):
+        """Keep all that comes until the guest is gone."""
+        try:
+            while True:
+                data = self.socket.recv(4096)
+                self.text += data
+                if not data:
+                    return
+        except OSError:
+            return
+
     def close(self):
         self.socket.close()
 

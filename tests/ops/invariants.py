@@ -17,7 +17,9 @@ def violations(d, c):
         found += [f"{name} {ref}: {r['current_operations']}" for ref, r in rows[name].items()
                   if r.get("current_operations")]
     up = {ref for ref, vm in rows["VM"].items() if vm["power_state"] in ("Running", "Paused")}
-    found += attachments(d, rows, up)
+    suspended = {ref for ref, vm in rows["VM"].items() if vm["power_state"] == "Suspended"}
+    found += attachments(d, rows, up, {ref for ref in suspended if not rows["VM"][ref]["is_a_snapshot"]})
+    found += images(rows, suspended)
     found += storage(d, rows)
     found += references(rows)
     uuids = {rows["VM"][ref]["uuid"] for ref in up if not rows["VM"][ref]["is_control_domain"]}
@@ -46,12 +48,12 @@ def held(d, vm_uuid):
     return {device["uuid"]: device.get("location") for device in devices}
 
 
-def attachments(d, rows, up):
+def attachments(d, rows, up, suspended):
     notes = {ref: held(d, rows["VM"][ref]["uuid"]) for ref in up}
     for name in ("VBD", "VIF"):
         for ref, r in rows[name].items():
             noted = notes.get(r["VM"], {})
-            if r["currently_attached"] != (r["uuid"] in noted):
+            if r["currently_attached"] != (r["uuid"] in noted or r["VM"] in suspended):
                 yield f"{name} {ref}: attached is {r['currently_attached']}"
             location = rows["VDI"][r["VDI"]]["location"] if r.get("VDI") in rows["VDI"] else None
             if name == "VBD" and r["uuid"] in noted and noted[r["uuid"]] != location:
@@ -63,6 +65,17 @@ def attachments(d, rows, up):
     for ref in rows["VM_guest_metrics"]:
         if ref not in used:
             yield f"VM_guest_metrics {ref} of nobody"
+
+
+def images(rows, suspended):
+    """Each suspended VM has a memory image, no other VM has one, and there is none of nobody."""
+    for ref, vm in rows["VM"].items():
+        if (vm["suspend_VDI"] in rows["VDI"]) != (ref in suspended):
+            yield f"VM {ref} is {vm['power_state']}, its image is {vm['suspend_VDI']}"
+    known = {vm["suspend_VDI"] for vm in rows["VM"].values()}
+    for ref, vdi in rows["VDI"].items():
+        if vdi["type"] == "suspend" and ref not in known:
+            yield f"memory image {ref} of nobody"
 
 
 def storage(d, rows):

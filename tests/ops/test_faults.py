@@ -91,6 +91,12 @@ def vcpus(c, vm):
     return int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm)))
 
 
+def suspended(c, name):
+    vm = running(c, name)
+    c.VM.suspend(vm)
+    return vm
+
+
 def operations(c, number):
     """Name: (prepare, run, is it done?). Names of objects carry the number, so that each try is told apart."""
     n = f"try {number}"
@@ -117,6 +123,11 @@ def operations(c, number):
         "VM.set_memory_dynamic_range": (lambda: running_small(c, n),
                                         lambda vm: c.VM.set_memory_dynamic_range(vm, 16 << 20, 32 << 20),
                                         lambda vm: int(c.VM.get_memory_target(vm)) == 32 << 20),
+        "VM.suspend": (lambda: running(c, n), c.VM.suspend, lambda vm: power(c, vm) == "Suspended"),
+        "VM.resume": (lambda: suspended(c, n), lambda vm: c.VM.resume(vm, False, False),
+                      lambda vm: power(c, vm) == "Running"),
+        "VM.hard_shutdown suspended": (lambda: suspended(c, n), c.VM.hard_shutdown,
+                                       lambda vm: power(c, vm) == "Halted"),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
@@ -137,7 +148,7 @@ def operations(c, number):
 
 
 # What these do cannot be taken back: when only the record of it fails, the record follows.
-FINAL = ("VM.hard_shutdown", "VM.clean_shutdown", "VM.pause", "VDI.destroy")
+FINAL = ("VM.hard_shutdown", "VM.hard_shutdown suspended", "VM.clean_shutdown", "VM.pause", "VDI.destroy")
 
 
 def attempt(run, context):
@@ -238,7 +249,7 @@ def main():
     wanted = sys.argv[1:]
     sweep_all("sim", wanted)
     sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert",
-                                "VBD.eject", "VBD.plug", "VIF.plug"))
+                                 "VBD.eject", "VBD.plug", "VIF.plug", "VM.suspend", "VM.resume"))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 """A real guest under QEMU: installed from a template with disk and NIC, started, watched, stopped in every way."""
 
 import os
+import re
 import signal
 import socket
+import threading
 
 import demo_guest
 from daemon import Daemon, default_network, fails, template, vif, wait_until
@@ -70,6 +72,52 @@ def hard(d, c, vm):
     check(d, c, "a hard shutdown")
 
 
+def ticks(text):
+    return [int(n) for n in re.findall(rb"^tick (\d+) [\d.]+\r?$", text, re.M)]
+
+
+def suspend(d, c, vm):
+    """The guest's counter goes on from where it was, no tick is lost or said twice, the daemon's end in between."""
+    c.VM.start(vm, False, False)
+    console = Console(d, c, vm)
+    console.tick()
+    reader = threading.Thread(target=console.read_to_end)
+    reader.start()
+    c.VM.suspend(vm)
+    reader.join()
+    record = c.VM.get_record(vm)
+    assert record["power_state"] == "Suspended" and int(record["domid"]) == -1 and record["consoles"] == [], record
+    assert all(c.VBD.get_currently_attached(b) for b in record["VBDs"]), "its drives are in use"
+    assert c.VDI.get_type(record["suspend_VDI"]) == "suspend" and d.guest_processes() == []
+    fails("VM_BAD_POWER_STATE", c.VM.start, vm, False, False)
+    check(d, c, "a suspend")
+
+    d.stop()
+    d.start()
+    c = d.client()
+    c.VM.resume(vm, False, False)
+    assert c.VM.get_power_state(vm) == "Running" and c.VM.get_suspend_VDI(vm) == "OpaqueRef:NULL"
+    log = os.path.join(d.state, "vm", record["uuid"], "console.log")
+    wait_until(lambda: len(ticks(read(log))) > 10, "the restored guest ticks")
+    seen = ticks(console.text + read(log))
+    assert seen == list(range(seen[0], seen[0] + len(seen))), f"ticks are missing: {seen}"
+    check(d, c, "a resume")
+
+    c.VM.suspend(vm)
+    c.VM.resume(vm, True, False)
+    assert c.VM.get_power_state(vm) == "Paused"
+    c.VM.unpause(vm)
+    c.VM.suspend(vm)
+    c.VM.hard_shutdown(vm)
+    assert c.VM.get_power_state(vm) == "Halted" and c.VM.get_suspend_VDI(vm) == "OpaqueRef:NULL"
+    check(d, c, "the end of a suspended VM")
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 def killed(d, c, vm):
     """QEMU ends: the VM is halted, whatever its restart settings say."""
     c.VM.start(vm, False, False)
@@ -110,8 +158,8 @@ def main():
         c = d.client()
         vm = lifecycle(d, c)
         print("ok lifecycle")
-        for test in (hard, killed, clone_and_destroy):
-            test(d, c, vm)
+        for test in (hard, suspend, killed, clone_and_destroy):
+            test(d, d.client(), vm)
             print(f"ok {test.__name__}", flush=True)
 
 

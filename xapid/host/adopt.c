@@ -3,9 +3,11 @@
 #include <string.h>
 #include <talloc.h>
 #include "db/setters.gen.h"
+#include "lib/buf.h"
 #include "lib/log.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
 
 struct found {
@@ -40,7 +42,8 @@ static const struct found *find(const struct adoption *a, const char *uuid)
     struct found key = {{0}, {0}};
 
     strncpy(key.uuid, uuid, UUID_TEXT_SIZE - 1);
-    return a->n ? bsearch(&key, a->found, a->n, sizeof key, compare_found) : NULL;
+    const struct found *f = a->n ? bsearch(&key, a->found, a->n, sizeof key, compare_found) : NULL;
+    return f && f->facts.state != HV_STATE_GONE ? f : NULL;
 }
 
 /* Could a guest of this VM be running? */
@@ -56,7 +59,7 @@ static void mend_one(struct txn *t, struct xapid *x, const struct vm *vm, const 
 
     if (f) {
         if (!up)
-            log_info("VM %s is up though it was recorded as halted", vm->uuid);
+            log_info("VM %s is up though it was not recorded so", vm->uuid);
         vm_record_started(t, x, vm, &f->facts);
     } else if (up && (ref_equal(vm->resident_on, x->host) || ref_is_null(vm->resident_on))) {
         log_info("VM %s has ended while the daemon was away", vm->uuid);
@@ -89,6 +92,44 @@ static void co_end_unknown(struct xapid *x, const struct adoption *a)
     }
 }
 
+/* A guest that a suspend, a resume or a checkpoint left standing still: where the VM counts as suspended the
+ * image is the guest, and else it goes on. */
+static void co_settle_held(struct xapid *x, struct found *f, const struct vm *vm)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (vm->power_state == VM_POWER_STATE_SUSPENDED && f->facts.state == HV_STATE_PAUSED) {
+        if (co_agent_vm_stop(x->agent, f->uuid, &e) == 0)
+            f->facts.state = HV_STATE_GONE;
+    } else if (vm->power_state == VM_POWER_STATE_RUNNING && f->facts.held) {
+        if (co_agent_vm_unpause(x->agent, f->uuid, &e) == 0)
+            f->facts.state = HV_STATE_RUNNING;
+    }
+    if (err_is_set(&e))
+        log_warning("guest %s stands still: %s", f->uuid, e.code);
+}
+
+static void co_settle_all_held(struct xapid *x, const struct adoption *a)
+{
+    for (unsigned i = 0; i < a->n; i++) {
+        const struct vm *vm = (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, a->found[i].uuid);
+        if (may_run(vm))
+            co_settle_held(x, &a->found[i], vm);
+    }
+}
+
+/* Memory images of VMs that are not suspended (any more). */
+static void co_forget_images(struct xapid *x)
+{
+    CLEANUP_BUF struct buf refs = {0};
+
+    DB_FOREACH_VM (x->db, vm)
+        if (may_run(vm) && vm->power_state != VM_POWER_STATE_SUSPENDED && !ref_is_null(vm->suspend_VDI))
+            buf_add(&refs, &vm->row.ref, sizeof vm->row.ref);
+    for (size_t i = 0; i < refs.len / sizeof(struct ref); i++)
+        co_image_forget(x, ((struct ref *)(void *)refs.data)[i]);
+}
+
 int co_host_adopt(struct xapid *x, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -99,5 +140,9 @@ int co_host_adopt(struct xapid *x, struct err *e)
     if (a.n)
         qsort(a.found, a.n, sizeof *a.found, compare_found);
     co_end_unknown(x, &a);
-    return mend_rows(x, &a, e);
+    co_settle_all_held(x, &a);
+    if (mend_rows(x, &a, e) < 0)
+        return -1;
+    co_forget_images(x);
+    return 0;
 }

@@ -245,6 +245,7 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, vdi->row.ref);
+    const struct set *suspended = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SUSPEND_VDI, vdi->row.ref);
 
     for (uint32_t i = 0; i < set_count(vbds); i++) {
         const struct vbd *vbd = db_vbd(txn_db(t), vbds->v[i].r);
@@ -255,5 +256,7 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
             db_delete(t, &vbd->row);
         }
     }
+    for (uint32_t i = 0; i < set_count(suspended); i++)
+        vm_set_suspend_vdi(t, db_vm(txn_db(t), suspended->v[i].r), REF_NULL);
     db_delete(t, &vdi->row);
 }

@@ -152,6 +152,14 @@ void lifecycle_guest_gone(struct xapid *x, const char *uuid, enum hv_stop_reason
     fiber_spawn("guest has ended", co_gone, g);
 }
 
+void lifecycle_look_again(struct xapid *x, struct ref ref)
+{
+    const struct vm *vm = db_vm(x->db, ref);
+
+    if (vm && agent_vm_state(x->agent, vm->uuid) == HV_STATE_GONE)
+        lifecycle_guest_gone(x, vm->uuid, HV_STOP_KILLED);
+}
+
 /* ---- a guest that must not reboot ---- */
 
 static void co_end_rebooted(void *arg)

@@ -11,6 +11,9 @@
  * Never yields. */
 void lifecycle_guest_gone(struct xapid *x, const char *uuid, enum hv_stop_reason reason);
 
+/* A guest that ended between its start and the record of it was reported too early to count. Never yields. */
+void lifecycle_look_again(struct xapid *x, struct ref vm);
+
 /* What the agent reports (hv_report_fn's work). Never yields. */
 void lifecycle_on_report(struct xapid *x, const struct hv_report *r);
 

@@ -9,19 +9,6 @@
 
 typedef int co_agent_verb(struct agent *a, const char *uuid, struct err *e);
 
-/* Whether a guest that did not answer in time obeyed is for the agent to say: now, or by a report once the
- * operation has ended. */
-static void record_truth(struct call *c, struct ref ref, const char *uuid)
-{
-    CLEANUP_ERR struct err e = {0};
-    enum hv_state state = agent_vm_state(c->x->agent, uuid);
-
-    if (state == HV_STATE_GONE)
-        return;
-    union value v = {.i = state == HV_STATE_PAUSED ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING};
-    (void)call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, v, &e);
-}
-
 /* Do it and record it; when that cannot be recorded, take it back. */
 static int co_change(struct call *c, struct ref ref, co_agent_verb *co_do, co_agent_verb *co_undo,
                      enum vm_power_state state, struct err *e)
@@ -30,7 +17,7 @@ static int co_change(struct call *c, struct ref ref, co_agent_verb *co_do, co_ag
     CLEANUP_ERR struct err second = {0};
 
     if (co_do(c->x->agent, uuid, e) < 0) {
-        record_truth(c, ref, uuid);
+        vm_record_truth(c, ref, uuid);
         return -1;
     }
     if (call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, (union value){.i = state}, e) == 0)

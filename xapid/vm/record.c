@@ -1,11 +1,16 @@
 #include "xapid/vm/record.h"
+#include <errno.h>
 #include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
+#include "lib/fiber.h"
+#include "xapid/field.h"
 #include "xapid/message/message.h"
 #include "xapid/own_address.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
+
+#define STORE_RETRY_MS 200
 
 int64_t vm_next_domid(struct xapid *x)
 {
@@ -22,6 +27,16 @@ void vm_post_message(struct txn *t, const struct vm *vm, const char *name)
 {
     CLEANUP_TALLOC char *body = talloc_asprintf(NULL, "VM '%s': %s", text_of(vm->name_label), name);
     message_post(t, name, 5, CLS_VM, vm->uuid, body);
+}
+
+void co_record_durable(struct xapid *x)
+{
+    uint64_t generation = db_generation(x->db);
+
+    fiber_mask_cancel();
+    while (co_db_wait_durable(x->db, generation, CLOCK_NEVER) == -EIO)
+        co_sleep_until(clock_in_ms(STORE_RETRY_MS), "the database can be written again");
+    fiber_unmask_cancel();
 }
 
 /* ---- up ---- */
@@ -121,12 +136,13 @@ static void record_devices(struct txn *t, struct xapid *x, const struct vm *vm)
         vif_set_currently_attached(t, vif, find_device(devices, n, vif->uuid) != NULL);
 }
 
-static void detach_devices(struct txn *t, const struct vm *vm)
+/* The same for a VM that has no guest. */
+static void attach_devices(struct txn *t, const struct vm *vm, bool attached)
 {
     FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref)
-        vbd_set_currently_attached(t, vbd, false);
+        vbd_set_currently_attached(t, vbd, attached);
     FOREACH_REFERRER (txn_db(t), vif, vif, VIF, VM, vm->row.ref)
-        vif_set_currently_attached(t, vif, false);
+        vif_set_currently_attached(t, vif, attached);
 }
 
 static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts *facts)
@@ -173,23 +189,34 @@ static void drop_guest_metrics(struct txn *t, const struct vm *vm)
         db_delete(t, metrics);
 }
 
-void vm_record_stopped(struct txn *t, const struct vm *vm)
+/* There is no domain. */
+static void record_down(struct txn *t, const struct vm *vm, enum vm_power_state state)
 {
     const struct vm_metrics *metrics = db_vm_metrics(txn_db(t), vm->metrics);
 
-    vm_set_power_state(t, vm, VM_POWER_STATE_HALTED);
+    vm_set_power_state(t, vm, state);
     vm_set_resident_on(t, vm, REF_NULL);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
     vm_set_domid(t, vm, -1);
-    vm_set_memory_target(t, vm, 0);
-    vm_set_requires_reboot(t, vm, false);
-    detach_devices(t, vm);
     drop_consoles(t, vm);
     drop_guest_metrics(t, vm);
     if (metrics) {
         vm_metrics_set_memory_actual(t, metrics, 0);
         vm_metrics_set_last_updated(t, metrics, clock_wall());
     }
+}
+
+void vm_record_stopped(struct txn *t, const struct vm *vm)
+{
+    record_down(t, vm, VM_POWER_STATE_HALTED);
+    vm_set_memory_target(t, vm, 0);
+    vm_set_requires_reboot(t, vm, false);
+    attach_devices(t, vm, false);
+}
+
+void vm_record_suspended(struct txn *t, const struct vm *vm)
+{
+    record_down(t, vm, VM_POWER_STATE_SUSPENDED);
 }
 
 void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when)
@@ -201,4 +228,15 @@ void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when)
         vm_metrics_set_start_time(t, metrics, when);
         vm_metrics_set_last_updated(t, metrics, clock_wall());
     }
+}
+
+void vm_record_truth(struct call *c, struct ref ref, const char *uuid)
+{
+    CLEANUP_ERR struct err e = {0};
+    enum hv_state state = agent_vm_state(c->x->agent, uuid);
+
+    if (state == HV_STATE_GONE)
+        return;
+    union value v = {.i = state == HV_STATE_PAUSED ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING};
+    (void)call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, v, &e);
 }

@@ -17,8 +17,19 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
 /* It is gone, whatever it was before. */
 void vm_record_stopped(struct txn *t, const struct vm *vm);
 
+/* Its state is in an image and it is no more; its drives and NICs stay taken. */
+void vm_record_suspended(struct txn *t, const struct vm *vm);
+
+/* Whether a guest that did not answer in time obeyed is for the agent to say: record what it knows now, in a
+ * transaction of its own; what comes later is reported once the operation has ended. */
+void vm_record_truth(struct call *c, struct ref vm, const char *uuid);
+
 /* It rebooted in place: it has new start times and said nothing yet. */
 void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when);
+
+/* Wait until all that has been committed so far is on disk, however long the store cannot be written; for
+ * steps that a crash must not find done without their record. */
+void co_record_durable(struct xapid *x);
 
 /* A notice about the VM, such as "VM_STARTED". */
 void vm_post_message(struct txn *t, const struct vm *vm, const char *name);

@@ -4,6 +4,7 @@
 #include "xapid/handlers.gen.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
 
 /* A guest that is up would be lost. */
@@ -34,5 +35,8 @@ int co_vm_power_state_reset(struct call *c, const struct vm_power_state_reset_ar
         return -1;
     struct txn *t = db_begin(c->db);
     vm_record_stopped(t, vm);
-    return db_commit(t, e);
+    if (db_commit(t, e) < 0)
+        return -1;
+    co_image_forget(c->x, a->vm);
+    return 0;
 }

@@ -111,15 +111,6 @@ int co_vm_start_here(struct call *c, struct ref ref, const struct vm_start_optio
     return co_start_guest(c, ref, o, e);
 }
 
-/* A guest that ended between its start and the record of it was reported too early to count. */
-static void look_again(struct call *c, struct ref ref)
-{
-    const struct vm *vm = db_vm(c->db, ref);
-
-    if (vm && agent_vm_state(c->x->agent, vm->uuid) == HV_STATE_GONE)
-        lifecycle_guest_gone(c->x, vm->uuid, HV_STOP_KILLED);
-}
-
 static int co_start(struct call *c, struct ref ref, int operation, const struct vm_start_options *o,
                     struct err *e)
 {
@@ -129,7 +120,7 @@ static int co_start(struct call *c, struct ref ref, int operation, const struct 
         return -1;
     if (co_vm_start_here(c, ref, o, e) < 0)
         return -1;
-    look_again(c, ref);
+    lifecycle_look_again(c->x, ref);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "xapid/op.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/image.h"
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/record.h"
 
@@ -55,6 +56,8 @@ static int co_stop(struct call *c, struct ref ref, const char *uuid, struct err 
     int rc = co_agent_vm_stop(c->x->agent, uuid, e);
     if (rc == 0)
         rc = record(c, ref, e);
+    if (rc == 0)
+        co_image_forget(c->x, ref); /* of one that was suspended */
     fiber_unmask_cancel();
     return rc;
 }

@@ -1,0 +1,121 @@
+/*
+ * VM.resume and VM.resume_on: the guest goes on from its memory image.
+ *
+ * It is restored standing still and recorded before it goes on, so that until then the image is still true
+ * and can be kept. The image is removed once the guest runs.
+ */
+#include <errno.h>
+#include <talloc.h>
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "lib/undo.h"
+#include "xapid/handlers.gen.h"
+#include "xapid/op.h"
+#include "xapid/reftext.h"
+#include "xapid/vm/image.h"
+#include "xapid/vm/lifecycle.h"
+#include "xapid/vm/record.h"
+#include "xapid/vm/spec.h"
+
+struct restored {
+    struct xapid *x;
+    char uuid[UUID_TEXT_SIZE];
+};
+
+/* The undo step. */
+static int co_end_again(void *arg)
+{
+    const struct restored *r = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    return co_agent_vm_stop(r->x->agent, r->uuid, &e) < 0 ? -EIO : 0;
+}
+
+static int plan(struct call *c, struct ref ref, bool force, struct agent_vm_spec *ret, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct vm_start_options o = {.paused = true, .force = force};
+
+    if (!vm)
+        return -1;
+    if (!db_vdi(c->db, vm->suspend_VDI))
+        return err_vm_has_no_suspend_vdi(e, REF_TEXT(ref));
+    if (vm_assert_can_boot_here(c->x, vm, c->x->host, force, e) < 0 ||
+        vm_build_spec(c->x, c->mem, vm, vm_next_domid(c->x), &o, ret, e) < 0)
+        return -1;
+    return image_of_vdi(c->x, c->mem, vm->suspend_VDI, &ret->image, e);
+}
+
+static int record(struct call *c, struct ref ref, struct hv_vm_facts facts, bool paused, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+
+    if (!vm)
+        return -1;
+    facts.state = paused ? HV_STATE_PAUSED : HV_STATE_RUNNING;
+    struct txn *t = db_begin(c->db);
+    vm_record_started(t, c->x, vm, &facts);
+    vm_post_message(t, vm, "VM_RESUMED");
+    return db_commit(t, e);
+}
+
+/* It is recorded as running, so whatever happens it does not stay suspended: at worst it stands still. */
+static int co_let_go(struct call *c, struct ref ref, const char *uuid, struct err *e)
+{
+    int rc;
+
+    fiber_mask_cancel();
+    rc = co_agent_vm_unpause(c->x->agent, uuid, e);
+    fiber_unmask_cancel();
+    if (rc < 0)
+        vm_record_truth(c, ref, uuid);
+    return rc;
+}
+
+static int co_restore(struct call *c, struct ref ref, bool paused, bool force, struct err *e)
+{
+    struct restored restored = {.x = c->x};
+    struct hv_vm_facts facts = {0};
+    struct agent_vm_spec spec;
+    struct undo undo = {0};
+
+    if (plan(c, ref, force, &spec, e) < 0 || co_agent_vm_start(c->x->agent, &spec, &facts, e) < 0)
+        return -1;
+    memcpy(restored.uuid, spec.vm.uuid, sizeof restored.uuid);
+    undo_push(&undo, "end the restored guest", co_end_again, &restored, sizeof restored);
+    if (record(c, ref, facts, paused, e) < 0) {
+        co_undo_run(&undo);
+        return -1;
+    }
+    undo_disarm(&undo);
+    int rc = paused ? 0 : co_let_go(c, ref, restored.uuid, e);
+    co_image_forget(c->x, ref);
+    return rc;
+}
+
+static int co_resume(struct call *c, struct ref ref, int operation, bool paused, bool force, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    CLEANUP_OP struct op host_op = {0};
+
+    if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0 ||
+        co_op_begin(c, CLASS_HOST, c->x->host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
+        co_restore(c, ref, paused, force, e) < 0)
+        return -1;
+    lifecycle_look_again(c->x, ref);
+    return 0;
+}
+
+int co_vm_resume(struct call *c, const struct vm_resume_args *a, struct err *e)
+{
+    return co_resume(c, a->vm, VM_OPERATIONS_RESUME, a->start_paused, a->force, e);
+}
+
+int co_vm_resume_on(struct call *c, const struct vm_resume_on_args *a, struct err *e)
+{
+    if (!call_row(c, CLASS_HOST, a->host, e))
+        return -1;
+    if (!ref_equal(a->host, c->x->host))
+        return err_host_offline(e, REF_TEXT(a->host));
+    return co_resume(c, a->vm, VM_OPERATIONS_RESUME_ON, a->start_paused, a->force, e);
+}
