@@ -69,7 +69,7 @@ struct hv_vm_facts {
     int64_t domid;
     int64_t start_time; /* seconds since 1970 UTC */
     bool vnc, serial;   /* consoles it has */
-    bool held;          /* it stands still only because the daemon was at work with it (co_save, a restore) */
+    bool held; /* it stands still only because the daemon was at work with it (co_hold, co_save, a restore) */
 };
 
 /* What a guest said through its agent; all on the report's memory. */
@@ -170,10 +170,20 @@ struct hv_driver {
      * its own time, if it has a driver for it: HV_REPORT_MEMORY tells. */
     int (*co_set_memory)(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
 
+    /* Make a running guest stand still for a moment: no report tells of it, and co_unpause ends it. */
+    int (*co_hold)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* The file that the guest writes a disk to has become the base of another, which now stands at path and
+     * is still empty: go over to that one. Nothing when the guest writes there already. The guest must stand
+     * still.
+     */
+    int (*co_follow_disk)(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
+                          const char *base, struct err *e);
+
     /* Make the guest stand still and write its whole state to a pipe (the caller's descriptor; the end of the
      * data is seen there once the caller has closed its own, too). When this returns 0 the guest still stands
      * still, until co_unpause, or co_stop ends it; when it fails, or is cancelled, the guest goes on as
-     * before.
+     * before (one that was held is held on).
      */
     int (*co_save)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
                    struct err *e);

@@ -23,6 +23,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/process.c hv/qemu/process.h \
 	hv/qemu/qemu.h \
 	hv/qemu/qmp.c hv/qemu/qmp.h \
+	hv/qemu/snapshot.c \
 	hv/qemu/spec.c \
 	hv/qemu/start.c \
 	hv/qemu/suspend.c \

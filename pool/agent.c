@@ -7,6 +7,7 @@
 #include "pool/agent_state.h"
 #include "pool/attachments.h"
 #include "pool/image.h"
+#include "sm/qcow2.h"
 
 int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
                   struct err *e)
@@ -190,7 +191,37 @@ int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
     return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);
 }
 
-/* A guest that stood still for an operation that failed. */
+int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e)
+{
+    return a->hv->driver->co_hold(a->hv, uuid, e);
+}
+
+/* The image that another is based on; "" when there is none. */
+static const char *base_of(void *ctx, const char *path)
+{
+    struct qcow2_info info = {0};
+    const char *slash = strrchr(path, '/');
+
+    if (qcow2_read_info(path, &info) < 0 || info.backing[0] == '/' || info.backing[0] == '\0')
+        return talloc_strdup(ctx, info.backing);
+    return talloc_asprintf(ctx, "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", info.backing);
+}
+
+int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct sm_driver *driver = sm_driver_by_type(disk->sr.type);
+    struct sm_attachment at;
+
+    if (!driver)
+        return err_set(e, "SR_UNKNOWN_DRIVER", 1, disk->sr.type);
+    if (driver->co_vdi_attach(&disk->sr, mem, disk->location, !disk->readonly, &at, e) < 0)
+        return -1;
+    const char *base = base_of(mem, at.path);
+    return a->hv->driver->co_follow_disk(a->hv, uuid, disk->userdevice, at.path, base, e);
+}
+
+/* A guest that stood still only for an operation that failed. */
 static void co_go_on(struct agent *a, const char *uuid)
 {
     CLEANUP_ERR struct err e = {0};
@@ -205,6 +236,7 @@ int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image
                      hv_progress_fn *progress, void *arg, struct err *e)
 {
     CLEANUP_ERR struct err failure = {0};
+    bool was_running = agent_vm_state(a, uuid) == HV_STATE_RUNNING;
     struct image image;
     int fd, rc;
 
@@ -217,7 +249,7 @@ int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image
         return -1;
     }
     rc = co_image_finish(&image, e);
-    if (rc < 0)
+    if (rc < 0 && was_running)
         co_go_on(a, uuid);
     return rc;
 }

@@ -79,8 +79,14 @@ int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
                                unsigned *ret_now, struct err *e);
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
 
+/* A snapshot of disks that a guest writes to: hold the guest (until co_agent_vm_unpause), snapshot them, and
+ * let the guest follow each. */
+int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e);
+int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
+
 /* Make the guest stand still and write its state to a disk, durably. Afterwards the guest still stands still,
- * for co_agent_vm_stop or co_agent_vm_unpause; after a failure it goes on as before. */
+ * for co_agent_vm_stop or co_agent_vm_unpause; after a failure it goes on as before
+ * (one that was held is held on). */
 int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
 enum hv_state agent_vm_state(struct agent *a, const char *uuid);

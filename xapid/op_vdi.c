@@ -47,6 +47,9 @@ static const char *const capabilities[VDI_OPERATIONS_COUNT] = {
 /* Fine while a drive holds the disk in any way. */
 static const uint64_t allowed_attached = OP(RESIZE_ONLINE) | OP(ENABLE_CBT) | OP(DISABLE_CBT) | OP(MIRROR) |
                                          OP(DATA_DESTROY) | OP(LIST_CHANGED_BLOCKS);
+/* Fine while a guest writes to it: the guest follows (xapid/vm/live_disks.h). Not while a drive is being attached.
+ */
+static const uint64_t allowed_live = OP(SNAPSHOT);
 /* Fine while drives only read it. */
 static const uint64_t allowed_attached_ro = OP(COPY) | OP(CLONE) | OP(SNAPSHOT);
 /* Fine without an SR that can be reached. */
@@ -57,7 +60,7 @@ static int check_drives(struct db *db, const struct vdi *vdi, int operation, str
     uint64_t bit = OP_BIT(operation);
 
     FOREACH_REFERRER (db, vbd, vbd, VBD, VDI, vdi->row.ref) {
-        bool in_use = vbd->currently_attached && !(bit & allowed_attached) &&
+        bool in_use = vbd->currently_attached && !(bit & (allowed_attached | allowed_live)) &&
                       !((bit & allowed_attached_ro) && vbd->mode == VBD_MODE_RO);
         if (in_use)
             return e ? err_vdi_in_use(e, REF_TEXT(vdi->row.ref), model_enum_vdi_operations.values[operation])

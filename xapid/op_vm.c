@@ -195,22 +195,15 @@ static int check_mobility(struct db *db, const struct vm *vm, int operation, str
     return 0;
 }
 
-/* Disks that are written to at this moment cannot be frozen, and those that are reset at boot have no state
- * to keep. */
+/* Disks that are reset at boot have no state to keep. */
 static int check_disks(struct db *db, const struct vm *vm, int operation, struct err *e)
 {
-    uint64_t bit = OP_BIT(operation);
-    bool live = vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-
-    if (!(bit & (OP(SNAPSHOT) | OP(CHECKPOINT) | OP(SUSPEND))))
+    if (!(OP_BIT(operation) & (OP(CHECKPOINT) | OP(SUSPEND))))
         return 0;
     FOREACH_REFERRER (db, vbd, vbd, VBD, VM, vm->row.ref) {
         const struct vdi *vdi = db_vdi(db, vbd->VDI);
-        if (vdi && vdi->on_boot == ON_BOOT_RESET && !(bit & OP(SNAPSHOT)))
+        if (vdi && vdi->on_boot == ON_BOOT_RESET)
             return e ? err_vdi_on_boot_mode_incompatible_with_operation(e) : -1;
-        if (vdi && live && vbd->currently_attached && vbd->mode == VBD_MODE_RW && (bit & OP(SNAPSHOT)))
-            return e ? err_operation_not_allowed(e, "Disks that a running VM writes to cannot be snapshotted")
-                     : -1;
     }
     return 0;
 }

@@ -94,6 +94,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/lifecycle.h \
 	xapid/vm/balloon.c xapid/vm/balloon.h \
 	xapid/vm/live.c \
+	xapid/vm/live_disks.c xapid/vm/live_disks.h \
 	xapid/vm/memory.c \
 	xapid/vm/memory.h \
 	xapid/vm/pause.c \
@@ -106,6 +107,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/record.h \
 	xapid/vm/reset.c \
 	xapid/vm/resume.c \
+	xapid/vm/revert.c \
 	xapid/vm/set.c \
 	xapid/vm/spec.c \
 	xapid/vm/spec.h \

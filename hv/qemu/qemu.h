@@ -118,6 +118,9 @@ int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);
 int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
+                        const char *base, struct err *e);
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
@@ -139,6 +142,9 @@ int co_qemu_load(struct qemu_vm *vm, int fd, struct err *e);
 /* suspend.c: note that the guest stands still on our account, or no longer. */
 int qemu_vm_hold(struct qemu_vm *vm);
 void qemu_vm_release(struct qemu_vm *vm);
+
+/* suspend.c: let a guest that is held go on, in whatever fiber. */
+void co_qemu_let_go(struct qemu_vm *vm);
 
 /* suspend.c: end a writing of its state that may be under way. */
 int co_qemu_cancel_save(struct qemu_vm *vm, struct err *e);

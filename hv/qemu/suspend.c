@@ -199,15 +199,31 @@ int co_qemu_cancel_save(struct qemu_vm *vm, struct err *e)
     return r < 0 && !err_is_set(e) ? err_errno(e, r, "giving up the move of %s", vm->uuid) : r;
 }
 
-/* The guest goes on as before, whatever becomes of the caller. */
-static void co_go_on(struct qemu_vm *vm, bool was_running)
+void co_qemu_let_go(struct qemu_vm *vm)
 {
     CLEANUP_ERR struct err e = {0};
 
     fiber_mask_cancel();
-    if (!vm->gone && (co_qemu_cancel_save(vm, &e) < 0 || (was_running && co_tell(vm, "cont", NULL, &e) < 0)))
-        log_warning("guest %s stands still after its state could not be saved: %s", vm->uuid, e.code);
+    if (!vm->gone && (co_qemu_cancel_save(vm, &e) < 0 || co_tell(vm, "cont", NULL, &e) < 0))
+        log_warning("guest %s stands still after what failed: %s", vm->uuid, e.code);
     else if (!vm->gone)
+        qemu_vm_release(vm);
+    fiber_unmask_cancel();
+}
+
+/* A guest that stood still before stays so, and so does its mark if it had one. */
+static void co_give_up(struct qemu_vm *vm, bool was_running, bool was_held)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (was_running) {
+        co_qemu_let_go(vm);
+        return;
+    }
+    fiber_mask_cancel();
+    if (!vm->gone && co_qemu_cancel_save(vm, &e) < 0)
+        log_warning("the state of guest %s may still be saved: %s", vm->uuid, e.code);
+    if (!vm->gone && !was_held)
         qemu_vm_release(vm);
     fiber_unmask_cancel();
 }
@@ -215,18 +231,19 @@ static void co_go_on(struct qemu_vm *vm, bool was_running)
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e)
 {
     struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)hv, uuid);
-    bool was_running;
+    bool was_running, was_held;
     int r;
 
     if (!vm || !vm->committed)
         return err_vm_bad_power_state(e, uuid, "Running", "Halted");
     qemu_vm_ref(vm);
     was_running = vm->state == HV_STATE_RUNNING;
+    was_held = vm->held;
     r = co_stand_still(vm, e);
     if (r == 0)
         r = co_move_out(vm, fd, progress, arg, e);
     if (r < 0)
-        co_go_on(vm, was_running);
+        co_give_up(vm, was_running, was_held);
     qemu_vm_unref(vm);
     return r < 0 ? -1 : 0;
 }

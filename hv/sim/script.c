@@ -15,8 +15,8 @@ static const char *const op_names[SIM_OP_COUNT] = {
     [SIM_PLUG] = "plug",       [SIM_UNPLUG] = "unplug",
     [SIM_RESIZE] = "resize",   [SIM_INSERT] = "insert",
     [SIM_EJECT] = "eject",     [SIM_LOOK] = "look",
-    [SIM_SAVE] = "save",       [SIM_AGENT] = "agent",
-    [SIM_LIFE] = "life",
+    [SIM_SAVE] = "save",       [SIM_FOLLOW] = "follow",
+    [SIM_AGENT] = "agent",     [SIM_LIFE] = "life",
 };
 
 const char *sim_op_name(enum sim_op op)

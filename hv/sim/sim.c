@@ -484,12 +484,13 @@ static int co_sim_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *
 {
     struct sim_hv *s = sim_of(hv);
     struct sim_vm *vm = find_started(s, uuid);
-    bool was_paused;
+    bool was_paused, was_held;
     int r;
 
     if (!vm)
         return fail_halted(e, uuid);
     was_paused = vm->record.paused;
+    was_held = vm->record.held;
     set_state(vm, true, true);
     progress(0.5, arg);
     r = co_meet_fate(s, SIM_SAVE, uuid, CLOCK_NEVER, e);
@@ -498,8 +499,32 @@ static int co_sim_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *
     if (r == 0 && (r = write_state(fd, uuid)) < 0)
         err_errno(e, r, "the state of %s", uuid);
     if (r < 0)
-        set_state(vm, was_paused, false);
+        set_state(vm, was_paused, was_held);
     return r < 0 ? -1 : 0;
+}
+
+static int co_sim_hold(struct hv *hv, const char *uuid, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
+
+    if (co_meet_fate(s, SIM_PAUSE, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    vm = find_started(s, uuid);
+    if (!vm)
+        return fail_halted(e, uuid);
+    set_state(vm, true, true);
+    return 0;
+}
+
+static int co_sim_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
+                              const char *base, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (co_meet_fate(s, SIM_FOLLOW, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    return find_started(s, uuid) ? 0 : fail_halted(e, uuid);
 }
 
 static int co_sim_adopt(struct hv *hv,
@@ -698,6 +723,8 @@ static const struct hv_driver driver = {
     .co_look = co_sim_look,
     .co_set_processors = co_sim_set_processors,
     .co_set_memory = co_sim_set_memory,
+    .co_hold = co_sim_hold,
+    .co_follow_disk = co_sim_follow_disk,
     .co_save = co_sim_save,
     .co_adopt = co_sim_adopt,
     .state = sim_state,

@@ -1,6 +1,17 @@
 # Operations against a daemon of their own: with the simulator, and with real guests where QEMU and a kernel are there.
-OPS_SCRIPT_TESTS = tests/ops/test_addresses.py tests/ops/test_consoles.py tests/ops/test_crash.py tests/ops/test_devices.py tests/ops/test_faults.py tests/ops/test_guest.py tests/ops/test_hardware.py tests/ops/test_lifecycle.py \
-	tests/ops/test_rules.py tests/ops/test_schedules.py tests/ops/test_storage.py
+OPS_SCRIPT_TESTS = \
+	tests/ops/test_addresses.py \
+	tests/ops/test_consoles.py \
+	tests/ops/test_crash.py \
+	tests/ops/test_devices.py \
+	tests/ops/test_faults.py \
+	tests/ops/test_guest.py \
+	tests/ops/test_hardware.py \
+	tests/ops/test_lifecycle.py \
+	tests/ops/test_rules.py \
+	tests/ops/test_schedules.py \
+	tests/ops/test_snapshot.py \
+	tests/ops/test_storage.py
 TESTS += $(OPS_SCRIPT_TESTS)
 EXTRA_DIST += $(OPS_SCRIPT_TESTS) tests/ops/daemon.py tests/ops/demo_guest.py tests/ops/invariants.py
 

@@ -132,6 +132,12 @@ def operations(c, number):
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
                         lambda vm: count(c, f"{n} s") == 1),
+        "VM.snapshot running": (lambda: running(c, n), lambda vm: c.VM.snapshot(vm, f"{n} s"),
+                                lambda vm: count(c, f"{n} s") == 1 and power(c, vm) == "Running"),
+        "VM.checkpoint": (lambda: running(c, n), lambda vm: c.VM.checkpoint(vm, f"{n} s"),
+                          lambda vm: count(c, f"{n} s") == 1 and power(c, vm) == "Running"),
+        "VM.revert": (lambda: c.VM.checkpoint(running(c, n), f"{n} s"), c.VM.revert,
+                      lambda s: power(c, c.VM.get_snapshot_of(s)) == "Suspended"),
         "VM.copy": (lambda: make_vm(c, n), lambda vm: c.VM.copy(vm, f"{n} c", "OpaqueRef:NULL"),
                     lambda vm: count(c, f"{n} c") == 1),
         "VM.destroy": (lambda: make_vm(c, n), c.VM.destroy, lambda vm: count(c, n) == 0),
@@ -148,7 +154,7 @@ def operations(c, number):
 
 
 # What these do cannot be taken back: when only the record of it fails, the record follows.
-FINAL = ("VM.hard_shutdown", "VM.hard_shutdown suspended", "VM.clean_shutdown", "VM.pause", "VDI.destroy")
+FINAL = ("VM.revert", "VM.hard_shutdown", "VM.hard_shutdown suspended", "VM.clean_shutdown", "VM.pause", "VDI.destroy")
 
 
 def attempt(run, context):
@@ -249,7 +255,7 @@ def main():
     wanted = sys.argv[1:]
     sweep_all("sim", wanted)
     sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert",
-                                 "VBD.eject", "VBD.plug", "VIF.plug", "VM.suspend", "VM.resume"))
+                                 "VBD.eject", "VBD.plug", "VIF.plug", "VM.suspend", "VM.resume", "VM.snapshot running"))
 
 
 if __name__ == "__main__":

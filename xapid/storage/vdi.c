@@ -159,6 +159,50 @@ int co_vdi_remove(struct xapid *x, struct ref ref, struct err *e)
     return co_forget_removed(x, ref, uuid, e);
 }
 
+int co_vdi_doom(struct xapid *x, struct ref ref, struct vdi_doomed *ret, struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, ref);
+    const struct sr *sr = vdi ? db_sr(x->db, vdi->SR) : NULL;
+    int rc;
+
+    if (!sr)
+        return err_handle_invalid(e, "VDI", REF_TEXT(ref));
+    *ret = (struct vdi_doomed){.vdi = ref, .sr = vdi->SR};
+    memcpy(ret->uuid, vdi->uuid, sizeof ret->uuid);
+    snprintf(ret->location, sizeof ret->location, "%s", text_of(vdi->location));
+    rc = co_note_write(x->options.state_dir, ret->uuid, sr->uuid);
+    if (rc == 0)
+        return 0;
+    note_drop(x->options.state_dir, ret->uuid);
+    return err_errno(e, rc, "note of disk %s", ret->uuid);
+}
+
+void vdi_doomed_delete_row(struct txn *t, const struct vdi_doomed *d)
+{
+    const struct vdi *vdi = db_vdi(txn_db(t), d->vdi);
+
+    if (vdi)
+        vdi_delete_row(t, vdi);
+}
+
+void vdi_spare(struct xapid *x, const struct vdi_doomed *d)
+{
+    note_drop(x->options.state_dir, d->uuid);
+}
+
+void co_vdi_bury(struct xapid *x, const struct vdi_doomed *d)
+{
+    struct unmaking u = {.x = x, .sr = d->sr};
+
+    memcpy(u.uuid, d->uuid, sizeof u.uuid);
+    memcpy(u.location, d->location, sizeof u.location);
+    fiber_mask_cancel();
+    while (co_db_wait_durable(x->db, db_generation(x->db), CLOCK_NEVER) == -EIO)
+        co_sleep_until(clock_in_ms(200), "the database can be written again");
+    co_unmake(&u);
+    fiber_unmask_cancel();
+}
+
 /* ---- after a crash ---- */
 
 /* Bring row and storage of one disk into line. */

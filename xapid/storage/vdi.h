@@ -30,6 +30,18 @@ void co_vdi_made(struct xapid *x, const char *vdi_uuid);
 /* Remove storage and row of a disk that nothing uses. */
 int co_vdi_remove(struct xapid *x, struct ref vdi, struct err *e);
 
+/* Removing a disk together with other changes of rows: doom it, delete its row in the transaction of all, and
+ * once that is committed bury it; where it is not, spare it. What cannot be buried now is at the next start.
+ */
+struct vdi_doomed {
+    struct ref vdi, sr;
+    char uuid[UUID_TEXT_SIZE], location[256];
+};
+int co_vdi_doom(struct xapid *x, struct ref vdi, struct vdi_doomed *ret, struct err *e);
+void vdi_doomed_delete_row(struct txn *t, const struct vdi_doomed *d);
+void co_vdi_bury(struct xapid *x, const struct vdi_doomed *d);
+void vdi_spare(struct xapid *x, const struct vdi_doomed *d);
+
 /* After a crash. SRs must be attached; what cannot be settled now keeps its note. */
 void co_vdi_settle_notes(struct xapid *x);
 

@@ -1,4 +1,4 @@
-/* VM.clone, VM.copy, VM.snapshot. */
+/* VM.clone, VM.copy, VM.snapshot, VM.checkpoint. */
 #include "xapid/handlers.gen.h"
 #include "xapid/op.h"
 #include "xapid/vm/copy.h"
@@ -30,6 +30,16 @@ int co_vm_snapshot(struct call *c, const struct vm_snapshot_args *a, union value
         .kind = VM_COPY_SNAPSHOT, .source = a->vm, .name = a->new_name, .skip = a->ignore_vdis};
 
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_SNAPSHOT, &op, e) < 0)
+        return -1;
+    return co_vm_make_copy(c, &copy, &ret->r, e);
+}
+
+int co_vm_checkpoint(struct call *c, const struct vm_checkpoint_args *a, union value *ret, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+    struct vm_copying copy = {.kind = VM_COPY_SNAPSHOT, .source = a->vm, .name = a->new_name, .memory = true};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CHECKPOINT, &op, e) < 0)
         return -1;
     return co_vm_make_copy(c, &copy, &ret->r, e);
 }

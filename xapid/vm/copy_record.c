@@ -1,10 +1,13 @@
 /* The rows of a VM that is made from another. */
 #include "xapid/vm/copy_record.h"
 #include <stdio.h>
+#include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
 #include "xapid/network/vif.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/image.h"
+#include "xapid/vm/record.h"
 #include "xapid/vm/vm.h"
 
 /* What a copy does not take over: what it is, where it runs, what it belongs to. */
@@ -177,8 +180,79 @@ int vm_copy_record(struct call *c, const struct vm_copying *a, const struct copi
         return -1;
     struct txn *t = db_begin(c->db);
     const struct vm *vm = record_vm(t, a, source);
+    if (disks->image.uuid[0]) {
+        image_record(t, vm, &disks->image_sr, &disks->image);
+        vm_set_power_state(t, vm, VM_POWER_STATE_SUSPENDED);
+    }
     record_drives(t, a, vm, disks);
     record_nics(t, a, vm);
     *ret = vm->row.ref;
+    return db_commit(t, e);
+}
+
+/* ---- back to a snapshot ---- */
+
+/* Drives and NICs of the VM go; its disks' rows stay. */
+static void drop_devices(struct txn *t, const struct vm *vm)
+{
+    const struct row *row;
+
+    while ((row = db_first_referrer(txn_db(t), CLASS_VBD, VBD_F_VM, vm->row.ref)))
+        db_delete(t, row);
+    while ((row = db_first_referrer(txn_db(t), CLASS_VIF, VIF_F_VM, vm->row.ref)))
+        db_delete(t, row);
+}
+
+/* All snapshots of the disk that is replaced are snapshots of the new one now. */
+static void move_snapshots(struct txn *t, const struct copied_disk *d)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct vdi *made = (const struct vdi *)db_get_by_uuid(txn_db(t), CLASS_VDI, d->sm.uuid);
+    const struct vdi *snapshot = db_vdi(txn_db(t), d->source);
+    const struct set *all;
+
+    if (!made || !snapshot)
+        return;
+    all = db_referrers(txn_db(t), mem, CLASS_VDI, VDI_F_SNAPSHOT_OF, snapshot->snapshot_of);
+    for (uint32_t i = 0; i < set_count(all); i++)
+        vdi_set_snapshot_of(t, db_vdi(txn_db(t), all->v[i].r), made->row.ref);
+}
+
+/* The settings that the snapshot has taken over; what makes it a snapshot stays its own. */
+static void take_settings(struct txn *t, const struct vm *vm, const struct vm *snapshot)
+{
+    unsigned own[COUNT(vm_own_fields) + 2];
+
+    memcpy(own, vm_own_fields, sizeof vm_own_fields);
+    own[COUNT(vm_own_fields)] = VM_F_IS_A_TEMPLATE;
+    own[COUNT(vm_own_fields) + 1] = VM_F_APPLIANCE;
+    copy_fields(t, &vm->row, &snapshot->row, own, COUNT(own));
+    vm_set_parent(t, vm, snapshot->row.ref);
+}
+
+int vm_revert_record(struct call *c, struct ref ref, struct ref from, const struct copied_disks *disks,
+                     const struct vdi_doomed *old, unsigned n_old, struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    const struct vm *snapshot = vm ? (const struct vm *)call_row(c, CLASS_VM, from, e) : NULL;
+    struct vm_copying drives = {.kind = VM_COPY_CLONE, .source = from},
+                      nics = {.kind = VM_COPY_SNAPSHOT, .source = from};
+
+    if (!snapshot)
+        return -1;
+    struct txn *t = db_begin(c->db);
+    take_settings(t, vm, snapshot);
+    drop_devices(t, vm);
+    record_drives(t, &drives, vm, disks);
+    record_nics(t, &nics, vm);
+    for (unsigned i = 0; i < disks->n; i++)
+        move_snapshots(t, &disks->disks[i]);
+    for (unsigned i = 0; i < n_old; i++)
+        vdi_doomed_delete_row(t, &old[i]);
+    if (disks->image.uuid[0]) {
+        image_record(t, vm, &disks->image_sr, &disks->image);
+        vm_record_suspended(t, vm);
+    }
+    vm_post_message(t, vm, "VM_SNAPSHOT_REVERTED");
     return db_commit(t, e);
 }

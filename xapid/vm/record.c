@@ -217,6 +217,7 @@ void vm_record_stopped(struct txn *t, const struct vm *vm)
 void vm_record_suspended(struct txn *t, const struct vm *vm)
 {
     record_down(t, vm, VM_POWER_STATE_SUSPENDED);
+    attach_devices(t, vm, true);
 }
 
 void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when)

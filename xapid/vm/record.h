@@ -17,7 +17,7 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
 /* It is gone, whatever it was before. */
 void vm_record_stopped(struct txn *t, const struct vm *vm);
 
-/* Its state is in an image and it is no more; its drives and NICs stay taken. */
+/* Its state is in an image and it is no more; its drives and NICs count as in use. */
 void vm_record_suspended(struct txn *t, const struct vm *vm);
 
 /* Whether a guest that did not answer in time obeyed is for the agent to say: record what it knows now, in a
