@@ -30,6 +30,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/console.c \
 	xe/cmd/data_source.c \
 	xe/cmd/devices.h \
+	xe/cmd/diagnose.c \
 	xe/cmd/event_wait.c \
 	xe/cmd/help.c \
 	xe/cmd/host_leave.c \

@@ -7,6 +7,7 @@ from fake_server import ApiError
 from world import DB, DISK, HOST, NONE, POOL, SR, WEB, Case, ref, uuid
 
 BETA, PIF, VLAN = uuid("00f4"), uuid("00f5"), uuid("00f6")
+DUMP, DRIVER, VARIANT = uuid("00f7"), uuid("00f8"), uuid("00f9")
 SOURCE = {"name_label": "cpu0", "name_description": "use of CPU 0", "enabled": True, "standard": False, "min": 0.0,
           "max": 1.0, "units": "(fraction)"}
 
@@ -128,6 +129,42 @@ class Sayings(Seen):
                               ({"bios-vendor": "Maker"}, "BIOS-customized")):
             self.server.change("VM", ref(WEB), bios_strings=strings)
             self.assertIn(said, self.xe("vm-is-bios-customized", "vm=web1")[0])
+
+    def test_what_holds_a_disk_is_shown(self):
+        out, _ = self.xe("diagnostic-vdi-status", "uuid=" + DISK)
+        for said in (f"Disk {DISK}, sharable: false", "vbd-uuid", WEB, "currently-attached"):
+            self.assertIn(said, out)
+
+    def test_where_a_vm_can_start_is_shown_with_its_disks(self):
+        self.answer("VM.assert_agile")
+        self.answer("VM.assert_can_boot_here")
+        out, _ = self.xe("diagnostic-vm-status", "uuid=" + WEB)
+        for said in ("any host that has room", "alpha", "can start here", f"Disk {DISK}"):
+            self.assertIn(said, out)
+
+        def refuse(*args):
+            raise ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", "2", "1")
+
+        self.server.answers["VM.assert_agile"] = self.server.answers["VM.assert_can_boot_here"] = refuse
+        out, _ = self.xe("diagnostic-vm-status", "uuid=" + WEB)
+        self.assertIn("bound to hosts", out)
+        self.assertNotIn("can start here", out)
+
+    def test_crash_dumps_of_vms_are_listed(self):
+        self.prints("", "vm-crashdump-list", "vm=web1")
+        self.server.add("crashdump", uuid=DUMP, VM=ref(WEB), VDI=ref(DISK))
+        self.server.change("VM", ref(WEB), crash_dumps=[ref(DUMP)])
+        out, _ = self.xe("vm-crashdump-list", "vm=web1")
+        for said in (DUMP, WEB, DISK):
+            self.assertIn(said, out)
+
+    def test_a_variant_of_a_driver_is_chosen_by_its_name(self):
+        self.answer("Host_driver.select")
+        self.server.add("Driver_variant", uuid=VARIANT, name="dev")
+        self.server.add("Host_driver", uuid=DRIVER, variants=[ref(VARIANT)])
+        self.prints("", "hostdriver-select", "uuid=" + DRIVER, "variant-name=dev")
+        self.assertEqual(self.seen.pop(), ("Host_driver.select", ref(DRIVER), ref(VARIANT)))
+        self.fails("Error: The driver has no variant old\n", "hostdriver-select", "uuid=" + DRIVER, "variant-name=old")
 
     def test_a_vlan_goes_by_its_uuid_or_that_of_its_interface(self):
         self.answer("VLAN.destroy")
