@@ -147,7 +147,7 @@ struct hv_driver {
     int (*co_unplug)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
                      int64_t deadline, struct err *e);
 
-    /* Make the guest's disk larger, image and all. */
+    /* Make the guest's disk larger, image and all. NULL: no guest has its images open. */
     int (*co_resize)(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e);
 
     /* Lay a medium into a CD drive, which is emptied first. */

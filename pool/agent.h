@@ -102,7 +102,8 @@ int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind ki
                     unsigned number, int64_t deadline, struct err *e);
 
 /* Make a disk of the guest larger: its image, by whoever has it open. */
-int co_agent_resize(struct agent *a, const char *vm_uuid, unsigned userdevice, int64_t size, struct err *e);
+int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
+                    struct err *e);
 
 /* Lay a medium into a CD drive; take it out. */
 int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e);

@@ -223,7 +223,15 @@ int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind ki
     return co_end(&c, r, &failure, e);
 }
 
-int co_agent_resize(struct agent *a, const char *vm_uuid, unsigned userdevice, int64_t size, struct err *e)
+int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
+                    struct err *e)
 {
-    return a->hv->driver->co_resize(a->hv, vm_uuid, userdevice, size, e);
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct sm_driver *driver = sm_driver_by_type(d->sr.type);
+    struct sm_vdi ignored;
+
+    if (a->hv->driver->co_resize)
+        return a->hv->driver->co_resize(a->hv, vm_uuid, d->userdevice, size, e);
+    return driver ? driver->co_vdi_resize(&d->sr, mem, d->location, size, &ignored, e)
+                  : err_set(e, "SR_UNKNOWN_DRIVER", 1, d->sr.type);
 }

@@ -13,10 +13,10 @@ static const char *const op_names[SIM_OP_COUNT] = {
     [SIM_RESET] = "reset",     [SIM_PROCESSORS] = "processors",
     [SIM_MEMORY] = "memory",   [SIM_ADOPT] = "adopt",
     [SIM_PLUG] = "plug",       [SIM_UNPLUG] = "unplug",
-    [SIM_RESIZE] = "resize",   [SIM_INSERT] = "insert",
-    [SIM_EJECT] = "eject",     [SIM_LOOK] = "look",
-    [SIM_SAVE] = "save",       [SIM_FOLLOW] = "follow",
-    [SIM_AGENT] = "agent",     [SIM_LIFE] = "life",
+    [SIM_INSERT] = "insert",   [SIM_EJECT] = "eject",
+    [SIM_LOOK] = "look",       [SIM_SAVE] = "save",
+    [SIM_FOLLOW] = "follow",   [SIM_AGENT] = "agent",
+    [SIM_LIFE] = "life",
 };
 
 const char *sim_op_name(enum sim_op op)

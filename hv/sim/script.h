@@ -23,7 +23,6 @@ enum sim_op {
     SIM_ADOPT,
     SIM_PLUG,
     SIM_UNPLUG,
-    SIM_RESIZE,
     SIM_INSERT,
     SIM_EJECT,
     SIM_LOOK,

@@ -607,12 +607,6 @@ static int co_sim_unplug(struct hv *hv, const char *uuid, enum hv_device_kind ki
     return vm ? set_device(vm, kind == HV_DEVICE_NIC ? SIM_NIC : SIM_DISK, number, false, e) : -1;
 }
 
-/* There is an image, but nobody who has it open. */
-static int co_sim_resize(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e)
-{
-    return co_change(hv, uuid, SIM_RESIZE, e) ? 0 : -1;
-}
-
 static int co_sim_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e)
 {
     struct sim_vm *vm = co_change(hv, uuid, SIM_INSERT, e);
@@ -717,7 +711,6 @@ static const struct hv_driver driver = {
     .co_plug_disk = co_sim_plug_disk,
     .co_plug_nic = co_sim_plug_nic,
     .co_unplug = co_sim_unplug,
-    .co_resize = co_sim_resize,
     .co_insert = co_sim_insert,
     .co_eject = co_sim_eject,
     .co_look = co_sim_look,

@@ -86,14 +86,18 @@ def disks(d, c, vm, shell):
             fails("DEVICE_ALREADY_ATTACHED", c.VBD.plug, b)
             fails("VDI_IN_USE", c.VDI.destroy, vdi)
             wait_until(lambda: size_of(shell, "vdb") == size, "the guest has the disk")
+            c.VDI.resize_online(vdi, 2 * size)
+            assert int(c.VDI.get_virtual_size(vdi)) == 2 * size
+            wait_until(lambda: size_of(shell, "vdb") == 2 * size, "the guest sees the disk grow")
             shell.run("dd if=/dev/zero of=/dev/vdb bs=4096 count=16; sync")
             check(d, c, f"plugging disk {device}")
             c.VBD.unplug(b)
             wait_until(lambda: size_of(shell, "vdb") is None, "the guest has the disk no more")
             check(d, c, f"unplugging disk {device}")
+            size *= 2
         c.VBD.destroy(b)
         c.VDI.destroy(vdi)
-        size += 8 << 20
+        size = 24 << 20
 
 
 def nics(d, c, vm, shell):

@@ -128,6 +128,8 @@ def operations(c, number):
                       lambda vm: power(c, vm) == "Running"),
         "VM.hard_shutdown suspended": (lambda: suspended(c, n), c.VM.hard_shutdown,
                                        lambda vm: power(c, vm) == "Halted"),
+        "VDI.resize_online": (lambda: c.VBD.get_VDI(disk(c, n, True)), lambda v: c.VDI.resize_online(v, 32 << 20),
+                              lambda v: int(c.VDI.get_virtual_size(v)) == 32 << 20),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),

@@ -269,6 +269,7 @@ def advertised_of_devices(c):
     def of_disk(ref):
         return {"clone": lambda: c.VDI.clone(ref), "snapshot": lambda: c.VDI.snapshot(ref),
                 "copy": lambda: c.VDI.copy(ref, default_sr(c)), "resize": lambda: c.VDI.resize(ref, 32 << 20),
+                "resize_online": lambda: c.VDI.resize_online(ref, 32 << 20),
                 "destroy": lambda: c.VDI.destroy(ref), "forget": lambda: c.VDI.forget(ref),
                 "update": lambda: c.VDI.update(ref)}
 
