@@ -204,6 +204,8 @@ void config_check(struct options_reading *r)
         want_folder(r, "backup-dir", o->backup_dir, R_OK | W_OK | X_OK);
     if (o->plugin_dir)
         want_folder(r, "plugin-dir", o->plugin_dir, R_OK | X_OK);
+    if (o->power_command)
+        want_file(r, "power-command", o->power_command);
     check_fault(r);
 }
 

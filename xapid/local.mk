@@ -18,6 +18,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/event/wait.c xapid/event/wait.h \
 	xapid/handover.c xapid/handover.h \
 	xapid/host/bootstrap.c xapid/host/bootstrap.h \
+	xapid/host/user_agents.c xapid/host/user_agents.h \
 	xapid/http_auth.c xapid/http_auth.h \
 	xapid/housekeeping.c xapid/housekeeping.h \
 	xapid/implicit.c xapid/implicit.h \
@@ -28,6 +29,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/op.h \
 	xapid/options.c xapid/options.h \
 	xapid/own_address.c xapid/own_address.h \
+	xapid/plain_port.c xapid/plain_port.h \
 	xapid/reload.c xapid/reload.h \
 	xapid/request.c xapid/request.h \
 	xapid/restore_db.c xapid/restore_db.h \

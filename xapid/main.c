@@ -36,7 +36,6 @@ int main(int argc, char **argv)
         return set_password(&options, &e) < 0 ? complain(&e) : 0;
     if (!options.foreground && daemonize(options.state_dir, handover_is_continued(), &e) < 0)
         return complain(&e);
-    if (server_run(&options, &e) < 0)
-        return complain(&e);
-    return 0;
+    int status = server_run(&options, &e);
+    return status < 0 ? complain(&e) : status;
 }

@@ -14,20 +14,27 @@ xapid_libxapid_a_SOURCES += \
 	xapid/field.c \
 	xapid/field.h \
 	xapid/host/adopt.c \
+	xapid/host/agent.c \
 	xapid/host/cpuinfo.c \
 	xapid/host/cpuinfo.h \
 	xapid/host/enable.c \
 	xapid/host/faults.c \
 	xapid/host/faults.h \
+	xapid/host/here.h \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
+	xapid/host/log.c \
+	xapid/host/log.h \
 	xapid/host/machine.c \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
 	xapid/host/pool_messages.c \
 	xapid/host/pool_rows.c \
+	xapid/host/power.c \
 	xapid/host/repair.c \
 	xapid/host/set.c \
+	xapid/host/status.c \
+	xapid/host/status.h \
 	xapid/host/storage_rows.c \
 	xapid/host/templates.c \
 	xapid/network/mac.c \

@@ -37,6 +37,7 @@ static const char usage[] =
     "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
     "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
     "  --plugin-dir DIR      programs that host.call_plugin runs (" XAPID_SYSCONFDIR "/xapi.d/plugins)\n"
+    "  --power-command FILE  program that host.shutdown and host.reboot run with that word (systemctl)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
@@ -73,6 +74,7 @@ static const struct setting settings[] = {
     SETTING("backup-interval", NUMBER, AT_ONCE, backup_interval),
     SETTING("backup-number", NUMBER, AT_ONCE, backup_number),
     SETTING("backup-max-mib", NUMBER, AT_ONCE, backup_max_mib),
+    SETTING("power-command", TEXT, AT_ONCE, power_command),
     SETTING("log-level", TEXT, AT_ONCE, log_level),
     SETTING("login-delay-ms", NUMBER, AT_ONCE, login_delay_ms),
     SETTING("demo-guest", TEXT, AT_START, demo_guest),

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "xapid/audit/get.h"
 #include "xapid/console/console.h"
+#include "xapid/host/status.h"
 #include "xapid/metrics.h"
 #include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
@@ -46,9 +47,11 @@ const struct http_route routes[] = {
     {.method = "PUT", .prefix = "/import", .co_raw = co_import},
     {.method = "PUT", .prefix = "/import_metadata", .co_raw = co_import_metadata},
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
+    {.method = "GET", .prefix = "/host_logs_download", .co_raw = co_host_logs_get},
     {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
     {.method = "GET", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_get},
     {.method = "PUT", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_put},
+    {.method = "GET", .prefix = "/system-status", .co_raw = co_system_status_get},
     {.method = "GET", .prefix = "/", .now = get_page},
     {0},
 };

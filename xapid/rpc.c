@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "xapid/host/user_agents.h"
 #include "xapid/list_methods.h"
 #include "xapid/request.h"
 #include "xapid/server.h"
@@ -126,6 +127,7 @@ static struct request *request_new(struct http_request *r, struct xapid *x)
     q->call = (struct call){.x = x, .db = x->db, .mem = q, .local_root = r->local_root};
     q->call.address = talloc_strdup(q, r->peer_address);
     q->started = clock_now();
+    user_agent_note(http_header(r, "user-agent"));
     return q;
 }
 

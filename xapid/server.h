@@ -18,6 +18,7 @@ struct xapid_options {
     const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
     const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
     const char *plugin_dir;     /* of host.call_plugin; NULL: SYSCONFDIR/xapi.d/plugins */
+    const char *power_command;  /* run with "shutdown" or "reboot"; NULL: systemctl */
     const char *log_level;      /* a name of lib/log.h */
     const char *fault_at;       /* tests only: see lib/fault.h */
     const char *password_user;  /* --set-password */
@@ -49,6 +50,7 @@ struct xapid {
         int https, http, local; /* listening (xapid/sockets.h); -1: none */
     } sockets;
     bool restarting;                /* another database is about to take over: only reads are served */
+    bool stay_down;                 /* host.shutdown_agent: nobody is to start the daemon again */
     struct ref host, pool;          /* this host, the pool */
     uint16_t port;                  /* that it listens on */
     char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */

@@ -9,6 +9,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "db/setters.gen.h"
 #include "xapid/handover.h"
 
 /* What a socket is wanted for. */
@@ -113,19 +114,35 @@ static const char *local_path(void *ctx, const struct xapid *x)
     return talloc_asprintf(ctx, "%s/xapi.sock", x->options.state_dir);
 }
 
+int sockets_open_http(struct xapid *x, struct err *e)
+{
+    struct wanted http = {
+        .name = "http", .address = x->options.address, .port = (uint16_t)x->options.http_port};
+    if (x->options.http_port < 0)
+        return 0;
+    x->sockets.http = open_inet(&http, e);
+    return x->sockets.http < 0 ? -1 : 0;
+}
+
+void sockets_close_http(struct xapid *x)
+{
+    handover_store("http", -1);
+    cleanup_fd(&x->sockets.http);
+    x->sockets.http = -1;
+}
+
 int sockets_open(struct xapid *x, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct xapid_options *o = &x->options;
+    const struct host *host = db_host(x->db, x->host);
     struct wanted https = {.name = "https", .address = o->address, .port = (uint16_t)o->port},
-                  http = {.name = "http", .address = o->address, .port = (uint16_t)o->http_port},
                   local = {.name = "local", .path = local_path(mem, x)};
     x->sockets.https = open_inet(&https, e);
     x->sockets.local = x->sockets.https < 0 ? -1 : open_local(&local, e);
-    x->sockets.http = x->sockets.local < 0 || o->http_port < 0 ? -1 : open_inet(&http, e);
-    handover_close_rest();
-    if (err_is_set(e))
+    if (x->sockets.local < 0 || ((!host || !host->https_only) && sockets_open_http(x, e) < 0))
         return -1;
+    handover_close_rest();
     x->port = sockets_port(x->sockets.https);
     return 0;
 }

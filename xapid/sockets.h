@@ -12,6 +12,10 @@
 /* Fills x->sockets and x->port. Errors: INTERNAL_ERROR with the address. Never yields. */
 int sockets_open(struct xapid *x, struct err *e);
 
+/* The plain HTTP port's alone, if the options ask for one; after it was closed. */
+int sockets_open_http(struct xapid *x, struct err *e);
+void sockets_close_http(struct xapid *x);
+
 /* The port of a socket. */
 uint16_t sockets_port(int fd);
 

@@ -20,8 +20,8 @@
 #include "xapid/handover.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/housekeeping.h"
-#include "xapid/metrics.h"
 #include "xapid/op.h"
+#include "xapid/plain_port.h"
 #include "xapid/reload.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
@@ -32,6 +32,8 @@
 #include "xapid/task/task.h"
 #include "xapid/vmss/scheduler.h"
 
+/* The exit status that tells systemd not to start another process (xapid.service). */
+enum { STAY_DOWN = 10 };
 enum { STOP_MS = 3000, IDLE_MS = 500, SETTLE_MS = 10 * 1000 };
 
 /* The daemon between start and stop. */
@@ -110,30 +112,6 @@ static int open_audit_log(struct xapid *x, struct err *e)
     return audit_log_open(buf_cstr(&dir), AUDIT_FILE_BYTES, AUDIT_FILES, &x->audit, e);
 }
 
-static bool write_metrics(struct buf *page, void *arg)
-{
-    const struct xapid *x = arg;
-    if (x->options.metrics)
-        metrics_write(page, arg);
-    return x->options.metrics;
-}
-
-/* The plain HTTP port, where one is wanted. */
-static int serve_plain(struct xapid *x, struct err *e)
-{
-    struct plain_options o = {.fd = x->sockets.http,
-                              .address = x->options.address,
-                              .https_port = x->port,
-                              .metrics = write_metrics,
-                              .metrics_arg = x};
-    if (o.fd < 0)
-        return 0;
-    return plain_server_open(&o, &x->plain, e) < 0 ||
-                   state_dir_write_port(x->options.state_dir, "http-port", sockets_port(o.fd), e) < 0
-               ? -1
-               : 0;
-}
-
 static int serve_main(struct xapid *x, struct err *e)
 {
     x->http = http_server_new(routes, &http_default_limits, x);
@@ -146,7 +124,7 @@ static int serve_main(struct xapid *x, struct err *e)
 
 static int serve(struct xapid *x, struct err *e)
 {
-    if (sockets_open(x, e) < 0 || serve_main(x, e) < 0 || serve_plain(x, e) < 0 ||
+    if (sockets_open(x, e) < 0 || serve_main(x, e) < 0 || plain_port_open(x, e) < 0 ||
         state_dir_write_port(x->options.state_dir, "port", x->port, e) < 0)
         return -1;
     log_info("serving https://%s:%u", x->options.address, x->port);
@@ -233,8 +211,7 @@ static void co_stop_fiber(void *arg)
     int64_t deadline = clock_in_ms(STOP_MS);
     event_pump_stop();
     co_task_stop_all(clock_in_ms(STOP_MS / 2));
-    plain_server_free(s->x.plain);
-    s->x.plain = NULL;
+    plain_port_close(&s->x);
     if (s->x.http)
         co_http_server_stop(s->x.http, deadline);
     loop_stop();
@@ -289,7 +266,9 @@ static int end(struct server *s, struct err *e)
     if (memory >= 0)
         handover_store("memory", memory);
     sockets_close(&s->x);
-    return s->failed ? -1 : 0;
+    if (s->failed)
+        return -1;
+    return s->x.stay_down && getenv("NOTIFY_SOCKET") ? STAY_DOWN : 0;
 }
 
 /* Connections and guests take descriptors; the soft limit is for programs that use select. */

@@ -33,6 +33,7 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/diagnose.c \
 	xe/cmd/event_wait.c \
 	xe/cmd/help.c \
+	xe/cmd/host_archive.c \
 	xe/cmd/host_leave.c \
 	xe/cmd/inspect.c \
 	xe/cmd/network.c \

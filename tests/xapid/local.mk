@@ -44,6 +44,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_durability.py \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
+	tests/xapid/test_host_itself.py \
 	tests/xapid/test_log.py \
 	tests/xapid/test_plugins.py \
 	tests/xapid/test_pool_db.py \

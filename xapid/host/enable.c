@@ -43,17 +43,30 @@ int co_host_get_vms_which_prevent_evacuation(struct call *c,
     return 0;
 }
 
-int co_host_assert_can_evacuate(struct call *c, const struct host_assert_can_evacuate_args *a, struct err *e)
+static int check_can_evacuate(struct call *c, struct ref host, struct err *e)
 {
     char *reasons = NULL;
 
-    if (!call_row(c, CLASS_HOST, a->host, e))
-        return -1;
-    FOREACH_REFERRER (c->db, vm, vm, VM, RESIDENT_ON, a->host)
+    FOREACH_REFERRER (c->db, vm, vm, VM, RESIDENT_ON, host)
         if (!can_leave(c, vm))
             reasons = talloc_asprintf(c->mem, "%s%sNO_HOSTS_AVAILABLE,%s", reasons ? reasons : "",
                                       reasons ? "|" : "", REF_TEXT(vm->row.ref));
     return reasons ? err_cannot_evacuate_host(e, reasons) : 0;
+}
+
+int co_host_assert_can_evacuate(struct call *c, const struct host_assert_can_evacuate_args *a, struct err *e)
+{
+    return call_row(c, CLASS_HOST, a->host, e) ? check_can_evacuate(c, a->host, e) : -1;
+}
+
+/* A host without guests is evacuated; others can not be yet. */
+int co_host_evacuate(struct call *c, const struct host_evacuate_args *a, struct err *e)
+{
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_HOST, a->host, HOST_ALLOWED_OPERATIONS_EVACUATE, &op, e) < 0)
+        return -1;
+    return check_can_evacuate(c, a->host, e);
 }
 
 int co_host_get_uncooperative_resident_vms(struct call *c,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/timex.h>
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/buf.h"
@@ -11,20 +12,27 @@
 #include "lib/mem.h"
 #include "xapid/call.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/here.h"
 
 #define ZONES "/usr/share/zoneinfo/tzdata.zi"
 
 /* Of syslog(2), which glibc leaves without names. */
-enum { KLOG_READ_ALL = 3, KLOG_SIZE = 10 };
+enum { KLOG_READ_ALL = 3, KLOG_READ_CLEAR = 4, KLOG_SIZE = 10 };
 enum { ZONES_MAX = 1024 * 1024 };
+
+struct kernel_log {
+    bool clear;
+    struct buf text;
+};
 
 static int read_kernel_log(void *arg)
 {
-    struct buf *log = arg;
+    struct kernel_log *k = arg;
+    struct buf *log = &k->text;
     int size = klogctl(KLOG_SIZE, NULL, 0);
     if (size < 0)
         return -errno;
-    int n = klogctl(KLOG_READ_ALL, buf_reserve(log, (size_t)size + 1), size);
+    int n = klogctl(k->clear ? KLOG_READ_CLEAR : KLOG_READ_ALL, buf_reserve(log, (size_t)size + 1), size);
     if (n < 0)
         return -errno;
     log->len = (size_t)n;
@@ -40,16 +48,37 @@ static void make_text(struct buf *b)
 }
 
 /* The hypervisor is the kernel here, so its log is the kernel's. */
+static int co_kernel_log(struct call *c, struct ref host, bool clear, union value *ret, struct err *e)
+{
+    struct kernel_log k = {.clear = clear};
+    if (host_is_here(c, host, e) < 0)
+        return -1;
+    int r = co_run_worker(read_kernel_log, &k, "reading the kernel's log");
+    make_text(&k.text);
+    ret->s = talloc_strdup(c->mem, buf_cstr(&k.text));
+    buf_free(&k.text);
+    return r < 0 ? err_errno(e, r, "reading the kernel's log") : 0;
+}
+
 int co_host_dmesg(struct call *c, const struct host_dmesg_args *a, union value *ret, struct err *e)
 {
-    CLEANUP_BUF struct buf log = {0};
-    if (!call_row(c, CLASS_HOST, a->host, e))
+    return co_kernel_log(c, a->host, false, ret, e);
+}
+
+int co_host_dmesg_clear(struct call *c, const struct host_dmesg_clear_args *a, union value *ret,
+                        struct err *e)
+{
+    return co_kernel_log(c, a->host, true, ret, e);
+}
+
+/* The kernel knows, whichever program sets its clock right. */
+int co_host_get_ntp_synchronized(struct call *c, const struct host_get_ntp_synchronized_args *a,
+                                 union value *ret, struct err *e)
+{
+    struct timex t = {0};
+    if (host_is_here(c, a->self, e) < 0)
         return -1;
-    int r = co_run_worker(read_kernel_log, &log, "reading the kernel's log");
-    if (r < 0)
-        return err_errno(e, r, "reading the kernel's log");
-    make_text(&log);
-    ret->s = talloc_strdup(c->mem, buf_cstr(&log));
+    ret->b = adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
     return 0;
 }
 

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "xapid/field.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/here.h"
+#include "xapid/plain_port.h"
 
 static int set(struct call *c, struct ref host, unsigned field, union value v, struct err *e)
 {
@@ -63,4 +65,20 @@ int co_host_apply_edition(struct call *c, const struct host_apply_edition_args *
     if (a->edition[0] && strcmp(a->edition, "free") != 0)
         return err_invalid_edition(e, a->edition);
     return set(c, a->host, HOST_F_EDITION, (union value){.s = "free"}, e);
+}
+
+int co_host_set_https_only(struct call *c, const struct host_set_https_only_args *a, struct err *e)
+{
+    if (host_is_here(c, a->self, e) < 0 ||
+        set(c, a->self, HOST_F_HTTPS_ONLY, (union value){.b = a->value}, e) < 0)
+        return -1;
+    return plain_port_fit(c->x, e);
+}
+
+/* There is no TLS here that could be called legacy. */
+int co_host_set_ssl_legacy(struct call *c, const struct host_set_ssl_legacy_args *a, struct err *e)
+{
+    if (!call_row(c, CLASS_HOST, a->self, e))
+        return -1;
+    return a->value ? err_value_not_supported(e, "value", "true", "TLS 1.2 is the oldest that is spoken") : 0;
 }

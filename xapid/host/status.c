@@ -1,0 +1,263 @@
+#include "xapid/host/status.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <ev.h>
+#include <unistd.h>
+#include "lib/clock.h"
+#include "lib/fiber.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "rpc/encode.h"
+#include "xapid/event/filter.h"
+#include "xapid/handlers.gen.h"
+#include "xapid/host/here.h"
+#include "xapid/host/log.h"
+#include "xapid/implicit.h"
+#include "xapid/transfer/transfer.h"
+
+enum { PIECE = 64 * 1024, IDLE_MS = 5 * 60 * 1000, ROWS_A_SLICE = 200 };
+
+/* ---- what there is ---- */
+
+static const struct entry {
+    const char *key, *type, *file;
+    unsigned max_bytes;
+    const char *pii;
+    int (*co_write)(struct call *c, struct buf *out);
+} entries[];
+
+static const char *capabilities(void *ctx)
+{
+    char *text = talloc_strdup(ctx, "<system-status-capabilities>");
+    for (const struct entry *n = entries; n->key; n++)
+        text = talloc_asprintf_append(
+            text,
+            "<capability content-type=\"%s\" default-checked=\"yes\" key=\"%s\" "
+            "max-size=\"%u\" max-time=\"60\" min-size=\"0\" min-time=\"0\" pii=\"%s\"/>",
+            n->type, n->key, n->max_bytes, n->pii);
+    return talloc_strdup_append(text, "</system-status-capabilities>");
+}
+
+int co_host_get_system_status_capabilities(struct call *c,
+                                           const struct host_get_system_status_capabilities_args *a,
+                                           union value *ret, struct err *e)
+{
+    ret->s = capabilities(c->mem);
+    return host_is_here(c, a->host, e);
+}
+
+static int co_write_log(struct call *c, struct buf *out)
+{
+    return co_host_log_read(out);
+}
+
+static int co_write_kernel_log(struct call *c, struct buf *out)
+{
+    CLEANUP_ERR struct err e = {0};
+    union value text;
+    if (co_host_dmesg(c, &(struct host_dmesg_args){.host = c->x->host}, &text, &e) < 0)
+        return -ENODATA;
+    buf_add_str(out, text.s);
+    return 0;
+}
+
+/* Rows may come and go between two slices. */
+static int co_write_class(struct call *c, enum model_class_id cls, struct enc *enc)
+{
+    CLEANUP_FREE struct ref *refs = mem_zalloc((db_count(c->db, cls) + 1) * sizeof *refs);
+    unsigned n = 0;
+    int r = 0;
+    DB_FOREACH (c->db, cls, row)
+        refs[n++] = row->ref;
+    enc_struct_begin(enc);
+    for (unsigned i = 0; i < n && r == 0; i++) {
+        const struct row *row = db_get(c->db, cls, refs[i]);
+        if (row) {
+            enc_member_ref(enc, refs[i]);
+            implicit_write_record(enc, c->db, row);
+        }
+        r = i % ROWS_A_SLICE == 0 ? co_yield() : 0;
+    }
+    enc_struct_end(enc);
+    return r;
+}
+
+/* Every record that others may see; secrets are none of those. */
+static int co_write_database(struct call *c, struct buf *out)
+{
+    struct enc enc = {.out = out, .format = ENC_JSON};
+    int r = 0;
+    enc_struct_begin(&enc);
+    for (unsigned cls = 0; cls < CLASS_COUNT && r == 0; cls++) {
+        if (!event_class_is_visible(cls) || cls == CLASS_SECRET)
+            continue;
+        enc_member(&enc, model_classes[cls].name);
+        r = co_write_class(c, cls, &enc);
+    }
+    enc_struct_end(&enc);
+    return r;
+}
+
+static const struct entry entries[] = {
+    {"xapid-logs", "text/plain", NULL, 96 << 20, "maybe", NULL}, /* the folder of logs */
+    {"xapid-log", "text/plain", "xapid.log", 1 << 20, "maybe", co_write_log},
+    {"xapid-database", "application/json", "database.json", 64 << 20, "yes", co_write_database},
+    {"kernel-log", "text/plain", "kernel.log", 1 << 20, "maybe", co_write_kernel_log},
+    {0}};
+
+/* ---- files for the archive, in a folder of their own ---- */
+
+struct file_job {
+    const char *folder, *name;
+    const struct buf *text;
+};
+
+static int write_file(void *arg)
+{
+    const struct file_job *j = arg;
+    CLEANUP_BUF struct buf path = {0};
+    buf_printf(&path, "%s/%s", j->folder, j->name);
+    FILE *f = fopen(buf_cstr(&path), "wxe");
+    if (!f)
+        return -errno;
+    bool good = fwrite(j->text->data, 1, j->text->len, f) == j->text->len;
+    return fclose(f) == 0 && good ? 0 : -EIO;
+}
+
+static int remove_folder(void *arg)
+{
+    for (const struct entry *n = entries; n->key; n++) {
+        CLEANUP_BUF struct buf path = {0};
+        buf_printf(&path, "%s/%s", (const char *)arg, n->file ? n->file : "");
+        if (n->file)
+            unlink(buf_cstr(&path));
+    }
+    return rmdir(arg) < 0 ? -errno : 0;
+}
+
+static bool is_wanted(const char *wanted, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *p = wanted; p && *p; p += strcspn(p, ","), p += *p == ',')
+        if (strncmp(p, key, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    return !wanted || !*wanted;
+}
+
+/* What cannot be had is left out. */
+static int co_gather(struct call *c, const char *folder, const char *wanted)
+{
+    int r = 0;
+    for (const struct entry *n = entries; n->key && r >= 0; n++) {
+        CLEANUP_BUF struct buf text = {0};
+        if (!n->co_write || !is_wanted(wanted, n->key) || n->co_write(c, &text) < 0)
+            continue;
+        r = co_run_worker(write_file, &(struct file_job){folder, n->file, &text}, "writing a status file");
+    }
+    return r;
+}
+
+/* ---- the archive ---- */
+
+static ssize_t co_read_pipe(int fd, char *bytes, size_t n)
+{
+    ssize_t r;
+    while ((r = read(fd, bytes, n)) < 0 && errno == EAGAIN) {
+        int w = co_wait_fd(fd, EV_READ, clock_in_ms(IDLE_MS), "an archive to be written");
+        if (w < 0)
+            return w;
+    }
+    return r < 0 ? -errno : r;
+}
+
+static int co_send_output(struct transfer *t, int fd, struct err *e)
+{
+    CLEANUP_FREE char *bytes = mem_zalloc(PIECE);
+    ssize_t n;
+    while ((n = co_read_pipe(fd, bytes, PIECE)) > 0)
+        if (co_transfer_write(t, bytes, (size_t)n, e) < 0)
+            return -1;
+    return n < 0 ? err_errno(e, (int)n, "reading an archive") : 0;
+}
+
+/* tar's exit status 1 tells of files that grew meanwhile, as logs do. */
+static int co_send_tar(struct transfer *t, const char *const *argv, const char *type, const char *name,
+                       struct err *e)
+{
+    int ends[2], status = 0;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(e, -errno, "making an archive");
+    CLEANUP_FD int out = ends[0];
+    fcntl(out, F_SETFL, O_NONBLOCK);
+    pid_t pid = proc_spawn_fds(argv, (int[]){-1, ends[1], STDERR_FILENO}, 3);
+    close(ends[1]);
+    if (pid < 0)
+        return err_errno(e, pid, "starting tar");
+    int r = co_transfer_answer(t, type, -1, name, e);
+    if (r == 0)
+        r = co_send_output(t, out, e);
+    if (r == 0 && co_wait_child(pid, &status, clock_in_ms(IDLE_MS), "tar to end") == 0)
+        return status >> 8 <= 1 ? 0 : err_internal(e, "tar ended with status %d", status >> 8);
+    co_proc_end(pid, SIGKILL);
+    return err_is_set(e) ? -1 : err_internal(e, "tar does not end");
+}
+
+void co_host_logs_get(struct http_request *r, struct http_stream *s, void *arg)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct xapid *x = arg;
+    struct transfer t;
+    const char *const argv[] = {"tar", "-C", x->options.state_dir, "-cz", "log", NULL};
+    if (!co_transfer_begin(&t, r, s, arg, "host.syslog_reconfigure", "host_logs_download"))
+        return;
+    (void)co_send_tar(&t, argv, "application/gzip", "logs.tar.gz", &e);
+    co_transfer_end(&t, &e);
+}
+
+static int co_send_status(struct transfer *t, const char *wanted, bool compressed, struct err *e)
+{
+    const char *state_dir = t->call.x->options.state_dir;
+    char *folder = talloc_asprintf(t->call.mem, "%s/status-XXXXXX", state_dir);
+    if (!mkdtemp(folder))
+        return err_errno(e, -errno, "making %s", folder);
+    int r = co_gather(&t->call, folder, wanted);
+    const char *logs = is_wanted(wanted, "xapid-logs") ? "log" : NULL;
+    const char *const argv[] = {
+        "tar", compressed ? "-cj" : "-c", "-C", folder, ".", logs ? "-C" : NULL, state_dir, logs, NULL};
+    if (r < 0)
+        err_errno(e, r, "gathering the status");
+    else
+        r = co_send_tar(t, argv, compressed ? "application/x-bzip2" : "application/x-tar",
+                        compressed ? "status.tar.bz2" : "status.tar", e);
+    fiber_mask_cancel();
+    (void)co_run_worker(remove_folder, folder, "removing status files");
+    fiber_unmask_cancel();
+    return r;
+}
+
+void co_system_status_get(struct http_request *r, struct http_stream *s, void *arg)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct transfer t;
+    const char *output = http_query(r, "output");
+    bool compressed = !output || strcmp(output, "tar.bz2") == 0;
+    if (!compressed && strcmp(output, "tar") != 0) {
+        (void)co_stream_send_error(r, s, 400, "output is tar or tar.bz2", clock_in_ms(IDLE_MS));
+        return;
+    }
+    if (!co_transfer_begin(&t, r, s, arg, "host.syslog_reconfigure", "system_status"))
+        return;
+    if (http_query(r, "list")) {
+        const char *text = capabilities(r->mem);
+        if (co_transfer_answer(&t, "text/xml", (int64_t)strlen(text), NULL, &e) == 0)
+            (void)co_transfer_write(&t, text, strlen(text), &e);
+    } else {
+        (void)co_send_status(&t, http_query(r, "entries"), compressed, &e);
+    }
+    co_transfer_end(&t, &e);
+}
