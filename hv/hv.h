@@ -16,6 +16,9 @@
 #include "lib/err.h"
 #include "model/value.h"
 
+/* Where VM.NVRAM keeps the UEFI variables: in a form of QEMU's own, unlike XenServer's EFI-variables. */
+#define HV_NVRAM_KEY "OVMF-variables"
+
 enum hv_boot { HV_BOOT_KERNEL, HV_BOOT_BIOS, HV_BOOT_UEFI };
 enum hv_disk_bus { HV_BUS_VIRTIO, HV_BUS_IDE };
 
@@ -48,6 +51,7 @@ struct hv_vm_spec {
     enum hv_boot boot;
     const char *kernel, *ramdisk, *cmdline; /* HV_BOOT_KERNEL: files on this host */
     const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
+    const char *nvram; /* HV_BOOT_UEFI: the text of the last HV_REPORT_NVRAM; NULL: none yet */
     bool start_paused;
     int state_fd; /* above 0: a pipe with what co_save wrote; the guest goes on from there once it is unpaused
                    */
@@ -96,6 +100,7 @@ enum hv_report_kind {
     HV_REPORT_PAUSED, /* not while it is held */
     HV_REPORT_RESUMED,
     HV_REPORT_CLOCK, /* the guest has set its hardware clock */
+    HV_REPORT_NVRAM, /* it has ended and leaves these UEFI variables; before HV_REPORT_STOPPED */
     HV_REPORT_MEMORY /* it has given memory back or taken it */
 };
 
@@ -105,6 +110,7 @@ struct hv_report {
     enum hv_stop_reason reason;       /* HV_REPORT_STOPPED */
     const struct hv_guest_info *info; /* HV_REPORT_GUEST_INFO */
     int64_t timeoffset;               /* HV_REPORT_CLOCK: seconds that it is ahead of UTC */
+    const char *nvram;                /* HV_REPORT_NVRAM: printable text */
     int64_t memory;                   /* HV_REPORT_MEMORY: bytes it has */
 };
 

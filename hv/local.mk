@@ -18,6 +18,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/nics.c \
 	hv/qemu/operations.c \
 	hv/qemu/memory.c \
+	hv/qemu/nvram.c hv/qemu/nvram.h \
 	hv/qemu/probe.c hv/qemu/probe.h \
 	hv/qemu/processors.c \
 	hv/qemu/process.c hv/qemu/process.h \

@@ -17,11 +17,14 @@ static int refuse(struct err *e, const char *key, const char *value)
     return err_invalid_value(e, field, value);
 }
 
+/* *ret keeps its value when the key is not given. */
 static int read_bool(const struct map *m, const char *key, bool *ret, struct err *e)
 {
     const char *text = map_get(m, key);
 
-    *ret = !text || strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!text)
+        return 0;
+    *ret = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
     return *ret || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 ? 0 : refuse(e, key, text);
 }
 
@@ -63,8 +66,13 @@ static int read_switches(const struct map *m, struct hv_platform *p, struct err 
     const struct {
         const char *key;
         bool *to;
-    } switches[] = {{"acpi", &p->acpi}, {"hpet", &p->hpet}, {"pae", &p->pae},
-                    {"nx", &p->nx},     {"usb", &p->usb},   {"usb_tablet", &p->usb_tablet}};
+    } switches[] = {{"acpi", &p->acpi},
+                    {"hpet", &p->hpet},
+                    {"pae", &p->pae},
+                    {"nx", &p->nx},
+                    {"usb", &p->usb},
+                    {"usb_tablet", &p->usb_tablet},
+                    {"secureboot", &p->secureboot}};
 
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
         if (read_bool(m, switches[i].key, switches[i].to, e) < 0)
@@ -113,11 +121,13 @@ static int check_boot_order(const char *order, struct err *e)
 
 int hv_platform_read(const struct hv_vm_spec *s, struct hv_platform *ret, struct err *e)
 {
-    struct hv_platform p = {0};
+    struct hv_platform p = {
+        .acpi = true, .hpet = true, .pae = true, .nx = true, .usb = true, .usb_tablet = true};
 
     if (read_switches(s->platform, &p, e) < 0 || read_models(s->platform, &p, e) < 0 ||
         read_numbers(s, &p, e) < 0 || check_boot_order(s->boot_order, e) < 0)
         return -1;
+    p.secureboot &= s->boot == HV_BOOT_UEFI;
     *ret = p;
     return 0;
 }

@@ -9,7 +9,9 @@
  *   disk_bus                               virtio, ide (hv_disk.bus says which disks it means)
  *   vga, videoram                          std (when not given) or cirrus; MiB of its memory, 1 to 256
  *   cores-per-socket                       divides VCPUs_max; the hypervisor chooses when not given
- *   timeoffset                             seconds that the guest's clock is ahead of UTC
+ *   secureboot                             true, false, 1 or 0; false when not given. With UEFI firmware
+ * only. The keys are in the VM's variables, at first Microsoft's timeoffset seconds that the guest's clock is
+ * ahead of UTC
  */
 #include "hv/hv.h"
 
@@ -17,7 +19,7 @@ enum hv_nic_model { HV_NIC_VIRTIO, HV_NIC_E1000, HV_NIC_RTL8139 };
 enum hv_vga { HV_VGA_STD, HV_VGA_CIRRUS };
 
 struct hv_platform {
-    bool acpi, hpet, pae, nx, usb, usb_tablet;
+    bool acpi, hpet, pae, nx, usb, usb_tablet, secureboot;
     enum hv_nic_model nic_model;
     enum hv_vga vga;
     unsigned videoram;         /* MiB; 0: as the device has it */

@@ -65,6 +65,8 @@ int co_qemu_sweep(struct qemu_hv *hv, const char *uuid)
     if (r == 0)
         r = co_kill_noted(pid, start_ticks);
     if (r == 0 || r == -ESRCH)
+        qemu_report_nvram(hv, uuid, dir_fd);
+    if (r == 0 || r == -ESRCH)
         r = cgroup_remove(&hv->cgroups, uuid);
     if (r == 0)
         r = vm_dir_remove(hv->vms_fd, uuid);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 #include "hv/qemu/hardware.h"
+#include "hv/qemu/nvram.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
@@ -80,6 +81,20 @@ bool qemu_spec_has_vnc(const struct hv_vm_spec *s)
 }
 
 /* ---- machine ---- */
+
+/* The firmware's two flash chips: its code, which all guests share, and the guest's variables. */
+static void add_flash(struct cmdline *c)
+{
+    add_json(c, "-blockdev",
+             json_pack("{s:s, s:s, s:b, s:{s:s, s:s}}", "node-name", "firmware", "driver", "raw", "read-only",
+                       1, "file", "driver", "file", "filename", nvram_firmware(c->platform.secureboot)));
+    add_json(c, "-blockdev",
+             json_pack("{s:s, s:s, s:{s:s, s:s}}", "node-name", "nvram", "driver", "raw", "file", "driver",
+                       "file", "filename", NVRAM_FILE));
+    add2(c, "-machine", "pflash0=firmware,pflash1=nvram");
+    if (c->platform.secureboot)
+        add2(c, "-global", "driver=cfi.pflash01,property=secure,value=on");
+}
 
 static void add_cpu(struct cmdline *c, const struct qemu_cmdline_host *host)
 {
@@ -162,8 +177,8 @@ static int add_boot(struct cmdline *c, struct err *e)
     const struct hv_vm_spec *s = c->spec;
 
     if (s->boot == HV_BOOT_UEFI)
-        return err_domain_builder_error(e, "qemu", "uefi", "no UEFI firmware is set up on this host");
-    if (s->boot == HV_BOOT_BIOS)
+        add_flash(c);
+    if (s->boot != HV_BOOT_KERNEL)
         return 0;
     if (!s->kernel)
         return err_domain_builder_error(e, "qemu", "kernel", "no kernel given");
@@ -237,14 +252,17 @@ static void set_drive(json_t *device, const struct hv_disk *d, const char *node)
 static int add_ide(struct cmdline *c, const struct hv_disk *d, int boot, struct err *e)
 {
     int place = take_ide_place(c, d->userdevice);
+    char bus[16];
     json_t *device;
     char node[24];
 
     if (place < 0)
         return err_domain_builder_error(e, "qemu", "ide",
                                         "a guest has room for four IDE disks and CD drives");
-    device = json_pack("{s:s, s:s, s:i}", "driver", d->cdrom ? "ide-cd" : "ide-hd", "bus",
-                       place < 2 ? "ide.0" : "ide.1", "unit", place % 2);
+    /* "pc" has two channels for two drives each, "q35" one for each drive. */
+    snprintf(bus, sizeof bus, "ide.%d", c->platform.secureboot ? place : place / 2);
+    device = json_pack("{s:s, s:s, s:i}", "driver", d->cdrom ? "ide-cd" : "ide-hd", "bus", bus, "unit",
+                       c->platform.secureboot ? 0 : place % 2);
     snprintf(node, sizeof node, "node%u", d->userdevice);
     set_drive(device, d, node);
     set_boot_index(device, boot);

@@ -36,7 +36,8 @@ static const char *on_off(bool on)
 
 char *qemu_machine_text(void *ctx, const struct hv_platform *p)
 {
-    return text_of(ctx, "pc,usb=off,vmport=off,acpi=%s,hpet=%s", on_off(p->acpi), on_off(p->hpet));
+    return text_of(ctx, "%s,usb=off,vmport=off,acpi=%s,hpet=%s", p->secureboot ? "q35,smm=on" : "pc",
+                   on_off(p->acpi), on_off(p->hpet));
 }
 
 const char *qemu_cpu_model(const char *accelerator)

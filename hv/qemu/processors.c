@@ -117,12 +117,14 @@ static int co_change_count(struct qemu_vm *vm, const json_t *slots, unsigned wan
     unsigned now = count_filled(slots), n = wanted > now ? wanted - now : now - wanted;
     bool fewer = wanted < now, asked[SLOTS_MAX] = {false};
 
+    if (wanted > json_array_size(slots))
+        return err_internal(e, "QEMU of %s has no place for %u processors", vm->uuid, wanted);
     for (; n > 0; n--) {
         size_t i = choose(slots, fewer, asked);
         const json_t *slot = json_array_get(slots, i);
 
         if (!slot)
-            return err_internal(e, "QEMU of %s has no place for %u processors", vm->uuid, wanted);
+            return err_internal(e, "QEMU of %s does not say where its processors are", vm->uuid);
         asked[i] = true;
         if (co_ask(vm, fewer ? "device_del" : "device_add", fewer ? removal(slot) : addition(slot), NULL, e) <
             0)
@@ -150,11 +152,14 @@ static int co_look(struct qemu_vm *vm, unsigned wanted, bool ask, unsigned *now,
 static int co_set_count(struct qemu_vm *vm, unsigned wanted, unsigned *now, struct err *e)
 {
     int64_t deadline = clock_in_ms(UNPLUG_MS), ask_at = 0;
+    CLEANUP_ERR struct err ignored = {0};
 
     while (clock_now() < deadline) {
         bool ask = clock_now() >= ask_at;
         int r = co_look(vm, wanted, ask && vm->acpi, now, e);
 
+        if (r < 0)
+            co_look(vm, wanted, false, now, &ignored); /* some may be done */
         if (r < 0 || *now == wanted)
             return r;
         if (!vm->acpi)

@@ -85,6 +85,9 @@ void qemu_vm_process_ended(struct process *p, void *arg);
  */
 int co_qemu_vm_wait_known(struct qemu_vm *vm, int64_t deadline);
 
+/* Tell of the UEFI variables in a guest's folder, if it has some. */
+void qemu_report_nvram(struct qemu_hv *hv, const char *uuid, int dir_fd);
+
 /* What is known of it. */
 void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret);
 

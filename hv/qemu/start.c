@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "hv/platform.h"
 #include "hv/qemu/cmdline.h"
+#include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
@@ -89,6 +90,19 @@ static int open_fds(struct qemu_vm *vm, int fds[QEMU_FD_COUNT])
     return 0;
 }
 
+static int make_nvram(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform,
+                      struct err *e)
+{
+    int r = spec->boot == HV_BOOT_UEFI ? nvram_create(vm->dir_fd, spec->nvram, platform->secureboot) : 0;
+
+    if (r == -ENOENT)
+        return err_domain_builder_error(e, "qemu", "uefi",
+                                        "no UEFI firmware is set up on this host: apt-get install ovmf");
+    if (r == -EBADMSG)
+        return err_invalid_value(e, "NVRAM:" HV_NVRAM_KEY, "not what a guest has left here");
+    return r < 0 ? err_errno(e, r, "UEFI variables of %s", vm->uuid) : 0;
+}
+
 /* Execute QEMU. Our copies of its listening sockets are closed at once, so that the connection breaks when it
  * dies; we connect before that, since a listening socket takes connections before anybody accepts them. */
 static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedule *schedule)
@@ -113,7 +127,8 @@ static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedul
 }
 
 static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec,
-                                 const struct hv_schedule *schedule, struct err *e)
+                                 const struct hv_platform *platform, const struct hv_schedule *schedule,
+                                 struct err *e)
 {
     const char **argv;
     int r;
@@ -122,6 +137,8 @@ static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *sp
     if (!argv)
         return -1;
     r = co_make_folder(vm, e);
+    if (r == 0)
+        r = make_nvram(vm, spec, platform, e);
     if (r == 0) {
         r = launch(vm, argv, schedule);
         if (r < 0)
@@ -215,7 +232,7 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
         return -1;
     vm = qemu_vm_new(q, spec->uuid);
     note_spec(vm, spec, &platform);
-    if (co_prepare_and_launch(vm, spec, &schedule, e) < 0 ||
+    if (co_prepare_and_launch(vm, spec, &platform, &schedule, e) < 0 ||
         (schedule.masked && co_qemu_pin(vm, &schedule, e) < 0) ||
         (spec->memory_max > spec->memory && spec->state_fd <= 0 &&
          co_qemu_balloon(vm, spec->memory, e) < 0) ||

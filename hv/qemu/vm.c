@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "hv/qemu/devices.h"
+#include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
@@ -375,6 +376,17 @@ static void log_unexpected_end(struct qemu_vm *vm)
                 words[0] ? ": " : "", words);
 }
 
+/* What the guest leaves behind, before its folder goes. */
+void qemu_report_nvram(struct qemu_hv *hv, const char *uuid, int dir_fd)
+{
+    CLEANUP_FREE char *text = nvram_read(dir_fd);
+    struct hv_report r = {.kind = HV_REPORT_NVRAM, .nvram = text};
+
+    snprintf(r.uuid, sizeof r.uuid, "%s", uuid);
+    if (text && hv->report)
+        hv->report(&r, hv->report_arg);
+}
+
 /* A start that is still under way sees the end itself and tidies up. */
 void qemu_vm_process_ended(struct process *p, void *arg)
 {
@@ -390,6 +402,7 @@ void qemu_vm_process_ended(struct process *p, void *arg)
     r.reason = stop_reason(vm);
     if (r.reason == HV_STOP_KILLED)
         log_unexpected_end(vm);
+    qemu_report_nvram(vm->hv, vm->uuid, vm->dir_fd);
     error = cgroup_remove(&vm->hv->cgroups, vm->uuid);
     if (error < 0)
         log_warning("the cgroup of %s cannot be removed: %s", vm->uuid, strerror(-error));

@@ -10,6 +10,8 @@
  *     exit     ends without a word         split    answers byte by byte
  *   deaf:0     does not obey the power button
  *   drowsy:0   does not hear its first press
+ *   heedless:0 its guest does not hear the first request to give up a processor
+ *   vague:0    says nothing useful of its processors
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -27,6 +29,8 @@
 static int connection = -1;
 static unsigned received; /* commands, over all connections */
 static bool running, silenced;
+static unsigned processors = 1; /* of PLACES */
+#define PLACES 4
 
 /* Is it to do this at this command? */
 static bool told(const char *what, unsigned n)
@@ -130,6 +134,7 @@ static const struct command commands[] = {
     {.name = "stop", .event = "STOP", .event_data = "{}", .sets_running = true},
     {.name = "migrate", .event = "MIGRATION", .event_data = "{\"status\": \"completed\"}"},
     {.name = "migrate-incoming", .event = "MIGRATION", .event_data = "{\"status\": \"completed\"}"},
+    {.name = "balloon", .event = "BALLOON_CHANGE", .event_data = "{\"actual\": 50331648}"},
     {.name = "system_reset",
      .event = "RESET",
      .event_data = "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}"},
@@ -148,10 +153,51 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* The places for processors, the last one first, as QEMU has it. */
+static const char *describe_places(void)
+{
+    static char text[1000];
+    size_t n = 0;
+
+    text[n++] = '[';
+    for (unsigned i = PLACES; i-- > 0;)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "{\"type\": \"max-x86_64-cpu\", \"vcpus-count\": 1, \"props\": {\"socket-id\": "
+                              "%u, \"core-id\": 0, \"thread-id\": 0}%s%u%s}%s",
+                              i, i < processors ? ", \"qom-path\": \"/cpu/" : ", \"x\": ", i,
+                              i < processors ? "\"" : "", i ? ", " : "]");
+    return text;
+}
+
+/* Only the next place may be filled, only the last one given up. */
+static void change_processors(const char *name, const json_t *arguments)
+{
+    static unsigned requests;
+    json_int_t socket = json_integer_value(json_object_get(arguments, "socket-id"));
+    const char *path = json_string_value(json_object_get(arguments, "id"));
+    char last[24];
+
+    snprintf(last, sizeof last, "/cpu/%u", processors - 1);
+    if (strcmp(name, "device_add") == 0 && socket == (json_int_t)processors)
+        processors++;
+    if (strcmp(name, "device_del") != 0 || !path || strcmp(path, last) != 0)
+        return;
+    if (requests++ > 0 || !told("heedless", 0))
+        processors--;
+}
+
 static const char *answer_of(const char *name)
 {
     if (strcmp(name, "query-migrate") == 0)
         return "{\"status\": \"completed\"}";
+    if (strcmp(name, "query-hotpluggable-cpus") == 0)
+        return told("vague", 0) ? "[{}, 5, null, {\"props\": 7}, {\"props\": {\"socket-id\": -1}, "
+                                  "\"qom-path\": \"x\"}]"
+                                : describe_places();
+    if (strcmp(name, "query-cpus-fast") == 0)
+        return "[{\"thread-id\": 1}, {\"thread-id\": -5}, {\"thread-id\": \"x\"}, {}, 3]";
+    if (strcmp(name, "query-balloon") == 0)
+        return "{\"actual\": 67108864}";
     if (strcmp(name, "query-status") == 0)
         return running ? "{\"status\": \"running\", \"running\": true}"
                        : "{\"status\": \"paused\", \"running\": false}";
@@ -163,7 +209,7 @@ static const char *answer_of(const char *name)
 
 static void answer(const char *name, json_int_t id)
 {
-    char line[400];
+    char line[1400];
 
     if (told("error", received))
         snprintf(line, sizeof line,
@@ -186,7 +232,7 @@ static void shut_down(const char *name)
     exit(0);
 }
 
-static void execute(const char *name, json_int_t id)
+static void execute(const char *name, const json_t *arguments, json_int_t id)
 {
     const struct command *c = find_command(name);
     bool refuses, answers_first;
@@ -198,6 +244,8 @@ static void execute(const char *name, json_int_t id)
         return;
     if (c && c->sets_running && !refuses)
         running = c->running;
+    if (!refuses)
+        change_processors(name, arguments);
     if (answers_first)
         answer(name, id);
     if (c && c->event && !refuses)
@@ -214,7 +262,8 @@ static void take_line(const char *line, size_t n)
     const char *name = json_string_value(json_object_get(message, "execute"));
 
     if (name)
-        execute(name, json_integer_value(json_object_get(message, "id")));
+        execute(name, json_object_get(message, "arguments"),
+                json_integer_value(json_object_get(message, "id")));
     json_decref(message);
 }
 

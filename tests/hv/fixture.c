@@ -74,7 +74,7 @@ static void record(const struct hv_report *r, void *arg)
 
     REQUIRE(f->n_seen < sizeof f->seen / sizeof *f->seen);
     s = &f->seen[f->n_seen++];
-    *s = (struct seen_report){.kind = r->kind, .reason = r->reason};
+    *s = (struct seen_report){.kind = r->kind, .reason = r->reason, .memory = r->memory};
     memcpy(s->uuid, r->uuid, sizeof s->uuid);
     if (r->info) {
         copy_text(s->ip, map_get(r->info->addresses, "0/ip"));

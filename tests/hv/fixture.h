@@ -14,6 +14,7 @@ void fixture_fail(const char *file, int line, const char *what) __attribute__((n
 struct seen_report {
     enum hv_report_kind kind;
     enum hv_stop_reason reason;
+    int64_t memory;
     char uuid[UUID_TEXT_SIZE];
     char ip[64]; /* "0/ip" of a HV_REPORT_GUEST_INFO */
     char os[64], agent_version[64], hostname[64];

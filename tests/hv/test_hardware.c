@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -5,6 +6,7 @@
 #include "hv/qemu/cgroup.h"
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/hardware.h"
+#include "hv/qemu/nvram.h"
 #include "tests/hv/fixture.h"
 #include "tests/in_fiber.h"
 
@@ -21,6 +23,15 @@ static void begin(void)
 static void end(void)
 {
     talloc_free(ctx);
+}
+
+/* The argument after this option that contains the text; NULL when there is none. */
+static const char *find_argument(const char **argv, const char *option, const char *text)
+{
+    for (; argv && argv[0] && argv[1]; argv++)
+        if (strcmp(argv[0], option) == 0 && strstr(argv[1], text))
+            return argv[1];
+    return NULL;
 }
 
 static void set(const struct map **m, const char *key, const char *value)
@@ -152,6 +163,79 @@ START_TEST(a_boot_order_has_letters_of_devices_only)
     ck_assert_str_eq(e.params[0], "HVM_boot_params:order");
     spec.boot_order = "ndc";
     platform();
+}
+END_TEST
+
+/* ---- UEFI ---- */
+
+START_TEST(secure_boot_has_a_machine_of_its_own)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_disk disk = {.userdevice = 3, .cdrom = true};
+    const char **argv;
+
+    set(&spec.platform, "secureboot", "true");
+    ck_assert(!platform()->secureboot);
+    spec.boot = HV_BOOT_UEFI;
+    spec.disks = &disk;
+    spec.n_disks = 1;
+    ck_assert_ptr_nonnull(strstr(qemu_machine_text(ctx, platform()), "q35,smm=on"));
+    argv = qemu_cmdline(ctx, &host, &spec, &e);
+    ck_assert_ptr_nonnull(find_argument(argv, "-blockdev", "secboot"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-global", "property=secure"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.3\",\"unit\":0"));
+    set(&spec.platform, "secureboot", "false");
+    argv = qemu_cmdline(ctx, &host, &spec, &e);
+    ck_assert_ptr_null(find_argument(argv, "-blockdev", "secboot"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-machine", "pflash1=nvram"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.1\",\"unit\":1"));
+}
+END_TEST
+
+START_TEST(variables_survive_as_text)
+{
+    static unsigned char bytes[8 * 512];
+    unsigned char *back;
+    CLEANUP_FREE char *text = NULL;
+    size_t size;
+
+    memset(bytes, 0xff, sizeof bytes);
+    bytes[0] = 0;
+    bytes[3 * 512 + 511] = 0xfe;
+    memset(bytes + 7 * 512, 0x55, 512);
+    text = nvram_encode(bytes, sizeof bytes);
+    ck_assert_uint_lt(strlen(text), 4 * 700);
+    ck_assert_int_eq(nvram_decode(text, &back, &size), 0);
+    ck_assert_uint_eq(size, sizeof bytes);
+    ck_assert_int_eq(memcmp(back, bytes, size), 0);
+    free(back);
+    for (size_t n = strlen(text); n-- > 0;) { /* cut anywhere: refused, or fewer blocks of the same flash */
+        text[n] = '\0';
+        if (nvram_decode(text, &back, &size) == 0) {
+            ck_assert_uint_eq(size, sizeof bytes);
+            free(back);
+        }
+    }
+}
+END_TEST
+
+static const char *const no_variables[] = {
+    "",
+    "A",
+    "====",
+    "bm90aGluZyBvZiBvdXJz",
+    "\xff\xfe\xfd\xfc",
+    "eGFwaWRudjE=",     /* only the word */
+    "eGFwaWRudjEAAA==", /* of no size */
+    "eGFwaWRudjH//w=="  /* of 32 MiB */
+};
+
+START_TEST(text_that_is_no_variables_is_refused)
+{
+    unsigned char *bytes;
+    size_t size;
+
+    ck_assert_int_eq(nvram_decode(no_variables[_i], &bytes, &size), -EBADMSG);
 }
 END_TEST
 
@@ -418,6 +502,10 @@ int main(void)
     tcase_add_loop_test(c, a_screen_has_memory_in_sizes_that_qemu_takes, 0, sizeof screens / sizeof *screens);
     tcase_add_loop_test(c, a_bad_value_is_refused_by_its_name, 0, sizeof bad / sizeof *bad);
     tcase_add_test(c, a_boot_order_has_letters_of_devices_only);
+    tcase_add_test(c, secure_boot_has_a_machine_of_its_own);
+    tcase_add_test(c, variables_survive_as_text);
+    tcase_add_loop_test(c, text_that_is_no_variables_is_refused, 0,
+                        sizeof no_variables / sizeof *no_variables);
     tcase_add_test(c, bios_strings_go_to_their_tables);
     tcase_add_test(c, of_xenstore_data_the_guest_sees_its_own_part);
     tcase_add_test(c, strings_that_smbios_cannot_hold_are_refused);

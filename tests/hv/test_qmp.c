@@ -123,8 +123,8 @@ static void co_survive(struct life *l, const char *story)
 
 /* ---- a QEMU that misbehaves ---- */
 
-/* Of a life: capabilities, 2 queries, cont, stop, cont, 6 to save, 4 to go on, powerdown, and one more. */
-#define COMMANDS 18
+/* Of a life: capabilities, 3 queries, cont, stop, cont, 6 to save, 4 to go on, powerdown, and one more. */
+#define COMMANDS 19
 
 static void co_meet_each(void *arg)
 {
@@ -241,6 +241,123 @@ static void co_shut_down_drowsy(void *unused)
 START_TEST(the_power_button_is_pressed_again)
 {
     run_in_fiber(co_shut_down_drowsy, NULL);
+}
+END_TEST
+
+/* ---- processors and memory while it runs ---- */
+
+/* A guest with this many of four processors; the error's code that the change ends with, "" for none. */
+static const char *co_with_processors(unsigned wanted, unsigned *now)
+{
+    static char code[64];
+    CLEANUP_ERR struct err e = {0};
+
+    hv->driver->co_set_processors(hv, spec.uuid, wanted, NULL, now, &e);
+    snprintf(code, sizeof code, "%s", err_is_set(&e) ? e.code : "");
+    return code;
+}
+
+static void co_start_for(const char *how)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+
+    open_driver();
+    fixture_spec(&spec);
+    spec.vcpus_max = 4;
+    misbehave(how);
+    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
+}
+
+static void co_stop_it(void)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    ck_assert_int_eq(hv->driver->co_stop(hv, spec.uuid, &e), 0);
+    ck_assert(!fixture_has_children());
+    hv->driver->free(hv);
+}
+
+static void co_change_processors(void *how)
+{
+    unsigned now = 0;
+
+    co_start_for(how);
+    ck_assert_str_eq(co_with_processors(4, &now), "");
+    ck_assert_uint_eq(now, 4);
+    ck_assert_str_eq(co_with_processors(2, &now), "");
+    ck_assert_uint_eq(now, 2);
+    ck_assert_str_eq(co_with_processors(2, &now), "");
+    ck_assert_str_eq(co_with_processors(5, &now), "INTERNAL_ERROR");
+    ck_assert_uint_eq(now, 2);
+    co_stop_it();
+}
+
+START_TEST(processors_are_plugged_in_and_out_in_order)
+{
+    run_in_fiber(co_change_processors, (void *)(uintptr_t) "");
+}
+END_TEST
+
+START_TEST(a_guest_that_missed_a_request_is_asked_again)
+{
+    run_in_fiber(co_change_processors, (void *)(uintptr_t) "heedless:0");
+}
+END_TEST
+
+static void co_hear_nothing_useful(void *unused)
+{
+    unsigned now = 0;
+
+    co_start_for("vague:0");
+    ck_assert_str_eq(co_with_processors(4, &now), "INTERNAL_ERROR");
+    co_stop_it();
+}
+
+START_TEST(a_qemu_without_places_for_processors_is_an_error)
+{
+    run_in_fiber(co_hear_nothing_useful, NULL);
+}
+END_TEST
+
+/* The threads that it names are not its own, and are let alone. */
+static void co_pin_strangers(void *unused)
+{
+    const struct map *params = map_with(NULL, NULL, "mask", "0");
+    CLEANUP_ERR struct err e = {0};
+    cpu_set_t before, after;
+    unsigned now = 0;
+
+    co_start_for("");
+    sched_getaffinity(1, sizeof before, &before);
+    ck_assert_int_eq(hv->driver->co_set_processors(hv, spec.uuid, 0, params, &now, &e), 0);
+    ck_assert_uint_eq(now, 0);
+    sched_getaffinity(1, sizeof after, &after);
+    ck_assert(CPU_EQUAL(&before, &after));
+    talloc_free((void *)(uintptr_t)params);
+    co_stop_it();
+}
+
+START_TEST(threads_of_others_are_not_pinned)
+{
+    run_in_fiber(co_pin_strangers, NULL);
+}
+END_TEST
+
+static void co_give_memory_back(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    co_start_for("");
+    fixture_forget(&f);
+    ck_assert_int_eq(hv->driver->co_set_memory(hv, spec.uuid, 48 << 20, &e), 0);
+    ck_assert_int_eq(co_fixture_report(&f, HV_REPORT_MEMORY, spec.uuid)->memory, 48 << 20);
+    co_stop_it();
+}
+
+START_TEST(memory_given_back_is_reported)
+{
+    run_in_fiber(co_give_memory_back, NULL);
 }
 END_TEST
 
@@ -565,6 +682,11 @@ int main(void)
     tcase_add_test(c, the_last_words_of_a_dying_qemu_are_the_reason);
     tcase_add_test(c, a_guest_that_does_not_obey_is_left_running);
     tcase_add_test(c, the_power_button_is_pressed_again);
+    tcase_add_test(c, processors_are_plugged_in_and_out_in_order);
+    tcase_add_test(c, a_guest_that_missed_a_request_is_asked_again);
+    tcase_add_test(c, a_qemu_without_places_for_processors_is_an_error);
+    tcase_add_test(c, threads_of_others_are_not_pinned);
+    tcase_add_test(c, memory_given_back_is_reported);
     tcase_add_test(c, a_qemu_that_does_not_answer_is_killed);
     tcase_add_test(c, every_failing_command_leaves_nothing);
     tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);

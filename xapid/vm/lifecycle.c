@@ -225,6 +225,21 @@ static void on_clock(struct xapid *x, const struct vm *vm, int64_t timeoffset)
         log_error("recording the clock of VM %s: %s", vm->uuid, e.code);
 }
 
+/* What a guest's firmware and system have written down: its boot entries, above all. */
+static void on_nvram(struct xapid *x, const struct vm *vm, const char *text)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    const char *known = map_get(vm->NVRAM, HV_NVRAM_KEY);
+
+    if (known && strcmp(known, text) == 0)
+        return;
+    struct txn *t = db_begin(x->db);
+    vm_set_nvram(t, vm, map_with(mem, vm->NVRAM, HV_NVRAM_KEY, text));
+    if (db_commit(t, &e) < 0)
+        log_error("recording the UEFI variables of VM %s: %s", vm->uuid, e.code);
+}
+
 void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
 {
     const struct vm *vm = find_vm(x, r->uuid);
@@ -248,6 +263,9 @@ void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
         return;
     case HV_REPORT_CLOCK:
         on_clock(x, vm, r->timeoffset);
+        return;
+    case HV_REPORT_NVRAM:
+        on_nvram(x, vm, r->nvram);
         return;
     case HV_REPORT_MEMORY:
         balloon_on_report(x, vm, r->memory);

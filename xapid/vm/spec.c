@@ -189,6 +189,8 @@ static void describe_boot(void *ctx, const struct vm *vm, struct hv_vm_spec *spe
         return;
     }
     spec->boot = firmware && strcmp(firmware, "uefi") == 0 ? HV_BOOT_UEFI : HV_BOOT_BIOS;
+    if (map_get(vm->NVRAM, HV_NVRAM_KEY))
+        spec->nvram = talloc_strdup(ctx, map_get(vm->NVRAM, HV_NVRAM_KEY));
     spec->boot_order = talloc_strdup(ctx, order && order[0] ? order : "cd");
 }
 
