@@ -63,6 +63,10 @@ int co_qemu_add_device(struct qemu_vm *vm, json_t *arguments, struct err *e)
             err_internal(e, "a value of a device is missing or is not UTF-8");
         return -EINVAL;
     }
+    if (qemu_vm_note_changed(vm, e) < 0) {
+        json_decref(arguments);
+        return -EIO;
+    }
     return co_qemu_ask(vm, "device_add", arguments, NULL, e);
 }
 
@@ -121,7 +125,11 @@ static int co_ask_for(struct qemu_vm *vm, struct qemu_unplug *w, int64_t deadlin
 {
     CLEANUP_ERR struct err refusal = {0};
     int64_t again = clock_in_ms(ASK_AGAIN_MS);
-    int r = co_qemu_ask(vm, "device_del", json_pack("{s:s}", "id", w->id), NULL, &refusal);
+    int r;
+
+    if (qemu_vm_note_changed(vm, e) < 0)
+        return -EIO;
+    r = co_qemu_ask(vm, "device_del", json_pack("{s:s}", "id", w->id), NULL, &refusal);
 
     if (r < 0 && r != -EREMOTEIO) {
         err_move(e, &refusal);

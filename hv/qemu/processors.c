@@ -119,6 +119,8 @@ static int co_change_count(struct qemu_vm *vm, const json_t *slots, unsigned wan
 
     if (wanted > json_array_size(slots))
         return err_internal(e, "QEMU of %s has no place for %u processors", vm->uuid, wanted);
+    if (n > 0 && qemu_vm_note_changed(vm, e) < 0)
+        return -1;
     for (; n > 0; n--) {
         size_t i = choose(slots, fewer, asked);
         const json_t *slot = json_array_get(slots, i);

@@ -124,6 +124,9 @@ int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct er
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
                         const char *base, struct err *e);
+/* Before a device or a processor is added or taken away: note it, since a state that is saved from now on
+ * does not fit what the next start makes. */
+int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e);
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);

@@ -228,6 +228,18 @@ static void co_give_up(struct qemu_vm *vm, bool was_running, bool was_held)
     fiber_unmask_cancel();
 }
 
+int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e)
+{
+    int r = vm_dir_write(vm->dir_fd, VM_DIR_CHANGED, "");
+
+    return r < 0 ? err_errno(e, r, "the mark of %s", vm->uuid) : 0;
+}
+
+static bool is_changed(const struct qemu_vm *vm)
+{
+    return faccessat(vm->dir_fd, VM_DIR_CHANGED, F_OK, 0) == 0;
+}
+
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e)
 {
     struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)hv, uuid);
@@ -236,6 +248,9 @@ int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progre
 
     if (!vm || !vm->committed)
         return err_vm_bad_power_state(e, uuid, "Running", "Halted");
+    if (is_changed(vm))
+        return err_vm_non_suspendable(e, uuid,
+                                      "Devices or processors were plugged or unplugged since its start");
     qemu_vm_ref(vm);
     was_running = vm->state == HV_STATE_RUNNING;
     was_held = vm->held;

@@ -18,6 +18,7 @@
 #define VM_DIR_PROCESS "process"
 #define VM_DIR_STARTED "started"
 #define VM_DIR_HELD "held"
+#define VM_DIR_CHANGED "changed" /* it has other devices or processors than at its start */
 #define VM_DIR_QMP "qmp.sock"
 #define VM_DIR_AGENT "agent.sock"
 #define VM_DIR_SERIAL "serial.sock"
