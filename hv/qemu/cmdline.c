@@ -153,6 +153,8 @@ static void add_channels(struct cmdline *c)
 /* A bridge cannot come later: it is there for the disks that do not find room on the main bus. */
 static void add_second_bus(struct cmdline *c)
 {
+    if (c->platform.secureboot)
+        return;
     addf(c, "-device", "pci-bridge,id=" SECOND_BUS ",chassis_nr=1,bus=pci.0,addr=%x", SECOND_BUS_SLOT);
 }
 
@@ -280,6 +282,16 @@ static void set_place(json_t *device, const char *bus, unsigned slot)
     json_object_set_new(device, "addr", json_string(text));
 }
 
+/* The places are those of "pc"; on "q35", where nothing can come later, QEMU chooses them. */
+static void add_pci_device(struct cmdline *c, json_t *device)
+{
+    if (c->platform.secureboot) {
+        json_object_del(device, "bus");
+        json_object_del(device, "addr");
+    }
+    add_json(c, "-device", device);
+}
+
 bool qemu_disk_has_place(unsigned userdevice)
 {
     return userdevice < MAIN_BUS_DISKS + SECOND_BUS_DISKS;
@@ -306,7 +318,7 @@ static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
     snprintf(node, sizeof node, "node%u", d->userdevice);
     device = qemu_disk_device(d, node);
     set_boot_index(device, boot);
-    add_json(c, "-device", device);
+    add_pci_device(c, device);
 }
 
 static int add_disk(struct cmdline *c, const struct hv_disk *d, unsigned index, struct err *e)
@@ -370,7 +382,7 @@ static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 
     set_boot_index(device, boot);
     add_json(c, "-netdev", qemu_netdev(n));
-    add_json(c, "-device", device);
+    add_pci_device(c, device);
 }
 
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,

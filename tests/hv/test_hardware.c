@@ -172,6 +172,7 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
 {
     CLEANUP_ERR struct err e = {0};
     struct hv_disk disk = {.userdevice = 3, .cdrom = true};
+    struct hv_nic nic = {.mac = "02:00:00:00:00:01", .backend = HV_NIC_USER};
     const char **argv;
 
     set(&spec.platform, "secureboot", "true");
@@ -179,9 +180,13 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
     spec.boot = HV_BOOT_UEFI;
     spec.disks = &disk;
     spec.n_disks = 1;
+    spec.nics = &nic;
+    spec.n_nics = 1;
     ck_assert_ptr_nonnull(strstr(qemu_machine_text(ctx, platform()), "q35,smm=on"));
     argv = qemu_cmdline(ctx, &host, &spec, &e);
     ck_assert_ptr_nonnull(find_argument(argv, "-blockdev", "secboot"));
+    ck_assert_ptr_null(find_argument(argv, "-device", "pci.0"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-device", "virtio-net-pci"));
     ck_assert_ptr_nonnull(find_argument(argv, "-global", "property=secure"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.3\",\"unit\":0"));
     set(&spec.platform, "secureboot", "false");
