@@ -27,6 +27,10 @@ class Lost(Exception):
     """The connection ended before the answer: the daemon died or refused."""
 
 
+# How the daemon says that it cannot answer, since what it would say is not on disk.
+NOT_DURABLE = ("cannot be written", "could not be made durable")
+
+
 class Withheld(Lost):
     """The daemon answered that it cannot answer: what it would say is not durable yet."""
 
@@ -74,7 +78,10 @@ class Client:
             self.connection = None
             raise Lost(f"{name}: {problem!r}") from None
         if "error" in reply:
-            raise Failure([reply["error"]["message"], *reply["error"]["data"]])
+            failure = Failure([reply["error"]["message"], *reply["error"]["data"]])
+            if failure.code == "INTERNAL_ERROR" and any(t in failure.params[0] for t in NOT_DURABLE):
+                raise Withheld(str(failure))
+            raise failure
         return reply["result"]
 
     def login(self):

@@ -256,6 +256,8 @@ def sweep_all(hypervisor, wanted):
 def main():
     wanted = sys.argv[1:]
     sweep_all("sim", wanted)
+    if os.environ.get("XAPID_SANITIZED") == "yes":
+        return  # the ways are the same; real guests were swept by the ordinary build
     sweep_all("qemu", wanted or ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert",
                                  "VBD.eject", "VBD.plug", "VIF.plug", "VM.suspend", "VM.resume", "VM.snapshot running"))
 

@@ -120,14 +120,16 @@ static int co_get(struct transfer *t, struct ref ref, struct err *e)
     return co_transfer_answer(t, type, j.size, NULL, e) < 0 ? -1 : co_send_file(t, &j, e);
 }
 
-/* Does the query name a blob that anybody may read? */
-static bool is_public(struct http_request *r, struct xapid *x)
+/* Is it a blob that anybody may read, and asked for by somebody who does not say who he is? A task is
+ * somebody's.
+ */
+static bool is_anonymous(struct http_request *r, struct xapid *x)
 {
     struct transfer probe = {.request = r, .call = {.x = x, .db = x->db, .mem = r->mem}};
     CLEANUP_ERR struct err ignored = {0};
     const struct blob *blob = db_blob(x->db, find_blob(&probe, &ignored));
 
-    return blob && blob->public;
+    return blob && blob->public && !http_query(r, "task_id");
 }
 
 void co_blob_get(struct http_request *r, struct http_stream *s, void *x)
@@ -135,7 +137,7 @@ void co_blob_get(struct http_request *r, struct http_stream *s, void *x)
     CLEANUP_ERR struct err e = {0};
     struct transfer t;
 
-    if (!co_transfer_begin(&t, r, s, x, is_public(r, x) ? NULL : "blob.get_record", "Download of a blob"))
+    if (!co_transfer_begin(&t, r, s, x, is_anonymous(r, x) ? NULL : "blob.get_record", "Download of a blob"))
         return;
     struct ref blob = find_blob(&t, &e);
     if (!err_is_set(&e))
