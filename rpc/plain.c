@@ -173,7 +173,9 @@ int plain_server_open(const struct plain_options *o, struct plain_server **ret, 
 /* The library would shut the socket down, which others listen on too. */
 static void take_socket_away(struct plain_server *p)
 {
-    CLEANUP_FD int fd = MHD_quiesce_daemon(p->daemon);
+    CLEANUP_FD int listening = MHD_quiesce_daemon(p->daemon);
+
+    (void)listening; /* ours again, to be closed */
 }
 
 void plain_server_free(struct plain_server *p)

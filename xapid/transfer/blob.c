@@ -115,6 +115,7 @@ static int co_get(struct transfer *t, struct ref ref, struct err *e)
     j.path = blob_path(mem, t->call.x, blob->uuid);
     int rc = co_run_worker(open_file, &j, "a blob's content");
     CLEANUP_FD int fd = j.fd;
+    (void)fd; /* the job reads and writes it; here it is closed */
     if (rc < 0)
         return err_errno(e, rc, "opening a blob");
     return co_transfer_answer(t, type, j.size, NULL, e) < 0 ? -1 : co_send_file(t, &j, e);
@@ -194,6 +195,7 @@ static int co_put(struct transfer *t, struct ref ref, struct err *e)
     j.temporary = talloc_asprintf(mem, "%s.%s", j.path, unique);
     int rc = co_run_worker(make_file, &j, "a blob's content");
     CLEANUP_FD int fd = j.fd;
+    (void)fd; /* the job reads and writes it; here it is closed */
     if (rc < 0)
         return err_errno(e, rc, "making a blob's file");
     if (co_transfer_answer(t, NULL, -1, NULL, e) < 0 || co_keep(t, &j, e) < 0 ||
