@@ -91,9 +91,11 @@ def a_thousand_hear_of_everything_once(d):
             one_round(d, watchers, selector)
             sizes.append(resident(d))
     print("resident KiB after each round:", sizes)
+    same(len(c.call("secret.get_all")), 3 * WRITERS * EACH)
+    if os.environ.get("XAPID_SANITIZED") == "yes":
+        return  # the sanitizers keep what was freed
     assert sizes[-1] - sizes[0] < 8 * 1024, f"memory grows: {sizes}"
     assert sizes[0] < 256 * CLIENTS, f"more than 256 KiB a client: {sizes}"
-    same(len(c.call("secret.get_all")), 3 * WRITERS * EACH)
 
 
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
