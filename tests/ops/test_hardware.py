@@ -5,7 +5,7 @@ import os
 import time
 
 import demo_guest
-from daemon import Daemon, fails, template, wait_until
+from daemon import Daemon, Failure, fails, template, wait_until
 from demo_guest import Console
 from invariants import check
 
@@ -70,6 +70,17 @@ def online(console):
     return console.run("cat /sys/devices/system/cpu/online")
 
 
+def gives_up_processors(c, vm, number):
+    """False when the guest, slow on a busy machine, did not do so in the daemon's time."""
+    try:
+        c.VM.set_VCPUs_number_live(vm, number)
+    except Failure as e:
+        if e.code != "OPERATION_NOT_ALLOWED":
+            raise
+        return False
+    return True
+
+
 def processors(c, vm, console):
     """More and fewer while it runs; a guest switches new ones on itself, as its distribution has it."""
     fails("INVALID_VALUE", c.VM.set_VCPUs_number_live, vm, "5")
@@ -80,7 +91,7 @@ def processors(c, vm, console):
     wait_until(lambda: online(console) == "0-3", "the guest has four processors")
     metrics = c.VM_metrics.get_record(c.VM.get_metrics(vm))
     assert int(metrics["VCPUs_number"]) == int(c.VM.get_VCPUs_at_startup(vm)) == 4, metrics
-    c.VM.set_VCPUs_number_live(vm, "1")
+    wait_until(lambda: gives_up_processors(c, vm, "1"), "the guest gives its processors up", 300)
     wait_until(lambda: online(console) == "0", "the guest has one processor")
     assert int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm))) == 1
 
