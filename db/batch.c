@@ -89,7 +89,7 @@ void batch_read(const struct batch *b, struct batch_reader *r)
 
 void batch_read_bytes(const char *data, size_t n, struct batch_reader *r)
 {
-    *r = (struct batch_reader){.at = data, .end = data + n};
+    *r = (struct batch_reader){.at = data, .end = n > 0 ? data + n : data}; /* no data at all: NULL */
 }
 
 static bool has(struct batch_reader *r, size_t n)
