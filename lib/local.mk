@@ -5,6 +5,7 @@ lib_libbase_a_SOURCES = \
 	lib/clock.c lib/clock.h \
 	lib/err.c lib/err.h \
 	lib/fault.c lib/fault.h \
+	lib/fd.c lib/fd.h \
 	lib/fiber.c lib/fiber.h lib/fiber_private.h \
 	lib/fiber_stack.c \
 	lib/fiber_switch.S \

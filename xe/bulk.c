@@ -11,6 +11,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/clock.h"
+#include "lib/fd.h"
 #include "lib/mem.h"
 #include "xe/bar.h"
 #include "xe/failure.h"
@@ -99,21 +100,6 @@ static void watch_signals(const char *name)
         signal(numbers[i], *name ? on_signal : SIG_DFL);
 }
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno != EINTR)
-            return -errno;
-        if (done > 0) {
-            bytes += done;
-            n -= (size_t)done;
-        }
-    }
-    return 0;
-}
-
 /* Copy the stream to its end. What cuts it shows on the task. */
 static int co_save(struct xe *x, struct client_stream *s, int fd, struct err *e)
 {
@@ -125,7 +111,7 @@ static int co_save(struct xe *x, struct client_stream *s, int fd, struct err *e)
 
     bar_begin(&bar, shows_progress(x), client_stream_length(s));
     while (r == 0 && (n = co_client_stream_read(s, bytes, PIECE, CLOCK_NEVER)) > 0) {
-        r = write_all(fd, bytes, (size_t)n);
+        r = fd_write_all(fd, bytes, (size_t)n);
         bar_move(&bar, done += n);
     }
     bar_end(&bar);

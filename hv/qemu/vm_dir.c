@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/mem.h"
 
 #define BACKLOG 8
@@ -115,21 +116,6 @@ int vm_dir_connect(int dir_fd, const char *name)
     return TAKE_FD(fd);
 }
 
-static int write_all(int fd, const char *text, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, text, n);
-
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0)
-            return -errno;
-        text += w;
-        n -= (size_t)w;
-    }
-    return 0;
-}
-
 int vm_dir_write(int dir_fd, const char *name, const char *text)
 {
     CLEANUP_FD int fd = -1;
@@ -140,7 +126,7 @@ int vm_dir_write(int dir_fd, const char *name, const char *text)
     fd = openat(dir_fd, draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    r = write_all(fd, text, strlen(text));
+    r = fd_write_all(fd, text, strlen(text));
     return r < 0 || renameat(dir_fd, draft, dir_fd, name) == 0 ? r : -errno;
 }
 
@@ -181,7 +167,7 @@ static void copy_file(int from_fd, int to_fd)
     static char piece[16384]; /* one thread, and nothing here yields */
     ssize_t n;
 
-    while ((n = read(from_fd, piece, sizeof piece)) > 0 && write_all(to_fd, piece, (size_t)n) == 0)
+    while ((n = read(from_fd, piece, sizeof piece)) > 0 && fd_write_all(to_fd, piece, (size_t)n) == 0)
         continue;
 }
 

@@ -8,6 +8,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "model/member.h"
@@ -37,15 +38,7 @@ static int open_folder(const char *folder)
 
 static bool write_whole(int fd, const char *text)
 {
-    size_t n = strlen(text);
-    while (n > 0) {
-        ssize_t r = write(fd, text, n);
-        if (r < 0 && errno != EINTR)
-            return false;
-        text += r > 0 ? r : 0;
-        n -= r > 0 ? (size_t)r : 0;
-    }
-    return fsync(fd) == 0;
+    return fd_write_all(fd, text, strlen(text)) == 0 && fsync(fd) == 0;
 }
 
 /* Under a name that is not valid until it is whole; the link refuses one that is there. */

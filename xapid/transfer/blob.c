@@ -6,6 +6,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/clock.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "xapid/blob/blob.h"
@@ -69,13 +70,7 @@ static int write_file(void *arg)
 {
     struct file_job *j = arg;
 
-    for (size_t at = 0; at < j->n;) {
-        ssize_t n = write(j->fd, j->bytes + at, j->n - at);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    return fd_write_all(j->fd, j->bytes, j->n);
 }
 
 /* Have the whole upload stand under the blob's name, durably. */

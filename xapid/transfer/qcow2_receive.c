@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "sm/image.h"
@@ -41,14 +42,7 @@ static int append(void *arg)
 {
     struct keeping *k = arg;
 
-    while (k->n > 0) {
-        ssize_t done = write(k->fd, k->bytes, k->n);
-        if (done < 0 && errno != EINTR)
-            return -errno;
-        k->bytes += done > 0 ? done : 0;
-        k->n -= done > 0 ? (size_t)done : 0;
-    }
-    return 0;
+    return fd_write_all(k->fd, k->bytes, k->n);
 }
 
 /* Keep the whole body; the number of bytes, or -1. */

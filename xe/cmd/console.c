@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 #include "lib/clock.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "xe/cmd/common.h"
 #include "xe/cmd/url.h"
@@ -23,21 +24,6 @@ struct session {
     struct client_stream *stream;
     bool over;
 };
-
-static int write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno != EINTR)
-            return -errno;
-        if (done > 0) {
-            bytes += done;
-            n -= (size_t)done;
-        }
-    }
-    return 0;
-}
 
 /* Carry what is typed to the guest, until Ctrl-], the end of input or the end of the stream. */
 static void co_carry_input(void *arg)
@@ -73,7 +59,7 @@ static void co_carry_output(struct session *s, struct fiber *input)
         if (client_stream_has_buffered(s->stream) ||
             co_wait_fd(client_stream_fd(s->stream), EV_READ, clock_in_ms(200), "the console") > 0) {
             n = co_client_stream_read(s->stream, bytes, sizeof(bytes), CLOCK_NEVER);
-            if (n <= 0 || write_all(STDOUT_FILENO, bytes, (size_t)n) < 0)
+            if (n <= 0 || fd_write_all(STDOUT_FILENO, bytes, (size_t)n) < 0)
                 break;
         }
     }
