@@ -224,11 +224,12 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
 /* A guest that stood still only for an operation that failed. */
 static void co_go_on(struct agent *a, const char *uuid)
 {
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
 
     fiber_mask_cancel();
     if (a->hv->driver->co_unpause(a->hv, uuid, &e) < 0)
-        log_warning("guest %s stands still: %s", uuid, e.code);
+        log_warning("guest %s stands still: %s", uuid, err_text(mem, &e));
     fiber_unmask_cancel();
 }
 

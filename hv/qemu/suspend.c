@@ -16,6 +16,7 @@
 #define COMMAND_MS 10000
 #define LOOK_MS 200 /* between looks at how far it is; its end wakes us at once */
 #define CANCEL_MS 10000
+#define SETTLE_MS 5
 
 /* Nothing but the pipe is to slow it down: bytes a second. */
 #define BANDWIDTH ((json_int_t)1 << 40)
@@ -154,13 +155,34 @@ static int co_stand_still(struct qemu_vm *vm, struct err *e)
     return vm->state == HV_STATE_RUNNING ? co_tell(vm, "stop", NULL, e) : 0;
 }
 
+/* QEMU calls a move completed a moment before it takes "cont" again (in "finish-migrate" it refuses). */
+static int co_wait_settled(struct qemu_vm *vm, struct err *e)
+{
+    int64_t deadline = clock_in_ms(COMMAND_MS);
+
+    for (;;) {
+        json_t *answer = NULL;
+        int r = co_qmp_command(vm->qmp, "query-status", NULL, clock_in_ms(COMMAND_MS), &answer, e);
+        const char *status = json_string_value(json_object_get(answer, "status"));
+        bool moving = status && strcmp(status, "finish-migrate") == 0;
+
+        json_decref(answer);
+        if (r < 0 || !moving)
+            return r;
+        r = clock_now() < deadline ? co_sleep_until(clock_in_ms(SETTLE_MS), "%s to settle", vm->uuid)
+                                   : -ETIMEDOUT;
+        if (r < 0)
+            return err_errno(e, r, "the state of %s", vm->uuid);
+    }
+}
+
 static int co_move_out(struct qemu_vm *vm, int fd, hv_progress_fn *progress, void *arg, struct err *e)
 {
     if (co_hand_over(vm, fd, e) < 0 ||
         co_tell(vm, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", BANDWIDTH), e) < 0 ||
         co_tell(vm, "migrate", json_pack("{s:s}", "uri", "fd:state"), e) < 0)
         return -1;
-    return co_wait_moved(vm, -1, progress, arg, e);
+    return co_wait_moved(vm, -1, progress, arg, e) < 0 ? -1 : co_wait_settled(vm, e);
 }
 
 /* A pipe that was handed over for a move which did not begin: whoever reads from it waits for its end. */

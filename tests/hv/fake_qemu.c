@@ -12,6 +12,7 @@
  *   drowsy:0   does not hear its first press
  *   heedless:0 its guest does not hear the first request to give up a processor
  *   vague:0    says nothing useful of its processors
+ *   lingering:0 takes no "cont" for some time after it has called a move completed
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -29,6 +30,7 @@
 static int connection = -1;
 static unsigned received; /* commands, over all connections */
 static bool running, silenced;
+static unsigned lingering;      /* questions for the status until a move is over */
 static unsigned processors = 1; /* of PLACES */
 #define PLACES 4
 
@@ -198,6 +200,8 @@ static const char *answer_of(const char *name)
         return "[{\"thread-id\": 1}, {\"thread-id\": -5}, {\"thread-id\": \"x\"}, {}, 3]";
     if (strcmp(name, "query-balloon") == 0)
         return "{\"actual\": 67108864}";
+    if (strcmp(name, "query-status") == 0 && lingering > 0 && lingering-- > 0)
+        return "{\"status\": \"finish-migrate\", \"running\": false}";
     if (strcmp(name, "query-status") == 0)
         return running ? "{\"status\": \"running\", \"running\": true}"
                        : "{\"status\": \"paused\", \"running\": false}";
@@ -207,11 +211,11 @@ static const char *answer_of(const char *name)
     return "{}";
 }
 
-static void answer(const char *name, json_int_t id)
+static void answer(const char *name, json_int_t id, bool refuses)
 {
     char line[1400];
 
-    if (told("error", received))
+    if (refuses)
         snprintf(line, sizeof line,
                  "{\"id\": %lld, \"error\": {\"class\": \"GenericError\", \"desc\": \"told to refuse %s\"}}",
                  (long long)id, name);
@@ -238,7 +242,7 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
     bool refuses, answers_first;
 
     received++;
-    refuses = told("error", received);
+    refuses = told("error", received) || (lingering > 0 && strcmp(name, "cont") == 0);
     answers_first = told("odd", received);
     if (misbehave())
         return;
@@ -246,12 +250,14 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
         running = c->running;
     if (!refuses)
         change_processors(name, arguments);
+    if (strcmp(name, "migrate") == 0 && told("lingering", 0))
+        lingering = 3;
     if (answers_first)
-        answer(name, id);
+        answer(name, id, refuses);
     if (c && c->event && !refuses)
         say_event(c->event, c->event_data);
     if (!answers_first)
-        answer(name, id);
+        answer(name, id, refuses);
     if (c && c->ends && !refuses)
         shut_down(name);
 }

@@ -123,8 +123,8 @@ static void co_survive(struct life *l, const char *story)
 
 /* ---- a QEMU that misbehaves ---- */
 
-/* Of a life: capabilities, 3 queries, cont, stop, cont, 6 to save, 4 to go on, powerdown, and one more. */
-#define COMMANDS 19
+/* Of a life: capabilities, 3 queries, cont, stop, cont, 7 to save, 4 to go on, powerdown, and one more. */
+#define COMMANDS 20
 
 static void co_meet_each(void *arg)
 {
@@ -447,6 +447,23 @@ START_TEST(a_restored_guest_stands_still_until_it_is_let_go)
 }
 END_TEST
 
+static void co_outlast(void *arg)
+{
+    struct life l = {0};
+
+    open_driver();
+    misbehave("lingering:0");
+    co_survive(&l, "a move that lingers");
+    ck_assert(l.done);
+    hv->driver->free(hv);
+}
+
+START_TEST(a_saved_guest_goes_on_once_its_move_is_over)
+{
+    run_in_fiber(co_outlast, NULL);
+}
+END_TEST
+
 START_TEST(every_failing_wait_leaves_nothing)
 {
     unsigned kinds = FAULT_WAIT;
@@ -691,6 +708,7 @@ int main(void)
     tcase_add_test(c, every_failing_command_leaves_nothing);
     tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);
     tcase_add_test(c, a_restored_guest_stands_still_until_it_is_let_go);
+    tcase_add_test(c, a_saved_guest_goes_on_once_its_move_is_over);
     tcase_add_test(c, every_failing_wait_leaves_nothing);
     tcase_add_test(c, cancelling_at_every_wait_leaves_nothing);
     tcase_add_test(c, a_daemon_killed_at_any_step_of_a_start_leaves_nothing_that_is_not_repaired);
