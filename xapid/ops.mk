@@ -21,11 +21,15 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/faults.c \
 	xapid/host/faults.h \
 	xapid/host/here.h \
+	xapid/host/host_agent.c \
+	xapid/host/host_agent.h \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
 	xapid/host/log.c \
 	xapid/host/log.h \
 	xapid/host/machine.c \
+	xapid/host/machine_facts.c \
+	xapid/host/machine_facts.h \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
 	xapid/host/pool_messages.c \

@@ -37,11 +37,14 @@ struct xapid_options {
 };
 
 struct audit_log;
+struct member_agent;
 struct xapid {
     struct xapid_options options;
     struct db *db;
-    struct agent *agent;
+    struct agent *agent; /* of this host; operations ask xapid/host/host_agent.h */
     struct agent_host_facts facts;
+    struct member_agent *members; /* who acts for the other hosts of the pool (xapid/host/host_agent.c) */
+    unsigned n_members;
     struct http_server *http;
     struct plain_server *plain; /* NULL: no plain HTTP port */
     struct tls_server *tls;

@@ -3,6 +3,7 @@
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/reftext.h"
 #include "xapid/server.h"
 
@@ -13,7 +14,11 @@ int co_unplug(struct call *c, const struct unplug *u, struct err *e)
     const char *kind = u->kind == HV_DEVICE_NIC ? "VIF" : "VBD";
     CLEANUP_ERR struct err failure = {0};
 
-    if (co_agent_unplug(c->x->agent, u->vm_uuid, u->kind, u->device_uuid, u->number, clock_in_ms(PATIENCE_MS),
+    struct agent *agent = vm_agent(c->x, u->vm, e);
+
+    if (!agent)
+        return -1;
+    if (co_agent_unplug(agent, u->vm_uuid, u->kind, u->device_uuid, u->number, clock_in_ms(PATIENCE_MS),
                         &failure) == 0)
         return 0;
     if (err_is(&failure, "DEVICE_DETACH_TIMEOUT"))

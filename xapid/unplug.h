@@ -8,6 +8,7 @@
 struct unplug {
     enum hv_device_kind kind;
     struct ref ref; /* of the VBD or VIF */
+    struct ref vm;
     const char *vm_uuid, *device_uuid;
     unsigned number;
 };

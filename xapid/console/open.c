@@ -2,6 +2,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "xapid/audit/audit.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/http_auth.h"
 #include "xapid/reftext.h"
 #include "xapid/server.h"
@@ -80,7 +81,9 @@ int co_console_open(struct http_request *r, struct http_stream *s, struct xapid 
         return -1;
     }
     const char *kind = is_screen ? "vnc" : "serial";
-    int fd = co_agent_vm_console(x->agent, talloc_strdup(r->mem, vm->uuid), kind);
+    CLEANUP_ERR struct err e = {0};
+    struct agent *agent = vm_agent(x, vm->row.ref, &e);
+    int fd = agent ? co_agent_vm_console(agent, talloc_strdup(r->mem, vm->uuid), kind) : -1;
     if (fd < 0)
         co_console_refuse(r, s, 404, "The console cannot be opened");
     return fd;

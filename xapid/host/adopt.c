@@ -1,4 +1,5 @@
-/* Guests live on when the daemon ends: at its next start they are found and the rows made true again. */
+/* Guests live on when the daemon ends, or loses sight of their host: once they are found again the rows are
+ * made true. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -6,44 +7,42 @@
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "xapid/host/bootstrap.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/reftext.h"
+#include "xapid/storage/sr.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
 
-struct found {
-    char uuid[UUID_TEXT_SIZE];
-    struct hv_vm_facts facts;
-};
+void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
+{
+    if (g->n % 64 == 0)
+        g->v = talloc_realloc(g, g->v, struct host_guest, g->n + 64);
+    g->v[g->n] = (struct host_guest){.facts = *f};
+    strncpy(g->v[g->n++].uuid, uuid, UUID_TEXT_SIZE - 1);
+}
 
+/* One host's guests being taken over. */
 struct adoption {
-    void *mem;
-    struct found *found;
-    unsigned n;
+    struct xapid *x;
+    struct ref host;
+    struct host_guests *guests; /* sorted by uuid */
+    struct vm_guest *looks;     /* of each guest that is kept, in the same order */
 };
 
-static void add_found(const char *uuid, const struct hv_vm_facts *f, void *arg)
+static int compare_guests(const void *a, const void *b)
 {
-    struct adoption *a = arg;
-
-    if (a->n % 64 == 0)
-        a->found = talloc_realloc(a->mem, a->found, struct found, a->n + 64);
-    memset(&a->found[a->n], 0, sizeof a->found[a->n]);
-    strncpy(a->found[a->n].uuid, uuid, UUID_TEXT_SIZE - 1);
-    a->found[a->n++].facts = *f;
+    return strcmp(((const struct host_guest *)a)->uuid, ((const struct host_guest *)b)->uuid);
 }
 
-static int compare_found(const void *a, const void *b)
+/* Which guest the VM has on the host; -1: none. */
+static int find(const struct adoption *a, const char *uuid)
 {
-    return strcmp(((const struct found *)a)->uuid, ((const struct found *)b)->uuid);
-}
-
-static const struct found *find(const struct adoption *a, const char *uuid)
-{
-    struct found key = {{0}, {0}};
+    struct host_guest key = {{0}, {0}};
 
     strncpy(key.uuid, uuid, UUID_TEXT_SIZE - 1);
-    const struct found *f = a->n ? bsearch(&key, a->found, a->n, sizeof key, compare_found) : NULL;
-    return f && f->facts.state != HV_STATE_GONE ? f : NULL;
+    const struct host_guest *g =
+        a->guests->n ? bsearch(&key, a->guests->v, a->guests->n, sizeof key, compare_guests) : NULL;
+    return g && g->facts.state != HV_STATE_GONE ? (int)(g - a->guests->v) : -1;
 }
 
 /* Could a guest of this VM be running? */
@@ -52,16 +51,93 @@ static bool may_run(const struct vm *vm)
     return vm && !vm->is_a_template && !vm->is_control_domain;
 }
 
-static void mend_one(struct txn *t, struct xapid *x, const struct vm *vm, const struct adoption *a)
+static bool is_up(const struct vm *vm)
 {
-    const struct found *f = find(a, vm->uuid);
-    bool up = vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
+    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
+}
 
-    if (f) {
-        if (!up)
+/* Is the VM up, as far as is recorded, on a host that is not this one? */
+static bool is_elsewhere(const struct adoption *a, const struct vm *vm)
+{
+    return is_up(vm) && !ref_is_null(vm->resident_on) && !ref_equal(vm->resident_on, a->host);
+}
+
+/* Is it recorded as up on this host? What does not say where was here, as all is in a pool of one. */
+static bool is_here(const struct adoption *a, const struct vm *vm)
+{
+    return is_up(vm) && (ref_equal(vm->resident_on, a->host) ||
+                         (ref_is_null(vm->resident_on) && ref_equal(a->host, a->x->host)));
+}
+
+/* The VM that a guest stands for; NULL when it is to be ended: an operation that was undone by a crash, a
+ * database from before, a guest that has moved on. */
+static const struct vm *vm_of(const struct adoption *a, const struct host_guest *g)
+{
+    const struct vm *vm = (const struct vm *)db_get_by_uuid(a->x->db, CLASS_VM, g->uuid);
+
+    return may_run(vm) && !is_elsewhere(a, vm) ? vm : NULL;
+}
+
+/* ---- guests ---- */
+
+static void co_end_unknown(struct adoption *a, struct agent *agent)
+{
+    for (unsigned i = 0; i < a->guests->n; i++) {
+        CLEANUP_ERR struct err e = {0};
+        struct host_guest *g = &a->guests->v[i];
+        if (vm_of(a, g))
+            continue;
+        log_warning("ending guest %s, which no VM stands for", g->uuid);
+        if (co_agent_vm_stop(agent, g->uuid, &e) < 0)
+            log_warning("ending guest %s: %s", g->uuid, err_text(a->guests, &e));
+        g->facts.state = HV_STATE_GONE;
+    }
+}
+
+/* A guest that a suspend, a resume or a checkpoint left standing still: where the VM counts as suspended the
+ * image is the guest, and else it goes on. */
+static void co_settle_held(struct agent *agent, struct host_guest *g, const struct vm *vm)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (vm->power_state == VM_POWER_STATE_SUSPENDED && g->facts.state == HV_STATE_PAUSED) {
+        if (co_agent_vm_stop(agent, g->uuid, &e) == 0)
+            g->facts.state = HV_STATE_GONE;
+    } else if (vm->power_state == VM_POWER_STATE_RUNNING && g->facts.held) {
+        if (co_agent_vm_unpause(agent, g->uuid, &e) == 0)
+            g->facts.state = HV_STATE_RUNNING;
+    }
+    if (err_is_set(&e))
+        log_warning("guest %s stands still: %s", g->uuid, e.code);
+}
+
+/* Settle what was left in between, and learn which devices the guests have. */
+static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err *e)
+{
+    a->looks = talloc_zero_array(a->guests, struct vm_guest, a->guests->n + 1);
+    for (unsigned i = 0; i < a->guests->n; i++) {
+        struct host_guest *g = &a->guests->v[i];
+        const struct vm *vm = vm_of(a, g);
+        if (vm)
+            co_settle_held(agent, g, vm);
+        if (g->facts.state != HV_STATE_GONE &&
+            co_vm_guest_look(a->x, a->guests, a->host, g->uuid, &g->facts, &a->looks[i], e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- rows ---- */
+
+static void mend_one(struct txn *t, const struct adoption *a, const struct vm *vm)
+{
+    int i = find(a, vm->uuid);
+
+    if (i >= 0 && !is_elsewhere(a, vm)) {
+        if (!is_up(vm))
             log_info("VM %s is up though it was not recorded so", vm->uuid);
-        vm_record_started(t, x, vm, &f->facts);
-    } else if (up && (ref_equal(vm->resident_on, x->host) || ref_is_null(vm->resident_on))) {
+        vm_record_started(t, a->x, vm, &a->looks[i]);
+    } else if (i < 0 && is_here(a, vm)) {
         log_info("VM %s has ended while the daemon was away", vm->uuid);
         vm_record_stopped(t, vm);
         vm_post_message(t, vm, "VM_SHUTDOWN");
@@ -69,80 +145,43 @@ static void mend_one(struct txn *t, struct xapid *x, const struct vm *vm, const 
 }
 
 /* One transaction for all, so that nobody sees half of it. */
-static int mend_rows(struct xapid *x, const struct adoption *a, struct err *e)
+static int mend_rows(const struct adoption *a, struct err *e)
 {
-    struct txn *t = db_begin(x->db);
+    struct txn *t = db_begin(a->x->db);
 
-    DB_FOREACH_VM (x->db, vm)
+    DB_FOREACH_VM (a->x->db, vm)
         if (may_run(vm))
-            mend_one(t, x, vm, a);
+            mend_one(t, a, vm);
     return db_commit(t, e);
 }
 
-/* Guests that no VM stands for: an operation that was undone by the crash, or a database from before. */
-static void co_end_unknown(struct xapid *x, const struct adoption *a)
-{
-    for (unsigned i = 0; i < a->n; i++) {
-        CLEANUP_ERR struct err e = {0};
-        if (may_run((const struct vm *)db_get_by_uuid(x->db, CLASS_VM, a->found[i].uuid)))
-            continue;
-        log_warning("ending guest %s, which no VM stands for", a->found[i].uuid);
-        if (co_agent_vm_stop(x->agent, a->found[i].uuid, &e) < 0)
-            log_warning("ending guest %s: %s", a->found[i].uuid, err_text(a->mem, &e));
-    }
-}
-
-/* A guest that a suspend, a resume or a checkpoint left standing still: where the VM counts as suspended the
- * image is the guest, and else it goes on. */
-static void co_settle_held(struct xapid *x, struct found *f, const struct vm *vm)
-{
-    CLEANUP_ERR struct err e = {0};
-
-    if (vm->power_state == VM_POWER_STATE_SUSPENDED && f->facts.state == HV_STATE_PAUSED) {
-        if (co_agent_vm_stop(x->agent, f->uuid, &e) == 0)
-            f->facts.state = HV_STATE_GONE;
-    } else if (vm->power_state == VM_POWER_STATE_RUNNING && f->facts.held) {
-        if (co_agent_vm_unpause(x->agent, f->uuid, &e) == 0)
-            f->facts.state = HV_STATE_RUNNING;
-    }
-    if (err_is_set(&e))
-        log_warning("guest %s stands still: %s", f->uuid, e.code);
-}
-
-static void co_settle_all_held(struct xapid *x, const struct adoption *a)
-{
-    for (unsigned i = 0; i < a->n; i++) {
-        const struct vm *vm = (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, a->found[i].uuid);
-        if (may_run(vm))
-            co_settle_held(x, &a->found[i], vm);
-    }
-}
-
-/* Memory images of VMs that are not suspended (any more). */
-static void co_forget_images(struct xapid *x)
+/* Memory images of VMs that are not suspended (any more), on storage that this host has. */
+static void co_forget_images(const struct adoption *a)
 {
     CLEANUP_BUF struct buf refs = {0};
 
-    DB_FOREACH_VM (x->db, vm)
-        if (may_run(vm) && vm->power_state != VM_POWER_STATE_SUSPENDED && !ref_is_null(vm->suspend_VDI))
+    DB_FOREACH_VM (a->x->db, vm) {
+        const struct vdi *image = db_vdi(a->x->db, vm->suspend_VDI);
+        if (may_run(vm) && vm->power_state != VM_POWER_STATE_SUSPENDED && !ref_is_null(vm->suspend_VDI) &&
+            (!image || sr_is_attached_at(a->x->db, image->SR, a->host)))
             buf_add(&refs, &vm->row.ref, sizeof vm->row.ref);
+    }
     for (size_t i = 0; i < refs.len / sizeof(struct ref); i++)
-        co_image_forget(x, ((struct ref *)(void *)refs.data)[i]);
+        co_image_forget(a->x, ((struct ref *)(void *)refs.data)[i]);
 }
 
-int co_host_adopt(struct xapid *x, struct err *e)
+int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struct err *e)
 {
-    CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    struct adoption a = {.mem = mem};
+    struct adoption a = {.x = x, .host = host, .guests = g};
+    struct agent *agent = host_agent(x, host, e);
 
-    if (co_agent_adopt(x->agent, add_found, &a, e) < 0)
+    if (!agent)
         return -1;
-    if (a.n)
-        qsort(a.found, a.n, sizeof *a.found, compare_found);
-    co_end_unknown(x, &a);
-    co_settle_all_held(x, &a);
-    if (mend_rows(x, &a, e) < 0)
+    if (g->n)
+        qsort(g->v, g->n, sizeof *g->v, compare_guests);
+    co_end_unknown(&a, agent);
+    if (co_look_at_guests(&a, agent, e) < 0 || mend_rows(&a, e) < 0)
         return -1;
-    co_forget_images(x);
+    co_forget_images(&a);
     return 0;
 }

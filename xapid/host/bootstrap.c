@@ -33,53 +33,88 @@ static int make_folder(const char *state_dir, const char *name, struct err *e)
     return 0;
 }
 
+/* This host's, and what it says of itself now. */
+static void own_rows(struct txn *t, struct xapid *x)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct host_machine_facts facts;
+
+    host_machine_facts(x, mem, &facts);
+    x->host = pool_own_host(x);
+    if (ref_is_null(x->host))
+        x->host = host_row_create(t, &facts)->row.ref;
+    host_refresh_rows(t, x->host, &facts);
+}
+
+void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
+{
+    host_rows(t, db_host(txn_db(t), host), f);
+    network_rows(t, host, f);
+    storage_detached(t, host);
+}
+
 static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
 {
     struct txn *t = db_begin(x->db);
 
     repair_rows(t);
-    host_rows(t, x);
+    own_rows(t, x);
     server_certificate_row(t, x);
     trusted_rows(t, x);
     pool_rows(t, x);
-    network_rows(t, x);
     storage_rows(t, x, state_dir);
     template_rows(t, x, state_dir);
     op_refresh_all(t);
     return db_commit(t, e);
 }
 
-/* An SR that cannot be attached now is shown as such and leaves the rest alone. */
-static void co_attach_srs(struct xapid *x)
+/* CD images come and go as files, so each start looks. */
+static int co_look_at_sr(struct xapid *x, const struct sr_handle *h, struct err *e)
+{
+    const struct sr *sr = db_sr(x->db, h->ref);
+    bool isos = sr && strcmp(text_of(sr->content_type), "iso") == 0;
+
+    return isos ? co_sr_rescan(x, h, e) : co_sr_refresh(x, h, e);
+}
+
+static int co_attach_pbd(struct xapid *x, void *mem, struct ref ref, struct err *e)
+{
+    const struct pbd *pbd = db_pbd(x->db, ref);
+    struct sr_handle h;
+
+    if (!pbd)
+        return 0;
+    struct ref sr = pbd->SR, host = pbd->host;
+    if (co_pbd_attach(x, ref, e) < 0 || sr_open_at(x, mem, sr, host, &h, e) < 0)
+        return -1;
+    return co_look_at_sr(x, &h, e);
+}
+
+void co_host_attach_storage(struct xapid *x, struct ref host)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    const struct set *pbds = db_referrers(x->db, mem, CLASS_PBD, PBD_F_HOST, x->host);
+    const struct set *pbds = db_referrers(x->db, mem, CLASS_PBD, PBD_F_HOST, host);
 
     for (uint32_t i = 0; i < set_count(pbds); i++) {
         CLEANUP_ERR struct err e = {0};
-        struct ref sr = db_pbd(x->db, pbds->v[i].r)->SR;
-        struct sr_handle h;
-        if (co_pbd_attach(x, pbds->v[i].r, &e) < 0 || sr_open(x, mem, sr, &h, &e) < 0 ||
-            co_sr_refresh(x, &h, &e) < 0)
+        if (co_attach_pbd(x, mem, pbds->v[i].r, &e) < 0)
             log_warning("attaching the SR of a PBD: %s", err_text(mem, &e));
     }
 }
 
-/* CD images come and go as files, so each start looks. */
-static void co_scan_isos(struct xapid *x)
+static void add_guest(const char *uuid, const struct hv_vm_facts *f, void *arg)
 {
-    CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    struct set *srs = NULL;
+    host_guests_add(arg, uuid, f);
+}
 
-    DB_FOREACH_SR (x->db, sr)
-        if (strcmp(text_of(sr->content_type), "iso") == 0 && sr_is_attached(x->db, sr))
-            srs = set_with_ref(mem, srs, sr->row.ref);
-    for (uint32_t i = 0; i < set_count(srs); i++) {
-        CLEANUP_ERR struct err e = {0};
-        struct sr_handle h;
-        if (sr_open(x, mem, srs->v[i].r, &h, &e) < 0 || co_sr_rescan(x, &h, &e) < 0)
-            log_warning("scanning an SR: %s", err_text(mem, &e));
-    }
+/* The guests of this host. */
+static int co_adopt(struct xapid *x, struct err *e)
+{
+    CLEANUP_TALLOC struct host_guests *guests = talloc_zero(NULL, struct host_guests);
+
+    if (co_agent_adopt(x->agent, add_guest, guests, e) < 0)
+        return -1;
+    return co_host_adopt(x, x->host, guests, e);
 }
 
 int co_host_bootstrap(struct xapid *x, struct err *e)
@@ -92,14 +127,14 @@ int co_host_bootstrap(struct xapid *x, struct err *e)
         return -1;
     if (make_rows(x, state_dir, e) < 0)
         return -1;
-    co_attach_srs(x);
+    co_host_attach_storage(x, x->host);
     co_vdi_settle_notes(x);
     blobs_settle(x);
-    co_scan_isos(x);
-    return co_host_adopt(x, e) < 0 ? -1 : faults_start(x, e);
+    return co_adopt(x, e) < 0 ? -1 : faults_start(x, e);
 }
 
 void host_on_report(const struct hv_report *r, void *arg)
 {
-    lifecycle_on_report(arg, r);
+    struct xapid *x = arg;
+    lifecycle_on_report(x, x->host, r);
 }

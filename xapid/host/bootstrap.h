@@ -2,38 +2,74 @@
 #define XAPID_HOST_BOOTSTRAP_H
 /*
  * The rows that a host has before anybody has called, and putting right what a crash left: see bootstrap.c
- * for the order.
+ * for the order. What is done for this host at its start is done for a member when it has come, or come back:
+ * host_refresh_rows, co_host_attach_storage, co_host_adopt, once its agent is registered
+ * (xapid/host/host_agent.h).
  */
+#include "xapid/host/machine_facts.h"
 #include "xapid/server.h"
 
-/* Make what is missing, bring the rest up to date with x->facts, set x->host and x->pool, take over the
- * guests that are alive. Called once, when the agent is open and before anything is served. */
+/* Make what is missing, bring the rest up to date with x->facts, set x->host (unless it names a host already)
+ * and x->pool, take over the guests that are alive. Called once, when the agent is open and before anything
+ * is served. */
 int co_host_bootstrap(struct xapid *x, struct err *e);
 
-/* What the agent reports of guests (a hv_report_fn); arg is the struct xapid. Never yields. */
+/* What this host's agent reports of guests (a hv_report_fn); arg is the struct xapid. Never yields. */
 void host_on_report(const struct hv_report *r, void *arg);
+
+/* ---- a host of the pool ---- */
+
+/* The row of a host that is new. */
+const struct host *host_row_create(struct txn *t, const struct host_machine_facts *f);
+
+/* Bring all that is known of a host up to date: its own rows, its management interface, made on the pool's
+ * management network where there is none. It counts as live, and nothing as attached yet. */
+void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine_facts *f);
+
+/* Attach the SRs of the host's PBDs, and look at what they hold. One that cannot be attached now is shown as
+ * such and leaves the rest alone. */
+void co_host_attach_storage(struct xapid *x, struct ref host);
+
+/* Guests of a host that are alive. A talloc context of its own. */
+struct host_guest {
+    char uuid[UUID_TEXT_SIZE];
+    struct hv_vm_facts facts;
+};
+struct host_guests {
+    struct host_guest *v;
+    unsigned n;
+};
+void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f);
+
+/* Take these over as all the guests that the host has: VMs that were there and have none become halted,
+ * guests that stand for no VM, or for one that is up on another host, are ended. Reorders g. Not in a
+ * transaction. */
+int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struct err *e);
 
 /* ---- the parts; each in a file of its name, all inside the caller's transaction ---- */
 
-/* x->host, its metrics, processors and control domain. */
-void host_rows(struct txn *t, struct xapid *x);
+/* The host, its metrics, processors and control domain. */
+void host_rows(struct txn *t, const struct host *host, const struct host_machine_facts *f);
+
+/* Which host this daemon serves: x->host, else the pool's coordinator; null when there is no host yet. */
+struct ref pool_own_host(struct xapid *x);
 
 /* x->pool. */
 void pool_rows(struct txn *t, struct xapid *x);
 
 /* Networks of a new pool, and the host's management interface. */
-void network_rows(struct txn *t, struct xapid *x);
+void network_rows(struct txn *t, struct ref host, const struct host_machine_facts *f);
 
-/* SM rows, and the SRs that a new host starts with. state_dir is absolute. */
+/* SM rows, and the SRs that the host of a new pool starts with. state_dir is absolute. */
 void storage_rows(struct txn *t, struct xapid *x, const char *state_dir);
+
+/* Nothing of the host is attached until it has been attached anew. */
+void storage_detached(struct txn *t, struct ref host);
 
 /* The default templates of a new pool; that of the demo guest whenever its files are there. */
 void template_rows(struct txn *t, struct xapid *x, const char *state_dir);
 
 /* Drop what belongs to rows that are not there. */
 void repair_rows(struct txn *t);
-
-/* Take over the guests that are alive, and record as halted those that are not. Not in a transaction. */
-int co_host_adopt(struct xapid *x, struct err *e);
 
 #endif

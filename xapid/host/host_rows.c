@@ -1,20 +1,16 @@
-/* The host's own rows. */
+/* The rows of a host: itself, its metrics, processors and control domain. */
 #include <stdio.h>
-#include <sys/utsname.h>
+#include <stdlib.h>
 #include <talloc.h>
-#include <unistd.h>
-#include "config.h"
 #include "db/setters.gen.h"
 #include "lib/clock.h"
-#include "lib/mem.h"
 #include "xapid/host/bootstrap.h"
-#include "xapid/host/cpuinfo.h"
 #include "xapid/reftext.h"
 
 /* Kept for the host itself, as a control domain would: an eighth of its memory, at most a gibibyte. */
-static int64_t own_memory(const struct xapid *x)
+static int64_t own_memory(const struct host_machine_facts *f)
 {
-    int64_t share = x->facts.hv.memory_total / 8, limit = (int64_t)1 << 30;
+    int64_t share = f->memory_total / 8, limit = (int64_t)1 << 30;
     return share < limit ? share : limit;
 }
 
@@ -33,10 +29,8 @@ static struct map *text_map(void *ctx, const struct pair *pairs)
 
 /* What clients look at to know what they talk to: they compare versions with XenServer's, so those are the
  * ones of the release that this API is of. */
-static const struct map *software_version(void *mem, const struct xapid *x)
+static const struct map *software_version(void *mem, const struct host_machine_facts *f)
 {
-    struct utsname u = {0};
-    uname(&u);
     const struct pair pairs[] = {
         {"product_brand", "xapid"},
         {"product_name", "xapid"},
@@ -45,36 +39,36 @@ static const struct map *software_version(void *mem, const struct xapid *x)
         {"product_version_text_short", "8.3"},
         {"platform_name", "XCP"},
         {"platform_version", "3.4.0"},
-        {"build_number", PACKAGE_VERSION},
+        {"build_number", f->version},
         {"xapi", "25.6"},
-        {"xapi_build", PACKAGE_VERSION},
+        {"xapi_build", f->version},
         {"date", "2026-11-21"},
         {"dbv", "0.0.1"},
         {"db_schema", "5.792"},
         {"hostname", "localhost"},
-        {"linux", u.release},
+        {"linux", f->kernel},
         {"network_backend", "bridge"},
-        {"hypervisor", x->options.hypervisor},
-        {"hypervisor_version", x->facts.hv.version},
-        {"accelerator", x->facts.hv.accelerator},
+        {"hypervisor", f->hypervisor},
+        {"hypervisor_version", f->hypervisor_version},
+        {"accelerator", f->accelerator},
         {NULL, NULL},
     };
     return text_map(mem, pairs);
 }
 
-static const struct map *cpu_map(void *mem, const struct xapid *x, const struct cpuinfo *cpu)
+static const struct map *cpu_map(void *mem, const struct host_machine_facts *f)
 {
     const struct pair pairs[] = {
-        {"cpu_count", talloc_asprintf(mem, "%u", x->facts.hv.cpus)},
+        {"cpu_count", talloc_asprintf(mem, "%lld", (long long)f->cpus)},
         {"socket_count", "1"},
         {"threads_per_core", "1"},
-        {"vendor", cpu->vendor},
-        {"speed", talloc_asprintf(mem, "%d", cpu->mhz)},
-        {"modelname", cpu->model_name},
-        {"family", cpu->family},
-        {"model", cpu->model},
-        {"stepping", cpu->stepping},
-        {"flags", cpu->flags},
+        {"vendor", f->cpu_vendor},
+        {"speed", talloc_asprintf(mem, "%lld", (long long)f->cpu_mhz)},
+        {"modelname", f->cpu_model_name},
+        {"family", f->cpu_family},
+        {"model", f->cpu_model},
+        {"stepping", f->cpu_stepping},
+        {"flags", f->cpu_flags},
         {"features", ""},
         {"features_pv", ""},
         {"features_hvm", ""},
@@ -83,7 +77,7 @@ static const struct map *cpu_map(void *mem, const struct xapid *x, const struct 
     return text_map(mem, pairs);
 }
 
-static void set_identity(struct txn *t, struct xapid *x, const struct host *h, const char *hostname)
+static void set_identity(struct txn *t, const struct host *h, const char *hostname)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
 
@@ -103,7 +97,7 @@ static void set_identity(struct txn *t, struct xapid *x, const struct host *h, c
 }
 
 /* What may differ at each start. */
-static void refresh(struct txn *t, struct xapid *x, const struct host *h, const struct cpuinfo *cpu)
+static void refresh(struct txn *t, const struct host *h, const struct host_machine_facts *f)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct set *platforms = talloc_zero_size(mem, sizeof *platforms + 3 * sizeof platforms->v[0]);
@@ -112,62 +106,62 @@ static void refresh(struct txn *t, struct xapid *x, const struct host *h, const 
         platforms->v[platforms->n].i = platforms->n;
         platforms->n++;
     }
-    host_set_address(t, h, x->address);
+    host_set_address(t, h, f->address);
     host_set_api_version_major(t, h, 2);
     host_set_api_version_minor(t, h, 21);
     host_set_api_version_vendor(t, h, "XenSource");
-    host_set_software_version(t, h, software_version(mem, x));
+    host_set_software_version(t, h, software_version(mem, f));
     host_set_capabilities(t, h,
                           set_of_strings(mem, 3, "hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"));
-    host_set_cpu_info(t, h, cpu_map(mem, x, cpu));
-    host_set_memory_overhead(t, h, own_memory(x));
+    host_set_cpu_info(t, h, cpu_map(mem, f));
+    host_set_memory_overhead(t, h, own_memory(f));
     host_set_virtual_hardware_platform_versions(t, h, platforms);
 }
 
-static void refresh_metrics(struct txn *t, struct xapid *x, const struct host *h)
+static void refresh_metrics(struct txn *t, const struct host *h, const struct host_machine_facts *f)
 {
-    const struct host_metrics *m = db_host_metrics(x->db, h->metrics);
+    const struct host_metrics *m = db_host_metrics(txn_db(t), h->metrics);
 
     if (!m) {
         m = host_metrics_create(t);
         host_set_metrics(t, h, m->row.ref);
     }
-    host_metrics_set_memory_total(t, m, x->facts.hv.memory_total);
+    host_metrics_set_memory_total(t, m, f->memory_total);
     host_metrics_set_live(t, m, true);
     host_metrics_set_last_updated(t, m, clock_wall());
 }
 
-static const struct host_cpu *find_cpu(struct xapid *x, unsigned number)
+static const struct host_cpu *find_cpu(struct db *db, struct ref host, int64_t number)
 {
-    FOREACH_REFERRER (x->db, host_cpu, cpu, HOST_CPU, HOST, x->host)
+    FOREACH_REFERRER (db, host_cpu, cpu, HOST_CPU, HOST, host)
         if (cpu->number == number)
             return cpu;
     return NULL;
 }
 
-static void refresh_cpus(struct txn *t, struct xapid *x, const struct cpuinfo *info)
+static void refresh_cpus(struct txn *t, struct ref host, const struct host_machine_facts *f)
 {
-    for (unsigned i = 0; i < x->facts.hv.cpus; i++) {
-        const struct host_cpu *cpu = find_cpu(x, i);
+    for (int64_t i = 0; i < f->cpus; i++) {
+        const struct host_cpu *cpu = find_cpu(txn_db(t), host, i);
         if (!cpu)
             cpu = host_cpu_create(t);
-        host_cpu_set_host(t, cpu, x->host);
+        host_cpu_set_host(t, cpu, host);
         host_cpu_set_number(t, cpu, i);
-        host_cpu_set_vendor(t, cpu, info->vendor);
-        host_cpu_set_speed(t, cpu, info->mhz);
-        host_cpu_set_modelname(t, cpu, info->model_name);
-        host_cpu_set_family(t, cpu, atoi(info->family));
-        host_cpu_set_model(t, cpu, atoi(info->model));
-        host_cpu_set_stepping(t, cpu, info->stepping);
-        host_cpu_set_flags(t, cpu, info->flags);
+        host_cpu_set_vendor(t, cpu, f->cpu_vendor);
+        host_cpu_set_speed(t, cpu, f->cpu_mhz);
+        host_cpu_set_modelname(t, cpu, f->cpu_model_name);
+        host_cpu_set_family(t, cpu, atoi(f->cpu_family));
+        host_cpu_set_model(t, cpu, atoi(f->cpu_model));
+        host_cpu_set_stepping(t, cpu, f->cpu_stepping);
+        host_cpu_set_flags(t, cpu, f->cpu_flags);
     }
     const struct host_cpu *extra;
-    for (unsigned i = x->facts.hv.cpus; (extra = find_cpu(x, i)); i++)
+    for (int64_t i = f->cpus; (extra = find_cpu(txn_db(t), host, i)); i++)
         db_delete(t, &extra->row);
 }
 
 /* The host itself as a VM, which clients expect to find. */
-static const struct vm *make_control_domain(struct txn *t, struct xapid *x, const struct host *h)
+static const struct vm *make_control_domain(struct txn *t, const struct host *h)
 {
     const struct vm *vm = vm_create(t);
     const struct vm_metrics *metrics = vm_metrics_create(t);
@@ -185,48 +179,44 @@ static const struct vm *make_control_domain(struct txn *t, struct xapid *x, cons
     return vm;
 }
 
-static void refresh_control_domain(struct txn *t, struct xapid *x, const struct host *h)
+static void refresh_control_domain(struct txn *t, const struct host *h, const struct host_machine_facts *f)
 {
-    const struct vm *vm = db_vm(x->db, h->control_domain);
-    int64_t memory = own_memory(x);
+    const struct vm *vm = db_vm(txn_db(t), h->control_domain);
+    int64_t memory = own_memory(f);
 
     if (!vm)
-        vm = make_control_domain(t, x, h);
-    vm_set_resident_on(t, vm, x->host);
-    vm_set_affinity(t, vm, x->host);
+        vm = make_control_domain(t, h);
+    vm_set_resident_on(t, vm, h->row.ref);
+    vm_set_affinity(t, vm, h->row.ref);
     vm_set_domid(t, vm, 0);
     vm_set_memory_static_min(t, vm, memory);
     vm_set_memory_dynamic_min(t, vm, memory);
     vm_set_memory_dynamic_max(t, vm, memory);
     vm_set_memory_static_max(t, vm, memory);
     vm_set_memory_target(t, vm, memory);
-    vm_set_vcpus_max(t, vm, x->facts.hv.cpus);
-    vm_set_vcpus_at_startup(t, vm, x->facts.hv.cpus);
-    const struct vm_metrics *m = db_vm_metrics(x->db, vm->metrics);
+    vm_set_vcpus_max(t, vm, f->cpus);
+    vm_set_vcpus_at_startup(t, vm, f->cpus);
+    const struct vm_metrics *m = db_vm_metrics(txn_db(t), vm->metrics);
     if (!m)
         return;
     vm_metrics_set_memory_actual(t, m, memory);
-    vm_metrics_set_vcpus_number(t, m, x->facts.hv.cpus);
+    vm_metrics_set_vcpus_number(t, m, f->cpus);
     vm_metrics_set_start_time(t, m, clock_wall());
     vm_metrics_set_last_updated(t, m, clock_wall());
 }
 
-void host_rows(struct txn *t, struct xapid *x)
+const struct host *host_row_create(struct txn *t, const struct host_machine_facts *f)
 {
-    struct cpuinfo *cpu = mem_zalloc(sizeof *cpu);
-    const struct host *h = (const struct host *)db_first(x->db, CLASS_HOST);
-    char hostname[256] = "localhost";
+    const struct host *h = host_create(t);
 
-    gethostname(hostname, sizeof hostname - 1);
-    cpuinfo_read(cpu);
-    if (!h) {
-        h = host_create(t);
-        set_identity(t, x, h, hostname);
-    }
-    x->host = h->row.ref;
-    refresh(t, x, h, cpu);
-    refresh_metrics(t, x, h);
-    refresh_cpus(t, x, cpu);
-    refresh_control_domain(t, x, h);
-    free(cpu);
+    set_identity(t, h, f->hostname);
+    return h;
+}
+
+void host_rows(struct txn *t, const struct host *h, const struct host_machine_facts *f)
+{
+    refresh(t, h, f);
+    refresh_metrics(t, h, f);
+    refresh_cpus(t, h->row.ref, f);
+    refresh_control_domain(t, h, f);
 }

@@ -1,4 +1,4 @@
-/* The networks of a new pool, and the interface that clients reach the host by. */
+/* The networks of a new pool, and the interface that clients reach a host by. */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -84,7 +84,7 @@ static void make_internal(struct txn *t)
     network_set_other_config(t, network, config);
 }
 
-static const struct pif *make_pif(struct txn *t, struct xapid *x, struct ref network)
+static const struct pif *make_pif(struct txn *t, struct ref host, struct ref network)
 {
     const struct pif *pif = pif_create(t);
     const struct pif_metrics *metrics = pif_metrics_create(t);
@@ -93,7 +93,7 @@ static const struct pif *make_pif(struct txn *t, struct xapid *x, struct ref net
     mac_from_seed(pif->uuid, 0, mac);
     pif_set_device(t, pif, "eth0");
     pif_set_network(t, pif, network);
-    pif_set_host(t, pif, x->host);
+    pif_set_host(t, pif, host);
     pif_set_mac(t, pif, mac);
     pif_set_mtu(t, pif, 1500);
     pif_set_vlan(t, pif, -1);
@@ -110,29 +110,52 @@ static const struct pif *make_pif(struct txn *t, struct xapid *x, struct ref net
     return pif;
 }
 
-static const struct pif *management_pif(struct xapid *x)
+static const struct pif *management_pif(struct db *db, struct ref host)
 {
-    FOREACH_REFERRER (x->db, pif, pif, PIF, HOST, x->host)
+    FOREACH_REFERRER (db, pif, pif, PIF, HOST, host)
         if (pif->management)
             return pif;
     return NULL;
 }
 
-void network_rows(struct txn *t, struct xapid *x)
+/* All hosts of a pool are managed over the same network. */
+static struct ref management_network(struct db *db)
 {
-    const struct pif *pif = management_pif(x);
+    DB_FOREACH_PIF (db, pif)
+        if (pif->management)
+            return pif->network;
+    return REF_NULL;
+}
 
-    if (!pif && db_count(x->db, CLASS_NETWORK) == 0) {
-        pif = make_pif(t, x, make_default(t)->row.ref);
-        make_internal(t);
-    }
-    if (!pif)
-        return;
-    bool v6 = strchr(x->address, ':') != NULL;
+static struct ref make_networks(struct txn *t)
+{
+    struct ref ref = make_default(t)->row.ref;
+
+    make_internal(t);
+    return ref;
+}
+
+static void set_address(struct txn *t, const struct pif *pif, const char *address)
+{
+    bool v6 = strchr(address, ':') != NULL;
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    pif_set_ip(t, pif, v6 ? "" : x->address);
-    pif_set_netmask(t, pif, v6 ? "" : strncmp(x->address, "127.", 4) == 0 ? "255.0.0.0" : "255.255.255.0");
+
+    pif_set_ip(t, pif, v6 ? "" : address);
+    pif_set_netmask(t, pif, v6 ? "" : strncmp(address, "127.", 4) == 0 ? "255.0.0.0" : "255.255.255.0");
     if (v6)
-        pif_set_ipv6(t, pif, set_of_strings(mem, 1, x->address));
+        pif_set_ipv6(t, pif, set_of_strings(mem, 1, address));
     pif_set_primary_address_type(t, pif, v6 ? PRIMARY_ADDRESS_TYPE_IPV6 : PRIMARY_ADDRESS_TYPE_IPV4);
+}
+
+void network_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
+{
+    const struct pif *pif = management_pif(txn_db(t), host);
+    struct ref network = management_network(txn_db(t));
+
+    if (ref_is_null(network) && db_count(txn_db(t), CLASS_NETWORK) == 0)
+        network = make_networks(t);
+    if (!pif && !ref_is_null(network))
+        pif = make_pif(t, host, network);
+    if (pif)
+        set_address(t, pif, f->address);
 }

@@ -1,4 +1,4 @@
-/* The storage drivers as SM rows, and the storage that a new host starts with. */
+/* The storage drivers as SM rows, and the storage that the host of a new pool starts with. */
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
@@ -114,7 +114,10 @@ void storage_rows(struct txn *t, struct xapid *x, const char *state_dir)
     drop_unknown_sms(t);
     if (db_count(x->db, CLASS_SR) == 0 && db_count(x->db, CLASS_PBD) == 0)
         make_first_srs(t, x, state_dir);
-    /* Nothing is attached until bootstrap has attached it. */
-    FOREACH_REFERRER (x->db, pbd, pbd, PBD, HOST, x->host)
+}
+
+void storage_detached(struct txn *t, struct ref host)
+{
+    FOREACH_REFERRER (txn_db(t), pbd, pbd, PBD, HOST, host)
         pbd_set_currently_attached(t, pbd, false);
 }

@@ -3,6 +3,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/unplug.h"
@@ -24,6 +25,7 @@ static int describe(struct call *c, struct ref ref, struct plug *ret, struct err
     vm_describe_nic(c->x, c->mem, vif, &ret->nic);
     ret->unplug = (struct unplug){.kind = HV_DEVICE_NIC,
                                   .ref = ref,
+                                  .vm = vm->row.ref,
                                   .vm_uuid = talloc_strdup(c->mem, vm->uuid),
                                   .device_uuid = ret->nic.vif_uuid,
                                   .number = ret->nic.device};
@@ -56,13 +58,20 @@ static int co_record_plugged(struct call *c, struct ref ref, const struct unplug
     return -1;
 }
 
+static int co_give(struct call *c, const struct plug *p, struct err *e)
+{
+    struct agent *agent = vm_agent(c->x, p->unplug.vm, e);
+
+    return agent ? co_agent_plug_nic(agent, p->unplug.vm_uuid, &p->nic, e) : -1;
+}
+
 int co_vif_plug(struct call *c, const struct vif_plug_args *a, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
     if (co_op_begin(c, CLASS_VIF, a->self, VIF_OPERATIONS_PLUG, &op, e) < 0 ||
-        describe(c, a->self, &p, e) < 0 || co_agent_plug_nic(c->x->agent, p.unplug.vm_uuid, &p.nic, e) < 0)
+        describe(c, a->self, &p, e) < 0 || co_give(c, &p, e) < 0)
         return -1;
     return co_record_plugged(c, a->self, &p.unplug, e);
 }
@@ -72,7 +81,7 @@ static void co_plug_again(struct call *c, const struct plug *p)
     CLEANUP_ERR struct err e = {0};
 
     fiber_mask_cancel();
-    if (co_agent_plug_nic(c->x->agent, p->unplug.vm_uuid, &p->nic, &e) < 0)
+    if (co_give(c, p, &e) < 0)
         log_warning("giving a NIC back to VM %s: %s", p->unplug.vm_uuid, err_text(c->mem, &e));
     fiber_unmask_cancel();
 }

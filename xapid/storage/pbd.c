@@ -55,19 +55,26 @@ int co_pbd_plug(struct call *c, const struct pbd_plug_args *a, struct err *e)
         return -1;
     if (pbd->currently_attached)
         return 0;
-    struct ref sr = pbd->SR;
+    struct ref sr = pbd->SR, host = pbd->host;
     if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_PLUG, &op, e) < 0 ||
         co_pbd_attach(c->x, a->self, e) < 0)
         return -1;
-    return sr_open(c->x, c->mem, sr, &h, e) < 0 ? -1 : co_sr_rescan(c->x, &h, e);
+    return sr_open_at(c->x, c->mem, sr, host, &h, e) < 0 ? -1 : co_sr_rescan(c->x, &h, e);
+}
+
+/* Is its guest known to be on another host? */
+static bool vm_is_elsewhere(struct db *db, struct ref ref, struct ref host)
+{
+    const struct vm *vm = db_vm(db, ref);
+    return vm && !ref_is_null(vm->resident_on) && !ref_equal(vm->resident_on, host);
 }
 
 /* Errors: VDI_IN_USE while a guest of the host has one of the SR's disks. */
-static int check_unused(struct call *c, struct ref sr, struct err *e)
+static int check_unused(struct call *c, struct ref sr, struct ref host, struct err *e)
 {
     FOREACH_REFERRER (c->db, vdi, vdi, VDI, SR, sr)
         FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, vdi->row.ref)
-            if (vbd->currently_attached)
+            if (vbd->currently_attached && !vm_is_elsewhere(c->db, vbd->VM, host))
                 return err_vdi_in_use(e, REF_TEXT(vdi->row.ref), "PBD.unplug");
     return 0;
 }
@@ -82,9 +89,10 @@ int co_pbd_unplug(struct call *c, const struct pbd_unplug_args *a, struct err *e
         return -1;
     if (!pbd->currently_attached)
         return 0;
-    struct ref sr = pbd->SR;
-    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_UNPLUG, &op, e) < 0 || check_unused(c, sr, e) < 0 ||
-        sr_open(c->x, c->mem, sr, &h, e) < 0 || h.driver->co_sr_detach(&h.sm, e) < 0)
+    struct ref sr = pbd->SR, host = pbd->host;
+    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_UNPLUG, &op, e) < 0 ||
+        check_unused(c, sr, host, e) < 0 || sr_open_at(c->x, c->mem, sr, host, &h, e) < 0 ||
+        h.driver->co_sr_detach(&h.sm, e) < 0)
         return -1;
     return call_set_field(c, CLASS_PBD, a->self, PBD_F_CURRENTLY_ATTACHED, (union value){.b = false}, e);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 #include "lib/log.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/vdi.h"
@@ -40,16 +41,50 @@ const struct pbd *pbd_of_host(struct db *db, struct ref sr, struct ref host)
     return NULL;
 }
 
+bool sr_is_attached_at(struct db *db, struct ref sr, struct ref host)
+{
+    const struct pbd *pbd = pbd_of_host(db, sr, host);
+    return pbd && pbd->currently_attached;
+}
+
+/* The better a host can serve the SR, the higher. */
+static int fitness(struct xapid *x, const struct pbd *pbd)
+{
+    return (host_is_reachable(x, pbd->host) ? 4 : 0) + (pbd->currently_attached ? 2 : 0) +
+           (ref_equal(pbd->host, x->host) ? 1 : 0);
+}
+
+static const struct pbd *choose_pbd(struct xapid *x, struct ref sr)
+{
+    const struct pbd *best = NULL;
+
+    FOREACH_REFERRER (x->db, pbd, pbd, PBD, SR, sr)
+        if (!best || fitness(x, pbd) > fitness(x, best))
+            best = pbd;
+    return best;
+}
+
 int sr_open(struct xapid *x, void *ctx, struct ref ref, struct sr_handle *ret, struct err *e)
 {
+    const struct pbd *pbd = choose_pbd(x, ref);
+
+    if (pbd && !host_is_reachable(x, pbd->host) && db_host(x->db, pbd->host))
+        return err_host_offline(e, REF_TEXT(pbd->host));
+    return sr_open_at(x, ctx, ref, pbd ? pbd->host : REF_NULL, ret, e);
+}
+
+int sr_open_at(struct xapid *x, void *ctx, struct ref ref, struct ref host, struct sr_handle *ret,
+               struct err *e)
+{
     const struct sr *sr = db_sr(x->db, ref);
-    const struct pbd *pbd = sr ? pbd_of_host(x->db, ref, x->host) : NULL;
+    const struct pbd *pbd = sr ? pbd_of_host(x->db, ref, host) : NULL;
 
     if (!sr)
         return err_handle_invalid(e, "SR", REF_TEXT(ref));
     if (!pbd)
         return err_sr_has_no_pbds(e, REF_TEXT(ref));
-    *ret = (struct sr_handle){.ref = ref, .driver = sm_driver_by_type(sr->type ? sr->type : "")};
+    *ret =
+        (struct sr_handle){.ref = ref, .host = host, .driver = sm_driver_by_type(sr->type ? sr->type : "")};
     if (!ret->driver)
         return err_sr_unknown_driver(e, sr->type);
     memcpy(ret->sm.uuid, sr->uuid, sizeof ret->sm.uuid);
@@ -149,7 +184,7 @@ int co_pbd_attach(struct xapid *x, struct ref ref, struct err *e)
 
     if (!pbd)
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));
-    if (sr_open(x, mem, pbd->SR, &h, e) < 0 || h.driver->co_sr_attach(&h.sm, e) < 0)
+    if (sr_open_at(x, mem, pbd->SR, pbd->host, &h, e) < 0 || h.driver->co_sr_attach(&h.sm, e) < 0)
         return -1;
     if (!(pbd = db_pbd(x->db, ref)))
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));

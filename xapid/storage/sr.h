@@ -11,17 +11,27 @@
 /* Does the SR's driver have a capability ("VDI_CLONE")? */
 bool sr_can(const struct sr *sr, const char *capability);
 
-/* Has a host attached it? */
+/* Has any host attached it? */
 bool sr_is_attached(struct db *db, const struct sr *sr);
 
-/* An SR as its driver takes it, text and maps copied to ctx so that it may be kept over waits. device_config
- * is that of this host's PBD. Errors: SR_UNKNOWN_DRIVER; SR_HAS_NO_PBDS when this host has none. */
+/* Has this host attached it? */
+bool sr_is_attached_at(struct db *db, struct ref sr, struct ref host);
+
+/* An SR as the driver on a host takes it, text and maps copied to ctx so that it may be kept over waits.
+ * device_config is that of the host's PBD. */
 struct sr_handle {
     struct sm_sr sm;
     const struct sm_driver *driver;
-    struct ref ref;
+    struct ref ref, host;
 };
+
+/* On a host that has it attached: this one rather than another. Errors: SR_UNKNOWN_DRIVER; SR_HAS_NO_PBDS;
+ * HOST_OFFLINE when those that could reach it are not there. */
 int sr_open(struct xapid *x, void *ctx, struct ref sr, struct sr_handle *ret, struct err *e);
+
+/* On that host, attached or not. Errors: SR_UNKNOWN_DRIVER; SR_HAS_NO_PBDS when the host has none. */
+int sr_open_at(struct xapid *x, void *ctx, struct ref sr, struct ref host, struct sr_handle *ret,
+               struct err *e);
 
 /* The PBD that ties the SR to a host; NULL when there is none. */
 const struct pbd *pbd_of_host(struct db *db, struct ref sr, struct ref host);
@@ -34,7 +44,7 @@ int co_sr_refresh(struct xapid *x, const struct sr_handle *h, struct err *e);
 /* Make the VDI rows those that the driver finds: new ones appear, those without storage go. */
 int co_sr_rescan(struct xapid *x, const struct sr_handle *h, struct err *e);
 
-/* Attach the SR of a PBD on this host and note it; idempotent. The part of PBD.plug that bootstrap needs too.
+/* Attach the SR of a PBD on its host and note it; idempotent. The part of PBD.plug that bootstrap needs too.
  */
 int co_pbd_attach(struct xapid *x, struct ref pbd, struct err *e);
 

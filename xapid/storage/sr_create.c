@@ -92,7 +92,7 @@ static int co_create(struct call *c, struct new_sr *n, struct ref *ret, struct e
     n->uuid = uuid;
     if (co_make_storage(c, n, uuid, e) < 0 || record_both(c, n, ret, &pbd, e) < 0)
         return -1;
-    if (co_pbd_attach(c->x, pbd, e) < 0 || sr_open(c->x, c->mem, *ret, &h, e) < 0 ||
+    if (co_pbd_attach(c->x, pbd, e) < 0 || sr_open_at(c->x, c->mem, *ret, n->host, &h, e) < 0 ||
         co_sr_rescan(c->x, &h, e) < 0) {
         forget_both(c, *ret, pbd);
         return -1;

@@ -3,6 +3,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op_rules.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
@@ -37,7 +38,8 @@ static int describe(struct call *c, const struct vbd *vbd, struct ref medium, st
     struct vbd changed = *vbd;
 
     changed.VDI = medium;
-    return vm_describe_disk(c->x, c->mem, db_vm(c->db, vbd->VM), &changed, ret, e);
+    const struct vm *vm = db_vm(c->db, vbd->VM);
+    return vm_describe_disk(c->x, c->mem, vm, &changed, vm->resident_on, ret, e);
 }
 
 /* Do it to the guest as well, if there is one that has the drive. */
@@ -52,10 +54,11 @@ static int co_change_guest(struct call *c, struct ref ref, struct ref medium, st
     if (!vm || !vbd->currently_attached)
         return 0;
     const char *uuid = talloc_strdup(c->mem, vm->uuid);
-    if (describe(c, vbd, medium, &disk, e) < 0)
+    struct agent *agent = vm_agent(c->x, vm->row.ref, e);
+    if (!agent || describe(c, vbd, medium, &disk, e) < 0)
         return -1;
-    return ref_is_null(medium) ? co_agent_eject(c->x->agent, uuid, &disk, e)
-                               : co_agent_insert(c->x->agent, uuid, &disk, e);
+    return ref_is_null(medium) ? co_agent_eject(agent, uuid, &disk, e)
+                               : co_agent_insert(agent, uuid, &disk, e);
 }
 
 static int record(struct call *c, struct ref ref, struct ref vdi, struct err *e)

@@ -3,6 +3,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
@@ -20,12 +21,13 @@ static int describe(struct call *c, struct ref ref, struct plug *ret, struct err
     const struct vbd *vbd = (const struct vbd *)call_row(c, CLASS_VBD, ref, e);
     const struct vm *vm = vbd ? (const struct vm *)call_row(c, CLASS_VM, vbd->VM, e) : NULL;
 
-    if (!vm || vm_describe_disk(c->x, c->mem, vm, vbd, &ret->disk, e) < 0)
+    if (!vm || vm_describe_disk(c->x, c->mem, vm, vbd, vm->resident_on, &ret->disk, e) < 0)
         return -1;
     if (!ret->disk.sr.type)
         return err_vbd_is_empty(e, REF_TEXT(ref));
     ret->unplug = (struct unplug){.kind = HV_DEVICE_DISK,
                                   .ref = ref,
+                                  .vm = vm->row.ref,
                                   .vm_uuid = talloc_strdup(c->mem, vm->uuid),
                                   .device_uuid = ret->disk.vbd_uuid,
                                   .number = ret->disk.userdevice};
@@ -62,13 +64,20 @@ static int co_record_plugged(struct call *c, struct ref ref, const struct unplug
     return -1;
 }
 
+static int co_give(struct call *c, const struct plug *p, struct err *e)
+{
+    struct agent *agent = vm_agent(c->x, p->unplug.vm, e);
+
+    return agent ? co_agent_plug_disk(agent, p->unplug.vm_uuid, &p->disk, e) : -1;
+}
+
 int co_vbd_plug(struct call *c, const struct vbd_plug_args *a, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
     if (co_op_begin(c, CLASS_VBD, a->self, VBD_OPERATIONS_PLUG, &op, e) < 0 ||
-        describe(c, a->self, &p, e) < 0 || co_agent_plug_disk(c->x->agent, p.unplug.vm_uuid, &p.disk, e) < 0)
+        describe(c, a->self, &p, e) < 0 || co_give(c, &p, e) < 0)
         return -1;
     return co_record_plugged(c, a->self, &p.unplug, e);
 }
@@ -78,7 +87,7 @@ static void co_plug_again(struct call *c, const struct plug *p)
     CLEANUP_ERR struct err e = {0};
 
     fiber_mask_cancel();
-    if (co_agent_plug_disk(c->x->agent, p->unplug.vm_uuid, &p->disk, &e) < 0)
+    if (co_give(c, p, &e) < 0)
         log_warning("giving a disk back to VM %s: %s", p->unplug.vm_uuid, err_text(c->mem, &e));
     fiber_unmask_cancel();
 }

@@ -1,6 +1,7 @@
 /* VDI.resize, VDI.resize_online: make a disk larger. */
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/vdi.h"
@@ -67,11 +68,12 @@ static int co_grow_online(struct call *c, struct ref ref, int64_t wanted, struct
         return err_operation_not_allowed(e, "A disk that several guests have cannot be resized");
     const char *uuid = talloc_strdup(c->mem, vm->uuid);
     int64_t utilisation = db_vdi(c->db, ref)->physical_utilisation;
-    if (vm_describe_disk(c->x, c->mem, vm, vbd, &disk, e) < 0)
+    struct agent *agent = vm_agent(c->x, vm->row.ref, e);
+    if (!agent || vm_describe_disk(c->x, c->mem, vm, vbd, vm->resident_on, &disk, e) < 0)
         return -1;
     if (disk.readonly)
         return err_vdi_readonly(e, REF_TEXT(ref));
-    return co_agent_resize(c->x->agent, uuid, &disk, size, e) < 0 ? -1 : record(c, ref, size, utilisation, e);
+    return co_agent_resize(agent, uuid, &disk, size, e) < 0 ? -1 : record(c, ref, size, utilisation, e);
 }
 
 static int co_resize(struct call *c, struct ref ref, int operation, int64_t size, struct err *e)

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <talloc.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/memory.h"
@@ -56,10 +58,11 @@ static int check_free(struct xapid *x, const struct vm *vm, int64_t target, stru
 int co_balloon_ask(struct call *c, struct ref ref, int64_t target, struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct agent *agent = vm ? vm_agent(c->x, ref, e) : NULL;
 
-    if (!vm || check_free(c->x, vm, target, e) < 0)
+    if (!agent || check_free(c->x, vm, target, e) < 0)
         return -1;
-    return co_agent_vm_set_memory(c->x->agent, vm->uuid, target, e);
+    return co_agent_vm_set_memory(agent, talloc_strdup(c->mem, vm->uuid), target, e);
 }
 
 void balloon_target_changed(void)

@@ -4,6 +4,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/network/vif.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
@@ -101,15 +102,17 @@ static int co_save_memory(struct call *c, const struct vm *vm, struct copied_dis
                           struct err *e)
 {
     const char *uuid = talloc_strdup(c->mem, vm->uuid);
+    struct agent *agent = vm_agent(c->x, vm->row.ref, e);
     struct ref ref = vm->row.ref;
     struct agent_image image;
     struct ref sr;
 
-    if (image_choose_sr(c, vm, &sr, e) < 0 || sr_open(c->x, c->mem, sr, &list->image_sr, e) < 0 ||
+    if (!agent || image_choose_sr(c, vm, &sr, e) < 0 ||
+        sr_open_at(c->x, c->mem, sr, vm->resident_on, &list->image_sr, e) < 0 ||
         co_image_make(c, vm, &list->image_sr, u, &list->image, e) < 0)
         return -1;
     image_of_storage(&list->image_sr, &list->image, &image);
-    if (co_agent_vm_save(c->x->agent, uuid, &image, show_progress, c, e) == 0)
+    if (co_agent_vm_save(agent, uuid, &image, show_progress, c, e) == 0)
         return 0;
     vm_name_in_error(c, ref, e);
     return -1;

@@ -14,17 +14,23 @@
 
 int image_choose_sr(struct call *c, const struct vm *vm, struct ref *ret, struct err *e)
 {
-    const struct host *host = db_host(c->db, c->x->host);
+    const struct host *host = db_host(c->db, vm->resident_on);
     const struct pool *pool = (const struct pool *)db_first(c->db, CLASS_POOL);
     struct ref choices[] = {vm->suspend_SR, pool ? pool->suspend_image_SR : REF_NULL,
                             host ? host->suspend_image_sr : REF_NULL};
 
-    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++)
-        if (db_sr(c->db, choices[i])) {
+    *ret = REF_NULL;
+    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++) {
+        if (!db_sr(c->db, choices[i]))
+            continue;
+        if (ref_is_null(*ret))
+            *ret = choices[i];
+        if (sr_is_attached_at(c->db, choices[i], vm->resident_on)) {
             *ret = choices[i];
             return 0;
         }
-    return err_vm_no_suspend_sr(e, REF_TEXT(vm->row.ref));
+    }
+    return ref_is_null(*ret) ? err_vm_no_suspend_sr(e, REF_TEXT(vm->row.ref)) : 0;
 }
 
 /* All memory with the address of each page, the memory of a screen, and what devices remember. */
@@ -47,14 +53,15 @@ void image_of_storage(const struct sr_handle *h, const struct sm_vdi *sm, struct
     memcpy(ret->vdi_uuid, sm->uuid, sizeof ret->vdi_uuid);
 }
 
-int image_of_vdi(struct xapid *x, void *ctx, struct ref ref, struct agent_image *ret, struct err *e)
+int image_of_vdi(struct xapid *x, void *ctx, struct ref ref, struct ref host, struct agent_image *ret,
+                 struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, ref);
     struct sr_handle h;
 
     if (!vdi)
         return err_handle_invalid(e, "VDI", REF_TEXT(ref));
-    if (sr_open(x, ctx, vdi->SR, &h, e) < 0)
+    if (sr_open_at(x, ctx, vdi->SR, host, &h, e) < 0)
         return -1;
     *ret = (struct agent_image){.sr = h.sm, .location = talloc_strdup(ctx, text_of(vdi->location))};
     memcpy(ret->vdi_uuid, vdi->uuid, sizeof ret->vdi_uuid);

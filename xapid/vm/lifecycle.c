@@ -5,6 +5,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
@@ -27,6 +28,7 @@ uint64_t lifecycle_operations(void)
 
 struct gone {
     struct xapid *x;
+    struct ref host;
     char uuid[UUID_TEXT_SIZE];
     enum hv_stop_reason reason;
 };
@@ -81,8 +83,9 @@ static void co_record_gone(struct gone *g, struct ref ref)
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
     CLEANUP_ERR struct err second = {0};
+    struct agent *agent = host_agent(g->x, g->host, &e);
 
-    if (co_agent_vm_clean(g->x->agent, g->uuid, &e) < 0)
+    if (!agent || co_agent_vm_clean(agent, g->uuid, &e) < 0)
         log_warning("cleaning up after VM %s: %s", g->uuid, err_text(mem, &e));
     const struct vm *vm = db_vm(g->x->db, ref);
     if (!vm)
@@ -94,16 +97,17 @@ static void co_record_gone(struct gone *g, struct ref ref)
         log_error("recording that VM %s has ended: %s", g->uuid, err_text(mem, &second));
 }
 
-static void co_start_again(struct xapid *x, struct ref ref)
+/* Where it was. */
+static void co_start_again(struct gone *g, struct ref ref)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
     CLEANUP_OP struct op op = {0};
-    struct call c = {.x = x, .db = x->db, .mem = mem, .task = ref_new()};
+    struct call c = {.x = g->x, .db = g->x->db, .mem = mem, .task = ref_new()};
     struct vm_start_options o = {.force = true};
 
     if (co_op_begin(&c, CLASS_VM, ref, VM_OPERATIONS_START, &op, &e) < 0 ||
-        co_vm_start_here(&c, ref, &o, &e) < 0)
+        co_vm_start_at(&c, ref, g->host, &o, &e) < 0)
         log_warning("starting a VM again: %s", err_text(mem, &e));
 }
 
@@ -115,17 +119,26 @@ static int64_t crash_delay(struct xapid *x, const struct vm *vm, enum hv_stop_re
     return reason == HV_STOP_GUEST_CRASH && soon ? CRASH_LOOP_S : 0;
 }
 
+/* Is the VM recorded as up on the host, and its guest not there? */
+static bool co_is_gone(struct gone *g, struct ref ref)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct vm *vm = db_vm(g->x->db, ref);
+    struct agent *agent = host_agent(g->x, g->host, &e);
+
+    return agent && vm && is_up(vm) && ref_equal(vm->resident_on, g->host) &&
+           agent_vm_state(agent, g->uuid) == HV_STATE_GONE;
+}
+
 static void co_settle_gone(struct gone *g)
 {
     const struct vm *vm = find_vm(g->x, g->uuid);
     struct ref ref = vm ? vm->row.ref : REF_NULL;
     CLEANUP_OP struct op op = {0};
 
-    if (!vm || co_op_wait_others(CLASS_VM, ref, lifecycle_operations(), NULL) < 0)
+    if (!vm || co_op_wait_others(CLASS_VM, ref, lifecycle_operations(), NULL) < 0 || !co_is_gone(g, ref))
         return;
     vm = db_vm(g->x->db, ref);
-    if (!vm || !is_up(vm) || agent_vm_state(g->x->agent, g->uuid) != HV_STATE_GONE)
-        return;
     bool again = wants_restart(vm, g->reason);
     int64_t delay = crash_delay(g->x, vm, g->reason);
     op_mark(g->x->db, CLASS_VM, ref, VM_OPERATIONS_HARD_SHUTDOWN, REF_NULL, &op);
@@ -133,7 +146,7 @@ static void co_settle_gone(struct gone *g)
     op_end(&op);
     if (again &&
         (delay == 0 || co_sleep_until(clock_in_ms(delay * 1000), "a crashing guest's next start") == 0))
-        co_start_again(g->x, ref);
+        co_start_again(g, ref);
 }
 
 static void co_gone(void *arg)
@@ -143,21 +156,30 @@ static void co_gone(void *arg)
     free(g);
 }
 
-void lifecycle_guest_gone(struct xapid *x, const char *uuid, enum hv_stop_reason reason)
+static struct gone *gone_new(struct xapid *x, struct ref host, const char *uuid, enum hv_stop_reason reason)
 {
     struct gone *g = mem_zalloc(sizeof *g);
 
-    *g = (struct gone){.x = x, .reason = reason};
+    *g = (struct gone){.x = x, .host = host, .reason = reason};
     memcpy(g->uuid, uuid, sizeof g->uuid);
-    fiber_spawn("guest has ended", co_gone, g);
+    return g;
 }
 
-void lifecycle_look_again(struct xapid *x, struct ref ref)
+void lifecycle_guest_gone(struct xapid *x, struct ref host, const char *uuid, enum hv_stop_reason reason)
+{
+    fiber_spawn("guest has ended", co_gone, gone_new(x, host, uuid, reason));
+}
+
+void co_lifecycle_look_again(struct xapid *x, struct ref ref)
 {
     const struct vm *vm = db_vm(x->db, ref);
+    CLEANUP_ERR struct err e = {0};
+    struct agent *agent = vm ? vm_agent(x, ref, &e) : NULL;
+    struct gone *g = agent ? gone_new(x, vm->resident_on, vm->uuid, HV_STOP_KILLED) : NULL;
 
-    if (vm && agent_vm_state(x->agent, vm->uuid) == HV_STATE_GONE)
-        lifecycle_guest_gone(x, vm->uuid, HV_STOP_KILLED);
+    if (g && agent_vm_state(agent, g->uuid) == HV_STATE_GONE)
+        fiber_spawn("guest has ended", co_gone, TAKE_PTR(g));
+    free(g);
 }
 
 /* ---- a guest that must not reboot ---- */
@@ -167,8 +189,9 @@ static void co_end_rebooted(void *arg)
     struct gone *g = arg;
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
+    struct agent *agent = host_agent(g->x, g->host, &e);
 
-    if (co_agent_vm_stop(g->x->agent, g->uuid, &e) < 0)
+    if (!agent || co_agent_vm_stop(agent, g->uuid, &e) < 0)
         log_warning("stopping VM %s, which is not to reboot: %s", g->uuid, err_text(mem, &e));
     else
         co_settle_gone(g);
@@ -182,10 +205,8 @@ static void on_rebooted(struct xapid *x, const struct vm *vm)
     if (op_current_has(vm->current_operations, OP(CLEAN_REBOOT) | OP(HARD_REBOOT)))
         return;
     if (vm->actions_after_reboot == ON_NORMAL_EXIT_DESTROY) {
-        struct gone *g = mem_zalloc(sizeof *g);
-        *g = (struct gone){.x = x, .reason = HV_STOP_REQUESTED};
-        memcpy(g->uuid, vm->uuid, sizeof g->uuid);
-        fiber_spawn("guest is not to reboot", co_end_rebooted, g);
+        fiber_spawn("guest is not to reboot", co_end_rebooted,
+                    gone_new(x, vm->resident_on, vm->uuid, HV_STOP_REQUESTED));
         return;
     }
     struct txn *t = db_begin(x->db);
@@ -240,16 +261,16 @@ static void on_nvram(struct xapid *x, const struct vm *vm, const char *text)
         log_error("recording the UEFI variables of VM %s: %s", vm->uuid, e.code);
 }
 
-void lifecycle_on_report(struct xapid *x, const struct hv_report *r)
+void lifecycle_on_report(struct xapid *x, struct ref host, const struct hv_report *r)
 {
     const struct vm *vm = find_vm(x, r->uuid);
 
-    if (!vm)
+    if (!vm || (!ref_is_null(vm->resident_on) && !ref_equal(vm->resident_on, host)))
         return;
     switch (r->kind) {
     case HV_REPORT_STOPPED:
         if (r->reason != HV_STOP_REQUESTED)
-            lifecycle_guest_gone(x, r->uuid, r->reason);
+            lifecycle_guest_gone(x, host, r->uuid, r->reason);
         return;
     case HV_REPORT_REBOOTED:
         on_rebooted(x, vm);

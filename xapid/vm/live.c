@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/server.h"
@@ -32,14 +33,15 @@ static int record(struct call *c, struct ref ref, unsigned number, int64_t at_st
 static int co_change(struct call *c, struct ref ref, unsigned n, const struct map *params, struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct agent *agent = vm ? vm_agent(c->x, ref, e) : NULL;
     CLEANUP_ERR struct err second = {0};
     unsigned now = 0;
     int r;
 
-    if (!vm)
+    if (!agent)
         return -1;
     params = copy_text_map(c->mem, params);
-    r = co_agent_vm_set_processors(c->x->agent, vm->uuid, n, params, &now, e);
+    r = co_agent_vm_set_processors(agent, talloc_strdup(c->mem, vm->uuid), n, params, &now, e);
     if (r == 0)
         return record(c, ref, now, n, params, e);
     /* A guest may have given up some of those that it was asked for. */

@@ -3,6 +3,7 @@
 #include <talloc.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 #include "xapid/storage/sr.h"
@@ -17,7 +18,8 @@ int co_live_hold(struct call *c, struct ref ref, bool *ret_held, struct err *e)
         return -1;
     if (vm->power_state != VM_POWER_STATE_RUNNING)
         return 0;
-    if (co_agent_vm_hold(c->x->agent, talloc_strdup(c->mem, vm->uuid), e) < 0)
+    struct agent *agent = vm_agent(c->x, ref, e);
+    if (!agent || co_agent_vm_hold(agent, talloc_strdup(c->mem, vm->uuid), e) < 0)
         return -1;
     *ret_held = true;
     return 0;
@@ -28,11 +30,12 @@ void co_live_let_go(struct call *c, struct ref ref)
     const struct vm *vm = db_vm(c->db, ref);
     const char *uuid = vm ? talloc_strdup(c->mem, vm->uuid) : NULL;
     CLEANUP_ERR struct err e = {0};
+    struct agent *agent = vm ? vm_agent(c->x, ref, &e) : NULL;
 
     fiber_mask_cancel();
-    if (uuid && co_agent_vm_unpause(c->x->agent, uuid, &e) < 0) {
+    if (uuid && (!agent || co_agent_vm_unpause(agent, uuid, &e) < 0)) {
         log_warning("VM %s stands still after a snapshot: %s", uuid, err_text(c->mem, &e));
-        vm_record_truth(c, ref, uuid);
+        co_vm_record_truth(c, ref);
     }
     fiber_unmask_cancel();
 }
@@ -78,10 +81,11 @@ int co_live_follow(struct call *c, struct ref vm, struct ref ref, struct err *e)
         return -1;
     if (!vbd)
         return 0;
-    if (sr_open(c->x, c->mem, vdi->SR, &h, e) < 0)
+    struct agent *agent = vm_agent(c->x, vbd->VM, e);
+    if (!agent || sr_open_at(c->x, c->mem, vdi->SR, db_vm(c->db, vbd->VM)->resident_on, &h, e) < 0)
         return -1;
     disk.userdevice = (unsigned)device_number(vbd->userdevice);
     disk.sr = h.sm;
     disk.location = talloc_strdup(c->mem, text_of(vdi->location));
-    return co_agent_vm_follow(c->x->agent, talloc_strdup(c->mem, db_vm(c->db, vbd->VM)->uuid), &disk, e);
+    return co_agent_vm_follow(agent, talloc_strdup(c->mem, db_vm(c->db, vbd->VM)->uuid), &disk, e);
 }

@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/field.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/vm/record.h"
 
@@ -14,16 +15,19 @@ static int co_change(struct call *c, struct ref ref, co_agent_verb *co_do, co_ag
                      enum vm_power_state state, struct err *e)
 {
     const char *uuid = talloc_strdup(c->mem, db_vm(c->db, ref)->uuid);
+    struct agent *agent = vm_agent(c->x, ref, e);
     CLEANUP_ERR struct err second = {0};
 
-    if (co_do(c->x->agent, uuid, e) < 0) {
-        vm_record_truth(c, ref, uuid);
+    if (!agent)
+        return -1;
+    if (co_do(agent, uuid, e) < 0) {
+        co_vm_record_truth(c, ref);
         return -1;
     }
     if (call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, (union value){.i = state}, e) == 0)
         return 0;
     fiber_mask_cancel();
-    if (co_undo(c->x->agent, uuid, &second) < 0)
+    if (co_undo(agent, uuid, &second) < 0)
         log_warning("VM %s is not in the power state that is recorded: %s", uuid, second.code);
     fiber_unmask_cancel();
     return -1;

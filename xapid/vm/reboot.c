@@ -2,6 +2,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/stop.h"
@@ -28,7 +29,10 @@ int co_vm_clean_reboot(struct call *c, const struct vm_clean_reboot_args *a, str
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CLEAN_REBOOT, &op, e) < 0)
         return -1;
     const char *uuid = talloc_strdup(c->mem, db_vm(c->db, a->vm)->uuid);
-    if (co_agent_vm_reboot(c->x->agent, uuid, clock_in_ms(REBOOT_LIMIT_MS), e) < 0) {
+    struct agent *agent = vm_agent(c->x, a->vm, e);
+    if (!agent)
+        return -1;
+    if (co_agent_vm_reboot(agent, uuid, clock_in_ms(REBOOT_LIMIT_MS), e) < 0) {
         vm_name_in_error(c, a->vm, e);
         return -1;
     }
@@ -43,9 +47,10 @@ int co_vm_hard_reboot(struct call *c, const struct vm_hard_reboot_args *a, struc
         return -1;
     const char *uuid = talloc_strdup(c->mem, db_vm(c->db, a->vm)->uuid);
     bool paused = db_vm(c->db, a->vm)->power_state == VM_POWER_STATE_PAUSED;
-    if (co_agent_vm_reset(c->x->agent, uuid, e) < 0)
+    struct agent *agent = vm_agent(c->x, a->vm, e);
+    if (!agent || co_agent_vm_reset(agent, uuid, e) < 0)
         return -1;
-    if (paused && co_agent_vm_unpause(c->x->agent, uuid, e) < 0)
+    if (paused && co_agent_vm_unpause(agent, uuid, e) < 0)
         return -1;
     return record(c, a->vm, e);
 }

@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "xapid/field.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/message/message.h"
 #include "xapid/own_address.h"
 #include "xapid/reftext.h"
@@ -49,6 +50,16 @@ static const struct console *find_console(struct db *db, const struct vm *vm, en
     return NULL;
 }
 
+/* All hosts of a pool listen on the same port. */
+static const char *console_url(void *ctx, struct xapid *x, const struct vm *vm, struct ref console)
+{
+    const struct host *host = db_host(x->db, vm->resident_on);
+    const char *address = host ? text_of(host->address) : x->address;
+
+    return talloc_asprintf(ctx, "%s/console?ref=%s",
+                           own_url(ctx, address, x->port ? x->port : x->options.port), REF_TEXT(console));
+}
+
 /* Keep, make or remove the VM's console of one kind; those of a guest that is adopted stay the same objects.
  */
 static void set_console(struct txn *t, struct xapid *x, const struct vm *vm, enum console_protocol protocol,
@@ -66,9 +77,7 @@ static void set_console(struct txn *t, struct xapid *x, const struct vm *vm, enu
         console_set_vm(t, console, vm->row.ref);
         console_set_protocol(t, console, protocol);
     }
-    const char *url = own_url(mem, x->address, x->port ? x->port : x->options.port);
-    console_set_location(t, console,
-                         talloc_asprintf(mem, "%s/console?ref=%s", url, REF_TEXT(console->row.ref)));
+    console_set_location(t, console, console_url(mem, x, vm, console->row.ref));
 }
 
 static void drop_consoles(struct txn *t, const struct vm *vm)
@@ -79,12 +88,11 @@ static void drop_consoles(struct txn *t, const struct vm *vm)
         db_delete(t, console);
 }
 
-static const struct agent_device *find_device(const struct agent_device *devices, unsigned n,
-                                              const char *uuid)
+static const struct agent_device *find_device(const struct vm_guest *g, const char *uuid)
 {
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(devices[i].uuid, uuid) == 0)
-            return &devices[i];
+    for (unsigned i = 0; i < g->n_devices; i++)
+        if (strcmp(g->devices[i].uuid, uuid) == 0)
+            return &g->devices[i];
     return NULL;
 }
 
@@ -124,16 +132,12 @@ static void record_drive(struct txn *t, const struct vbd *vbd, const struct agen
 }
 
 /* Drives and NICs are attached that the guest has: rows may have come and gone since it was started. */
-static void record_devices(struct txn *t, struct xapid *x, const struct vm *vm)
+static void record_devices(struct txn *t, const struct vm *vm, const struct vm_guest *g)
 {
-    CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    unsigned n;
-    const struct agent_device *devices = agent_vm_devices(x->agent, mem, vm->uuid, &n);
-
     FOREACH_REFERRER (txn_db(t), vbd, vbd, VBD, VM, vm->row.ref)
-        record_drive(t, vbd, find_device(devices, n, vbd->uuid));
+        record_drive(t, vbd, find_device(g, vbd->uuid));
     FOREACH_REFERRER (txn_db(t), vif, vif, VIF, VM, vm->row.ref)
-        vif_set_currently_attached(t, vif, find_device(devices, n, vif->uuid) != NULL);
+        vif_set_currently_attached(t, vif, find_device(g, vif->uuid) != NULL);
 }
 
 /* The same for a VM that has no guest. */
@@ -161,21 +165,33 @@ static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts
     vm_metrics_set_last_updated(t, metrics, clock_wall());
 }
 
-void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct hv_vm_facts *facts)
+int co_vm_guest_look(struct xapid *x, void *ctx, struct ref host, const char *uuid,
+                     const struct hv_vm_facts *facts, struct vm_guest *ret, struct err *e)
 {
-    bool paused = facts->state == HV_STATE_PAUSED;
+    struct agent *agent = host_agent(x, host, e);
+
+    if (!agent)
+        return -1;
+    *ret = (struct vm_guest){.host = host, .facts = *facts};
+    ret->devices = agent_vm_devices(agent, ctx, uuid, &ret->n_devices);
+    return 0;
+}
+
+void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct vm_guest *g)
+{
+    bool paused = g->facts.state == HV_STATE_PAUSED;
 
     vm_set_power_state(t, vm, paused ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING);
-    vm_set_resident_on(t, vm, x->host);
+    vm_set_resident_on(t, vm, g->host);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
-    vm_set_domid(t, vm, facts->domid);
+    vm_set_domid(t, vm, g->facts.domid);
     vm_set_memory_target(t, vm, vm->memory_dynamic_max);
     vm_set_memory_overhead(t, vm, 0);
     vm_set_requires_reboot(t, vm, false);
-    record_devices(t, x, vm);
-    measure(t, vm, facts);
-    set_console(t, x, vm, CONSOLE_PROTOCOL_RFB, facts->vnc);
-    set_console(t, x, vm, CONSOLE_PROTOCOL_VT100, facts->serial);
+    record_devices(t, vm, g);
+    measure(t, vm, &g->facts);
+    set_console(t, x, vm, CONSOLE_PROTOCOL_RFB, g->facts.vnc);
+    set_console(t, x, vm, CONSOLE_PROTOCOL_VT100, g->facts.serial);
 }
 
 /* ---- down ---- */
@@ -231,10 +247,11 @@ void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when)
     }
 }
 
-void vm_record_truth(struct call *c, struct ref ref, const char *uuid)
+void co_vm_record_truth(struct call *c, struct ref ref)
 {
     CLEANUP_ERR struct err e = {0};
-    enum hv_state state = agent_vm_state(c->x->agent, uuid);
+    struct agent *agent = vm_agent(c->x, ref, &e);
+    enum hv_state state = agent ? agent_vm_state(agent, db_vm(c->db, ref)->uuid) : HV_STATE_GONE;
 
     if (state == HV_STATE_GONE)
         return;

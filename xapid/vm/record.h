@@ -8,11 +8,23 @@
 #include "xapid/call.h"
 #include "xapid/server.h"
 
-/* A number for a guest's domain that no other on this host has had since it was made. */
+/* A number for a guest's domain that no other in this pool has had since the daemon's start. */
 int64_t vm_next_domid(struct xapid *x);
 
+/* A guest that is up, as the agent of its host knows it. */
+struct vm_guest {
+    struct ref host;
+    struct hv_vm_facts facts;
+    const struct agent_device *devices;
+    unsigned n_devices;
+};
+
+/* Ask which drives and NICs the guest has now; *ret is on ctx. Errors: those of host_agent. */
+int co_vm_guest_look(struct xapid *x, void *ctx, struct ref host, const char *uuid,
+                     const struct hv_vm_facts *facts, struct vm_guest *ret, struct err *e);
+
 /* The guest is up: power state, host, consoles, attached drives and NICs, metrics. */
-void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct hv_vm_facts *facts);
+void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct vm_guest *g);
 
 /* It is gone, whatever it was before. */
 void vm_record_stopped(struct txn *t, const struct vm *vm);
@@ -20,9 +32,9 @@ void vm_record_stopped(struct txn *t, const struct vm *vm);
 /* Its state is in an image and it is no more; its drives and NICs count as in use. */
 void vm_record_suspended(struct txn *t, const struct vm *vm);
 
-/* Whether a guest that did not answer in time obeyed is for the agent to say: record what it knows now, in a
- * transaction of its own; what comes later is reported once the operation has ended. */
-void vm_record_truth(struct call *c, struct ref vm, const char *uuid);
+/* Whether a guest that did not answer in time obeyed is for its host's agent to say: record what it knows
+ * now, in a transaction of its own; what comes later is reported once the operation has ended. */
+void co_vm_record_truth(struct call *c, struct ref vm);
 
 /* It rebooted in place: it has new start times and said nothing yet. */
 void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when);

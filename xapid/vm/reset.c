@@ -2,24 +2,29 @@
 #include <stdio.h>
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
 
-/* A guest that is up would be lost. */
-static int check_gone(struct call *c, const struct vm *vm, struct err *e)
+/* A guest that is up would be lost. The host that had it is asked, and takes back what the guest held; one
+ * that is not there (any more) cannot be, and nobody but the caller knows that its guests are gone. */
+static int co_check_gone(struct call *c, const struct vm *vm, struct err *e)
 {
     const struct host *host = db_host(c->db, vm->resident_on);
     const struct host_metrics *metrics = host ? db_host_metrics(c->db, host->metrics) : NULL;
+    struct ref at = host ? vm->resident_on : c->x->host;
     char domid[24];
 
     snprintf(domid, sizeof domid, "%lld", (long long)vm->domid);
-    if (agent_vm_state(c->x->agent, vm->uuid) != HV_STATE_GONE)
+    if (!host_is_reachable(c->x, at))
+        return metrics && metrics->live ? err_host_is_live(e, REF_TEXT(at)) : 0;
+    const char *uuid = talloc_strdup(c->mem, vm->uuid);
+    struct agent *agent = host_agent(c->x, at, e);
+    if (agent_vm_state(agent, uuid) != HV_STATE_GONE)
         return err_domain_exists(e, REF_TEXT(vm->row.ref), domid);
-    if (host && !ref_equal(vm->resident_on, c->x->host) && metrics && metrics->live)
-        return err_host_is_live(e, REF_TEXT(vm->resident_on));
-    return 0;
+    return co_agent_vm_clean(agent, uuid, e);
 }
 
 int co_vm_power_state_reset(struct call *c, const struct vm_power_state_reset_args *a, struct err *e)
@@ -29,7 +34,7 @@ int co_vm_power_state_reset(struct call *c, const struct vm_power_state_reset_ar
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_POWER_STATE_RESET, &op, e) < 0)
         return -1;
     const struct vm *vm = db_vm(c->db, a->vm);
-    if (check_gone(c, vm, e) < 0 || co_agent_vm_clean(c->x->agent, talloc_strdup(c->mem, vm->uuid), e) < 0)
+    if (co_check_gone(c, vm, e) < 0)
         return -1;
     if (!(vm = (const struct vm *)call_row(c, CLASS_VM, a->vm, e)))
         return -1;

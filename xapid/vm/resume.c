@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/undo.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/image.h"
@@ -19,6 +20,7 @@
 
 struct restored {
     struct xapid *x;
+    struct ref host;
     char uuid[UUID_TEXT_SIZE];
 };
 
@@ -27,11 +29,13 @@ static int co_end_again(void *arg)
 {
     const struct restored *r = arg;
     CLEANUP_ERR struct err e = {0};
+    struct agent *agent = host_agent(r->x, r->host, &e);
 
-    return co_agent_vm_stop(r->x->agent, r->uuid, &e) < 0 ? -EIO : 0;
+    return !agent || co_agent_vm_stop(agent, r->uuid, &e) < 0 ? -EIO : 0;
 }
 
-static int plan(struct call *c, struct ref ref, bool force, struct agent_vm_spec *ret, struct err *e)
+static int plan(struct call *c, struct ref ref, struct ref host, bool force, struct agent_vm_spec *ret,
+                struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
     struct vm_start_options o = {.paused = true, .force = force};
@@ -40,21 +44,25 @@ static int plan(struct call *c, struct ref ref, bool force, struct agent_vm_spec
         return -1;
     if (!db_vdi(c->db, vm->suspend_VDI))
         return err_vm_has_no_suspend_vdi(e, REF_TEXT(ref));
-    if (vm_assert_can_boot_here(c->x, vm, c->x->host, force, e) < 0 ||
-        vm_build_spec(c->x, c->mem, vm, vm_next_domid(c->x), &o, ret, e) < 0)
+    if (vm_assert_can_boot_here(c->x, vm, host, force, e) < 0 ||
+        vm_build_spec(c->x, c->mem, vm, host, &o, ret, e) < 0)
         return -1;
-    return image_of_vdi(c->x, c->mem, vm->suspend_VDI, &ret->image, e);
+    return image_of_vdi(c->x, c->mem, vm->suspend_VDI, host, &ret->image, e);
 }
 
-static int record(struct call *c, struct ref ref, struct hv_vm_facts facts, bool paused, struct err *e)
+static int co_record(struct call *c, struct ref ref, const struct restored *r, struct hv_vm_facts facts,
+                     bool paused, struct err *e)
 {
-    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct vm_guest guest;
 
+    facts.state = paused ? HV_STATE_PAUSED : HV_STATE_RUNNING;
+    if (co_vm_guest_look(c->x, c->mem, r->host, r->uuid, &facts, &guest, e) < 0)
+        return -1;
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
     if (!vm)
         return -1;
-    facts.state = paused ? HV_STATE_PAUSED : HV_STATE_RUNNING;
     struct txn *t = db_begin(c->db);
-    vm_record_started(t, c->x, vm, &facts);
+    vm_record_started(t, c->x, vm, &guest);
     vm_post_message(t, vm, "VM_RESUMED");
     return db_commit(t, e);
 }
@@ -62,28 +70,30 @@ static int record(struct call *c, struct ref ref, struct hv_vm_facts facts, bool
 /* It is recorded as running, so whatever happens it does not stay suspended: at worst it stands still. */
 static int co_let_go(struct call *c, struct ref ref, const char *uuid, struct err *e)
 {
+    struct agent *agent = vm_agent(c->x, ref, e);
     int rc;
 
     fiber_mask_cancel();
-    rc = co_agent_vm_unpause(c->x->agent, uuid, e);
-    fiber_unmask_cancel();
+    rc = agent ? co_agent_vm_unpause(agent, uuid, e) : -1;
     if (rc < 0)
-        vm_record_truth(c, ref, uuid);
+        co_vm_record_truth(c, ref);
+    fiber_unmask_cancel();
     return rc;
 }
 
-static int co_restore(struct call *c, struct ref ref, bool paused, bool force, struct err *e)
+static int co_restore(struct call *c, struct ref ref, struct ref host, bool paused, bool force, struct err *e)
 {
-    struct restored restored = {.x = c->x};
+    struct restored restored = {.x = c->x, .host = host};
+    struct agent *agent = host_agent(c->x, host, e);
     struct hv_vm_facts facts = {0};
     struct agent_vm_spec spec;
     struct undo undo = {0};
 
-    if (plan(c, ref, force, &spec, e) < 0 || co_agent_vm_start(c->x->agent, &spec, &facts, e) < 0)
+    if (!agent || plan(c, ref, host, force, &spec, e) < 0 || co_agent_vm_start(agent, &spec, &facts, e) < 0)
         return -1;
     memcpy(restored.uuid, spec.vm.uuid, sizeof restored.uuid);
     undo_push(&undo, "end the restored guest", co_end_again, &restored, sizeof restored);
-    if (record(c, ref, facts, paused, e) < 0) {
+    if (co_record(c, ref, &restored, facts, paused, e) < 0) {
         co_undo_run(&undo);
         return -1;
     }
@@ -93,29 +103,28 @@ static int co_restore(struct call *c, struct ref ref, bool paused, bool force, s
     return rc;
 }
 
-static int co_resume(struct call *c, struct ref ref, int operation, bool paused, bool force, struct err *e)
+static int co_resume(struct call *c, struct ref ref, int operation, struct ref host, bool paused, bool force,
+                     struct err *e)
 {
     CLEANUP_OP struct op op = {0};
     CLEANUP_OP struct op host_op = {0};
 
     if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0 ||
-        co_op_begin(c, CLASS_HOST, c->x->host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
-        co_restore(c, ref, paused, force, e) < 0)
+        co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
+        co_restore(c, ref, host, paused, force, e) < 0)
         return -1;
-    lifecycle_look_again(c->x, ref);
+    co_lifecycle_look_again(c->x, ref);
     return 0;
 }
 
 int co_vm_resume(struct call *c, const struct vm_resume_args *a, struct err *e)
 {
-    return co_resume(c, a->vm, VM_OPERATIONS_RESUME, a->start_paused, a->force, e);
+    return co_resume(c, a->vm, VM_OPERATIONS_RESUME, c->x->host, a->start_paused, a->force, e);
 }
 
 int co_vm_resume_on(struct call *c, const struct vm_resume_on_args *a, struct err *e)
 {
     if (!call_row(c, CLASS_HOST, a->host, e))
         return -1;
-    if (!ref_equal(a->host, c->x->host))
-        return err_host_offline(e, REF_TEXT(a->host));
-    return co_resume(c, a->vm, VM_OPERATIONS_RESUME_ON, a->start_paused, a->force, e);
+    return co_resume(c, a->vm, VM_OPERATIONS_RESUME_ON, a->host, a->start_paused, a->force, e);
 }

@@ -9,6 +9,7 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 #include "xapid/storage/sr.h"
+#include "xapid/vm/record.h"
 
 #define MIB ((int64_t)1 << 20)
 
@@ -107,7 +108,7 @@ bool vm_disks_are_ide(const struct vm *vm)
     return bus && strcmp(bus, "ide") == 0;
 }
 
-int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
+int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd, struct ref host,
                      struct agent_disk *d, struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
@@ -121,7 +122,7 @@ int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const stru
     memcpy(d->vbd_uuid, vbd->uuid, sizeof d->vbd_uuid);
     if (!vdi)
         return 0;
-    if (sr_open(x, ctx, vdi->SR, &h, e) < 0)
+    if (sr_open_at(x, ctx, vdi->SR, host, &h, e) < 0)
         return -1;
     d->sr = h.sm;
     d->location = talloc_strdup(ctx, text_of(vdi->location));
@@ -134,13 +135,14 @@ static int compare_disks(const void *a, const void *b)
     return x->userdevice < y->userdevice ? -1 : x->userdevice > y->userdevice;
 }
 
-static int add_disks(struct xapid *x, void *ctx, const struct vm *vm, struct agent_vm_spec *spec,
-                     struct err *e)
+static int add_disks(struct xapid *x, void *ctx, const struct vm *vm, struct ref host,
+                     struct agent_vm_spec *spec, struct err *e)
 {
     struct agent_disk *disks = talloc_zero_array(ctx, struct agent_disk, DEVICE_COUNT);
 
     FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref)
-        if (spec->n_disks < DEVICE_COUNT && vm_describe_disk(x, ctx, vm, vbd, &disks[spec->n_disks++], e) < 0)
+        if (spec->n_disks < DEVICE_COUNT &&
+            vm_describe_disk(x, ctx, vm, vbd, host, &disks[spec->n_disks++], e) < 0)
             return -1;
     qsort(disks, spec->n_disks, sizeof *disks, compare_disks);
     spec->disks = disks;
@@ -194,11 +196,11 @@ static void describe_boot(void *ctx, const struct vm *vm, struct hv_vm_spec *spe
     spec->boot_order = talloc_strdup(ctx, order && order[0] ? order : "cd");
 }
 
-int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid,
+int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref host,
                   const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e)
 {
     *ret = (struct agent_vm_spec){.vm = {.name = talloc_strdup(ctx, text_of(vm->name_label)),
-                                         .domid = domid,
+                                         .domid = vm_next_domid(x),
                                          .memory = vm->memory_dynamic_max,
                                          .memory_max = vm->memory_static_max,
                                          .vcpus = (unsigned)vm->VCPUs_at_startup,
@@ -210,7 +212,7 @@ int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid
                                          .vcpus_params = copy_text_map(ctx, vm->VCPUs_params)}};
     memcpy(ret->vm.uuid, vm->uuid, sizeof ret->vm.uuid);
     describe_boot(ctx, vm, &ret->vm);
-    if (add_disks(x, ctx, vm, ret, e) < 0)
+    if (add_disks(x, ctx, vm, host, ret, e) < 0)
         return -1;
     add_nics(x, ctx, vm, ret);
     return 0;

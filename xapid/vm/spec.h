@@ -12,15 +12,16 @@ struct vm_start_options {
     bool paused, force;
 };
 
-/* Errors: what keeps this host from running the VM (VM_REQUIRES_SR, VM_REQUIRES_NETWORK, VDI_IN_USE …). */
-int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, int64_t domid,
+/* As the host takes it, under a new domain number. Errors: what keeps it from running the VM (SR_HAS_NO_PBDS,
+ * HANDLE_INVALID …). */
+int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref host,
                   const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e);
 
 /* Are its disks IDE's, not virtio's? */
 bool vm_disks_are_ide(const struct vm *vm);
 
-/* One drive of the VM, with what it holds. Errors: those of sr_open. */
-int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd,
+/* One drive of the VM, with what it holds, as the host sees it. Errors: those of sr_open_at. */
+int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd, struct ref host,
                      struct agent_disk *ret, struct err *e);
 
 void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct agent_nic *ret);

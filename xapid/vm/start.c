@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/undo.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/lifecycle.h"
@@ -52,6 +53,7 @@ static int co_hold_drives(struct call *c, struct ref vm, struct held_drives *h, 
 
 struct started {
     struct xapid *x;
+    struct ref host;
     char uuid[UUID_TEXT_SIZE];
 };
 
@@ -59,40 +61,47 @@ static int co_stop_again(void *arg)
 {
     const struct started *s = arg;
     CLEANUP_ERR struct err e = {0};
-    return co_agent_vm_stop(s->x->agent, s->uuid, &e) < 0 ? -EIO : 0;
+    struct agent *agent = host_agent(s->x, s->host, &e);
+    return !agent || co_agent_vm_stop(agent, s->uuid, &e) < 0 ? -EIO : 0;
 }
 
 /* The commit point: the guest is up, and now everybody may know. */
-static int record(struct call *c, struct ref ref, const struct hv_vm_facts *facts, struct err *e)
+static int co_record(struct call *c, struct ref ref, const struct started *s, const struct hv_vm_facts *facts,
+                     struct err *e)
 {
-    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct vm_guest guest;
 
+    if (co_vm_guest_look(c->x, c->mem, s->host, s->uuid, facts, &guest, e) < 0)
+        return -1;
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
     if (!vm)
         return -1;
     struct txn *t = db_begin(c->db);
-    vm_record_started(t, c->x, vm, facts);
+    vm_record_started(t, c->x, vm, &guest);
     vm_post_message(t, vm, "VM_STARTED");
     return db_commit(t, e);
 }
 
-/* On this host; the operation is declared and the drives are held. */
-static int co_start_guest(struct call *c, struct ref ref, const struct vm_start_options *o, struct err *e)
+/* The operation is declared and the drives are held. */
+static int co_start_guest(struct call *c, struct ref ref, struct ref host, const struct vm_start_options *o,
+                          struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct agent *agent = vm ? host_agent(c->x, host, e) : NULL;
     struct agent_vm_spec spec;
     struct hv_vm_facts facts = {0};
     struct undo undo = {0};
 
-    if (!vm || vm_assert_can_boot_here(c->x, vm, c->x->host, o->force, e) < 0)
+    if (!agent || vm_assert_can_boot_here(c->x, vm, host, o->force, e) < 0)
         return -1;
-    if (vm_build_spec(c->x, c->mem, vm, vm_next_domid(c->x), o, &spec, e) < 0)
+    if (vm_build_spec(c->x, c->mem, vm, host, o, &spec, e) < 0)
         return -1;
-    if (co_agent_vm_start(c->x->agent, &spec, &facts, e) < 0)
+    if (co_agent_vm_start(agent, &spec, &facts, e) < 0)
         return -1;
-    struct started started = {.x = c->x};
+    struct started started = {.x = c->x, .host = host};
     memcpy(started.uuid, spec.vm.uuid, sizeof started.uuid);
     undo_push(&undo, "stop the guest", co_stop_again, &started, sizeof started);
-    if (record(c, ref, &facts, e) < 0) {
+    if (co_record(c, ref, &started, &facts, e) < 0) {
         co_undo_run(&undo);
         return -1;
     }
@@ -100,34 +109,35 @@ static int co_start_guest(struct call *c, struct ref ref, const struct vm_start_
     return 0;
 }
 
-int co_vm_start_here(struct call *c, struct ref ref, const struct vm_start_options *o, struct err *e)
+int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct vm_start_options *o,
+                   struct err *e)
 {
     CLEANUP(release_drives) struct held_drives drives = {0};
     CLEANUP_OP struct op host_op = {0};
 
-    if (co_op_begin(c, CLASS_HOST, c->x->host, HOST_ALLOWED_OPERATIONS_VM_START, &host_op, e) < 0 ||
+    if (co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_START, &host_op, e) < 0 ||
         co_hold_drives(c, ref, &drives, e) < 0)
         return -1;
-    return co_start_guest(c, ref, o, e);
+    return co_start_guest(c, ref, host, o, e);
 }
 
-static int co_start(struct call *c, struct ref ref, int operation, const struct vm_start_options *o,
-                    struct err *e)
+static int co_start(struct call *c, struct ref ref, int operation, struct ref host,
+                    const struct vm_start_options *o, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
 
     if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0)
         return -1;
-    if (co_vm_start_here(c, ref, o, e) < 0)
+    if (co_vm_start_at(c, ref, host, o, e) < 0)
         return -1;
-    lifecycle_look_again(c->x, ref);
+    co_lifecycle_look_again(c->x, ref);
     return 0;
 }
 
 int co_vm_start(struct call *c, const struct vm_start_args *a, struct err *e)
 {
     struct vm_start_options o = {.paused = a->start_paused, .force = a->force};
-    return co_start(c, a->vm, VM_OPERATIONS_START, &o, e);
+    return co_start(c, a->vm, VM_OPERATIONS_START, c->x->host, &o, e);
 }
 
 int co_vm_start_on(struct call *c, const struct vm_start_on_args *a, struct err *e)
@@ -136,7 +146,5 @@ int co_vm_start_on(struct call *c, const struct vm_start_on_args *a, struct err 
 
     if (!call_row(c, CLASS_HOST, a->host, e))
         return -1;
-    if (!ref_equal(a->host, c->x->host))
-        return err_host_offline(e, REF_TEXT(a->host));
-    return co_start(c, a->vm, VM_OPERATIONS_START_ON, &o, e);
+    return co_start(c, a->vm, VM_OPERATIONS_START_ON, a->host, &o, e);
 }

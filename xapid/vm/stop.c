@@ -7,6 +7,7 @@
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
@@ -40,7 +41,7 @@ static int record(struct call *c, struct ref ref, struct err *e)
     vm_post_message(t, vm, "VM_SHUTDOWN");
     if (db_commit(t, e) == 0)
         return 0;
-    lifecycle_guest_gone(c->x, vm->uuid, HV_STOP_REQUESTED);
+    lifecycle_guest_gone(c->x, vm->resident_on, vm->uuid, HV_STOP_REQUESTED);
     return -1;
 }
 
@@ -49,11 +50,20 @@ static const char *uuid_of(struct call *c, struct ref ref)
     return talloc_strdup(c->mem, db_vm(c->db, ref)->uuid);
 }
 
+/* A VM that is suspended has no guest and is nowhere; what may be left of one is here. */
+static int co_end_guest(struct call *c, struct ref ref, const char *uuid, struct err *e)
+{
+    struct ref host = db_vm(c->db, ref)->resident_on;
+    struct agent *agent = host_agent(c->x, ref_is_null(host) ? c->x->host : host, e);
+
+    return agent ? co_agent_vm_stop(agent, uuid, e) : -1;
+}
+
 /* Nothing can be left half done here, so once begun a hard shutdown is seen through. */
 static int co_stop(struct call *c, struct ref ref, const char *uuid, struct err *e)
 {
     fiber_mask_cancel();
-    int rc = co_agent_vm_stop(c->x->agent, uuid, e);
+    int rc = co_end_guest(c, ref, uuid, e);
     if (rc == 0)
         rc = record(c, ref, e);
     if (rc == 0)
@@ -84,7 +94,10 @@ int co_vm_stop_clean(struct call *c, struct ref ref, struct err *e)
 
     if (co_op_begin(c, CLASS_VM, ref, VM_OPERATIONS_CLEAN_SHUTDOWN, &op, e) < 0)
         return -1;
-    if (co_agent_vm_shutdown(c->x->agent, uuid_of(c, ref), clock_in_ms(SHUTDOWN_LIMIT_MS), e) < 0) {
+    struct agent *agent = vm_agent(c->x, ref, e);
+    if (!agent)
+        return -1;
+    if (co_agent_vm_shutdown(agent, uuid_of(c, ref), clock_in_ms(SHUTDOWN_LIMIT_MS), e) < 0) {
         vm_name_in_error(c, ref, e);
         return -1;
     }

@@ -10,6 +10,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
@@ -17,6 +18,7 @@
 
 struct saved {
     struct xapid *x;
+    struct ref host;
     char uuid[UUID_TEXT_SIZE];
 };
 
@@ -25,8 +27,9 @@ static int co_go_on(void *arg)
 {
     const struct saved *s = arg;
     CLEANUP_ERR struct err e = {0};
+    struct agent *agent = host_agent(s->x, s->host, &e);
 
-    return co_agent_vm_unpause(s->x->agent, s->uuid, &e) < 0 ? -EIO : 0;
+    return !agent || co_agent_vm_unpause(agent, s->uuid, &e) < 0 ? -EIO : 0;
 }
 
 static void show_progress(double done, void *arg)
@@ -38,16 +41,17 @@ static int co_save_guest(struct call *c, struct ref ref, const struct sr_handle 
                          struct sm_vdi *sm, struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
-    struct saved saved = {.x = c->x};
+    struct saved saved = {.x = c->x, .host = h->host};
+    struct agent *agent = host_agent(c->x, h->host, e);
     struct agent_image image;
 
-    if (!vm)
+    if (!vm || !agent)
         return -1;
     memcpy(saved.uuid, vm->uuid, sizeof saved.uuid);
     if (co_image_make(c, vm, h, u, sm, e) < 0)
         return -1;
     image_of_storage(h, sm, &image);
-    if (co_agent_vm_save(c->x->agent, saved.uuid, &image, show_progress, c, e) < 0) {
+    if (co_agent_vm_save(agent, saved.uuid, &image, show_progress, c, e) < 0) {
         vm_name_in_error(c, ref, e);
         return -1;
     }
@@ -70,13 +74,14 @@ static int record(struct call *c, struct ref ref, const struct sr_handle *h, con
 }
 
 /* Once that the VM is suspended is on disk, the guest may go. */
-static void co_end_guest(struct call *c, const char *uuid)
+static void co_end_guest(struct call *c, struct ref host, const char *uuid)
 {
     CLEANUP_ERR struct err e = {0};
 
     fiber_mask_cancel();
     co_record_durable(c->x);
-    if (co_agent_vm_stop(c->x->agent, uuid, &e) < 0)
+    struct agent *agent = host_agent(c->x, host, &e);
+    if (!agent || co_agent_vm_stop(agent, uuid, &e) < 0)
         log_warning("ending guest %s, which is suspended: %s", uuid, err_text(c->mem, &e));
     fiber_unmask_cancel();
 }
@@ -84,19 +89,20 @@ static void co_end_guest(struct call *c, const char *uuid)
 static int co_suspend(struct call *c, struct ref ref, struct ref sr, struct err *e)
 {
     char *uuid = talloc_strdup(c->mem, db_vm(c->db, ref)->uuid);
+    struct ref host = db_vm(c->db, ref)->resident_on;
     struct undo undo = {0};
     struct sr_handle h;
     struct sm_vdi sm;
 
     co_image_forget(c->x, ref); /* one that could not be removed before */
-    if (sr_open(c->x, c->mem, sr, &h, e) < 0)
+    if (sr_open_at(c->x, c->mem, sr, host, &h, e) < 0)
         return -1;
     if (co_save_guest(c, ref, &h, &undo, &sm, e) < 0 || record(c, ref, &h, &sm, e) < 0) {
         co_undo_run(&undo);
         return -1;
     }
     undo_disarm(&undo);
-    co_end_guest(c, uuid);
+    co_end_guest(c, host, uuid);
     co_vdi_made(c->x, sm.uuid);
     return 0;
 }
