@@ -108,6 +108,31 @@ EVP_PKEY *pem_read_key(const char *text)
     return key;
 }
 
+static X509_REQ *block_request(const struct block *b)
+{
+    const unsigned char *at = b->bytes;
+    X509_REQ *request = strcmp(b->name, PEM_STRING_X509_REQ) == 0 ? d2i_X509_REQ(NULL, &at, b->n) : NULL;
+    if (request != NULL && at == b->bytes + b->n)
+        return request;
+    X509_REQ_free(request);
+    ERR_clear_error();
+    return NULL;
+}
+
+X509_REQ *pem_read_request(const char *text)
+{
+    struct block b = {0};
+    BIO *bio = open_text(text);
+    X509_REQ *request = bio != NULL && read_block(bio, &b) == NEXT_BLOCK ? block_request(&b) : NULL;
+    if (request != NULL && read_block(bio, &b) != NEXT_END) {
+        X509_REQ_free(request);
+        request = NULL;
+    }
+    block_free(&b);
+    BIO_free(bio);
+    return request;
+}
+
 static X509_CRL *block_crl(const struct block *b)
 {
     const unsigned char *at = b->bytes;

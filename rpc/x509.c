@@ -52,11 +52,21 @@ void x509_facts(X509 *cert, struct x509_facts *ret)
     fingerprint(cert, EVP_sha1(), ret->sha1);
 }
 
-char *x509_pem(void *ctx, X509 *cert)
+/* ---- PEM ---- */
+
+static BIO *memory_bio(void)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio == NULL)
+        mem_abort();
+    return bio;
+}
+
+/* What was written to bio, which is freed. */
+static char *take_text(void *ctx, BIO *bio, bool written)
 {
     char *text;
-    BIO *bio = BIO_new(BIO_s_mem());
-    if (bio == NULL || PEM_write_bio_X509(bio, cert) != 1)
+    if (!written)
         mem_abort();
     long n = BIO_get_mem_data(bio, &text);
     char *copy = talloc_strndup(ctx, text, (size_t)n);
@@ -64,14 +74,32 @@ char *x509_pem(void *ctx, X509 *cert)
     return copy;
 }
 
+char *x509_pem(void *ctx, X509 *cert)
+{
+    BIO *bio = memory_bio();
+    return take_text(ctx, bio, PEM_write_bio_X509(bio, cert) == 1);
+}
+
+char *x509_key_pem(void *ctx, EVP_PKEY *key)
+{
+    BIO *bio = memory_bio();
+    return take_text(ctx, bio, PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+}
+
+char *x509_request_pem(void *ctx, X509_REQ *request)
+{
+    BIO *bio = memory_bio();
+    return take_text(ctx, bio, PEM_write_bio_X509_REQ(bio, request) == 1);
+}
+
 /* ---- making a certificate ---- */
 
-static bool add_extension(X509 *cert, int nid, const char *value)
+static bool add_extension(X509 *cert, X509 *issuer, const struct x509_extension *wanted)
 {
     X509V3_CTX v3;
     X509V3_set_ctx_nodb(&v3);
-    X509V3_set_ctx(&v3, cert, cert, NULL, NULL, 0);
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &v3, nid, value);
+    X509V3_set_ctx(&v3, issuer, cert, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &v3, wanted->nid, wanted->value);
     if (extension == NULL)
         return false;
     bool ok = X509_add_ext(cert, extension, -1) == 1;
@@ -85,19 +113,21 @@ static bool is_ip(const char *text)
     return text != NULL && (inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1);
 }
 
-static bool set_names(X509 *cert, const char *hostname, const char *address)
+static bool add_name(X509_NAME *name, const char *field, const char *value)
 {
-    CLEANUP_TALLOC char *names = talloc_asprintf(NULL, "DNS:localhost,DNS:%s", hostname);
-    if (is_ip(address))
-        names = talloc_asprintf_append(names, ",IP:%s", address);
-    if (names == NULL)
-        mem_abort();
-    X509_NAME *name = X509_get_subject_name(cert);
-    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1,
-                                      0) == 1 &&
-           X509_set_issuer_name(cert, name) == 1 && add_extension(cert, NID_subject_alt_name, names) &&
-           add_extension(cert, NID_basic_constraints, "critical,CA:TRUE") &&
-           add_extension(cert, NID_subject_key_identifier, "hash");
+    return value == NULL || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                       (const unsigned char *)value, -1, -1, 0) == 1;
+}
+
+bool x509_name_set(X509_NAME *name, const char *common_name, const char *organization)
+{
+    return add_name(name, "O", organization) && add_name(name, "CN", common_name);
+}
+
+static bool set_names(X509 *cert, X509 *issuer, const struct x509_plan *plan)
+{
+    return x509_name_set(X509_get_subject_name(cert), plan->common_name, plan->organization) &&
+           X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1;
 }
 
 static bool set_serial(X509 *cert)
@@ -112,34 +142,56 @@ static bool set_serial(X509 *cert)
     return ok;
 }
 
-/* NULL when OpenSSL complains. */
-static X509 *make_certificate(EVP_PKEY *key, const char *hostname, const char *address)
+static bool set_validity(X509 *cert)
+{
+    return X509_gmtime_adj(X509_getm_notBefore(cert), -24 * 3600) != NULL &&
+           X509_time_adj_ex(X509_getm_notAfter(cert), VALID_DAYS, 0, NULL) != NULL;
+}
+
+static bool fill(X509 *cert, const struct x509_plan *plan)
+{
+    X509 *issuer = plan->issuer != NULL ? plan->issuer : cert;
+    bool ok = X509_set_version(cert, 2) == 1 && set_serial(cert) && set_validity(cert) &&
+              X509_set_pubkey(cert, plan->key) == 1 && set_names(cert, issuer, plan);
+    for (const struct x509_extension *x = plan->extensions; ok && x->value != NULL; x++)
+        ok = add_extension(cert, issuer, x);
+    return ok && X509_sign(cert, plan->issuer_key, EVP_sha256()) > 0;
+}
+
+int x509_issue(const struct x509_plan *plan, X509 **ret, struct err *e)
 {
     X509 *cert = X509_new();
     if (cert == NULL)
-        return NULL;
-    /* A day back, for clients whose clock is a little behind. */
-    bool ok = X509_set_version(cert, 2) == 1 && set_serial(cert) &&
-              X509_gmtime_adj(X509_getm_notBefore(cert), -24 * 3600) != NULL &&
-              X509_time_adj_ex(X509_getm_notAfter(cert), VALID_DAYS, 0, NULL) != NULL &&
-              X509_set_pubkey(cert, key) == 1 && set_names(cert, hostname, address) &&
-              X509_sign(cert, key, EVP_sha256()) > 0;
-    if (ok)
-        return cert;
-    X509_free(cert);
-    return NULL;
+        mem_abort();
+    if (!fill(cert, plan)) {
+        X509_free(cert);
+        return x509_error(e, "cannot make a certificate");
+    }
+    *ret = cert;
+    return 0;
 }
 
 int x509_make(const char *hostname, const char *address, EVP_PKEY **ret_key, X509 **ret_cert, struct err *e)
 {
+    CLEANUP_TALLOC char *names = talloc_asprintf(NULL, "DNS:localhost,DNS:%s", hostname);
+    if (is_ip(address))
+        names = talloc_asprintf_append(names, ",IP:%s", address);
+    if (names == NULL)
+        mem_abort();
+    const struct x509_extension extensions[] = {{NID_subject_alt_name, names},
+                                                {NID_basic_constraints, "critical,CA:TRUE"},
+                                                {NID_subject_key_identifier, "hash"},
+                                                {0}};
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = key != NULL ? make_certificate(key, hostname, address) : NULL;
-    if (cert == NULL) {
+    if (key == NULL)
+        return x509_error(e, "cannot make a key");
+    struct x509_plan plan = {
+        .common_name = hostname, .extensions = extensions, .key = key, .issuer_key = key};
+    if (x509_issue(&plan, ret_cert, e) < 0) {
         EVP_PKEY_free(key);
-        return x509_error(e, "cannot make a certificate");
+        return -1;
     }
     *ret_key = key;
-    *ret_cert = cert;
     return 0;
 }
 

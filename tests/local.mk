@@ -1,6 +1,7 @@
 EXTRA_DIST += tests/README.md
 include tests/lib/local.mk
 include tests/model/local.mk
+include tests/pool/local.mk
 include tests/sm/local.mk
 include tests/net/local.mk
 include tests/rpc/local.mk

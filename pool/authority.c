@@ -1,0 +1,344 @@
+#include "pool/authority.h"
+#include <errno.h>
+#include <string.h>
+#include <talloc.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include "model/errors.gen.h"
+#include "pool/folder.h"
+#include "rpc/pem.h"
+#include "rpc/tls.h"
+#include "rpc/x509.h"
+
+#define AUTHORITY_NAME "pool authority"
+#define CURVE SN_X9_62_prime256v1
+
+struct authority {
+    char pool[UUID_TEXT_SIZE], host[UUID_TEXT_SIZE];
+    X509 *ca_cert, *cert;
+    EVP_PKEY *ca_key, *key;
+    SSL_CTX *server, *client;
+    struct authority_files files;
+};
+
+static int destroy(struct authority *a)
+{
+    X509_free(a->ca_cert);
+    X509_free(a->cert);
+    EVP_PKEY_free(a->ca_key);
+    EVP_PKEY_free(a->key);
+    SSL_CTX_free(a->server);
+    SSL_CTX_free(a->client);
+    ERR_clear_error();
+    return 0;
+}
+
+static struct authority *authority_new(const char *pool_uuid, const char *host_uuid)
+{
+    struct authority *a = talloc_zero(NULL, struct authority);
+    talloc_set_destructor(a, destroy);
+    snprintf(a->pool, sizeof a->pool, "%s", pool_uuid);
+    snprintf(a->host, sizeof a->host, "%s", host_uuid);
+    return a;
+}
+
+void authority_free(struct authority *a)
+{
+    talloc_free(a);
+}
+
+const char *authority_pool(const struct authority *a)
+{
+    return a->pool;
+}
+
+const char *authority_host(const struct authority *a)
+{
+    return a->host;
+}
+
+struct authority_files authority_export(const struct authority *a)
+{
+    return a->files;
+}
+
+SSL_CTX *authority_server_context(const struct authority *a)
+{
+    return a->server;
+}
+
+SSL_CTX *authority_client_context(const struct authority *a)
+{
+    return a->client;
+}
+
+/* ---- issuing ---- */
+
+static int issue_own(const struct authority *a, EVP_PKEY *key, X509 **ret, struct err *e)
+{
+    static const struct x509_extension extensions[] = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+                                                       {NID_key_usage, "critical,keyCertSign"},
+                                                       {NID_subject_key_identifier, "hash"},
+                                                       {0}};
+    struct x509_plan plan = {.common_name = AUTHORITY_NAME,
+                             .organization = a->pool,
+                             .extensions = extensions,
+                             .key = key,
+                             .issuer_key = key};
+    return x509_issue(&plan, ret, e);
+}
+
+static int issue_for(const struct authority *a, const char *host_uuid, EVP_PKEY *key, X509 **ret,
+                     struct err *e)
+{
+    char name[sizeof "DNS:" + UUID_TEXT_SIZE];
+    const struct x509_extension extensions[] = {{NID_subject_alt_name, name},
+                                                {NID_basic_constraints, "critical,CA:FALSE"},
+                                                {NID_key_usage, "digitalSignature"},
+                                                {NID_ext_key_usage, "serverAuth,clientAuth"},
+                                                {NID_authority_key_identifier, "keyid:always"},
+                                                {0}};
+    struct x509_plan plan = {.common_name = host_uuid,
+                             .organization = a->pool,
+                             .extensions = extensions,
+                             .key = key,
+                             .issuer = a->ca_cert,
+                             .issuer_key = a->ca_key};
+    snprintf(name, sizeof name, "DNS:%s", host_uuid);
+    return x509_issue(&plan, ret, e);
+}
+
+/* ---- requests ---- */
+
+static int fill_request(X509_REQ *request, EVP_PKEY *key, const char *pool_uuid, const char *host_uuid,
+                        struct err *e)
+{
+    if (X509_REQ_set_version(request, 0) != 1 || X509_REQ_set_pubkey(request, key) != 1 ||
+        !x509_name_set(X509_REQ_get_subject_name(request), host_uuid, pool_uuid) ||
+        X509_REQ_sign(request, key, EVP_sha256()) <= 0)
+        return x509_error(e, "cannot make a request for a certificate");
+    return 0;
+}
+
+int authority_request(void *ctx, const char *pool_uuid, const char *host_uuid, char **ret_key,
+                      char **ret_request, struct err *e)
+{
+    EVP_PKEY *key = EVP_EC_gen(CURVE);
+    X509_REQ *request = X509_REQ_new();
+    int r = key && request ? fill_request(request, key, pool_uuid, host_uuid, e)
+                           : x509_error(e, "cannot make a key");
+    if (r == 0) {
+        *ret_key = x509_key_pem(ctx, key);
+        *ret_request = x509_request_pem(ctx, request);
+    }
+    X509_REQ_free(request);
+    EVP_PKEY_free(key);
+    return r;
+}
+
+static bool is_host_key(EVP_PKEY *key)
+{
+    char group[64] = "";
+    return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+           EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 && strcmp(group, CURVE) == 0;
+}
+
+/* Exactly the subject that we give to a host. */
+static bool names(X509_NAME *name, const char *pool_uuid, const char *host_uuid)
+{
+    X509_NAME *wanted = X509_NAME_new();
+    bool same = wanted && x509_name_set(wanted, host_uuid, pool_uuid) && X509_NAME_cmp(name, wanted) == 0;
+    X509_NAME_free(wanted);
+    return same;
+}
+
+/* What is wrong with it, or NULL. */
+static const char *fault_of(X509_REQ *request, const char *pool_uuid, const char *host_uuid)
+{
+    EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
+    if (!request)
+        return "it cannot be read";
+    if (!is_host_key(key))
+        return "its key is none on P-256";
+    if (X509_REQ_verify(request, key) != 1)
+        return "its signature does not verify";
+    if (!names(X509_REQ_get_subject_name(request), pool_uuid, host_uuid))
+        return "it is for somebody else";
+    return X509_REQ_get_attr_count(request) > 0 ? "it asks for more than a name" : NULL;
+}
+
+int authority_sign(const struct authority *a, void *ctx, const char *request, const char *host_uuid,
+                   char **ret_cert, struct err *e)
+{
+    X509_REQ *wanted = pem_read_request(request);
+    const char *fault = uuid_is_valid(host_uuid) ? fault_of(wanted, a->pool, host_uuid) : "no host's uuid";
+    X509 *cert = NULL;
+    ERR_clear_error();
+    int r = fault ? err_invalid_value(e, "certificate request", fault)
+                  : issue_for(a, host_uuid, X509_REQ_get0_pubkey(wanted), &cert, e);
+    X509_REQ_free(wanted);
+    if (r < 0)
+        return -1;
+    *ret_cert = x509_pem(ctx, cert);
+    X509_free(cert);
+    return 0;
+}
+
+/* ---- contexts ---- */
+
+/* Sessions are not resumed; were one tried, it would have to be of this very authority. */
+static bool set_session_context(SSL_CTX *context, X509 *ca_cert)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    return X509_digest(ca_cert, EVP_sha256(), digest, &n) == 1 &&
+           SSL_CTX_set_session_id_context(context, digest, n) == 1 &&
+           SSL_CTX_set_num_tickets(context, 0) == 1;
+}
+
+static int trust_only(SSL_CTX *context, X509 *ca_cert, struct err *e)
+{
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca_cert) != 1 ||
+        SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 || !set_session_context(context, ca_cert))
+        return x509_error(e, "the pool's certificate cannot be used");
+    return 0;
+}
+
+static int make_client_context(struct authority *a, struct err *e)
+{
+    a->client = SSL_CTX_new(TLS_client_method());
+    if (!a->client || SSL_CTX_use_cert_and_key(a->client, a->cert, a->key, NULL, 1) != 1)
+        return x509_error(e, "the pool's certificate cannot be used");
+    return trust_only(a->client, a->ca_cert, e);
+}
+
+static int make_contexts(struct authority *a, struct err *e)
+{
+    if (tls_context_make(a->key, a->cert, NULL, &a->server, e) < 0 ||
+        trust_only(a->server, a->ca_cert, e) < 0)
+        return -1;
+    if (SSL_CTX_add_client_CA(a->server, a->ca_cert) != 1)
+        return x509_error(e, "the pool's certificate cannot be used");
+    return make_client_context(a, e);
+}
+
+/* ---- loading ---- */
+
+static bool issued(X509 *issuer, X509 *cert)
+{
+    return X509_check_issued(issuer, cert) == X509_V_OK && X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+}
+
+static const char *fault_of_files(struct authority *a)
+{
+    if (!a->ca_cert || !a->ca_key || !a->cert || !a->key)
+        return "a certificate or key cannot be read";
+    if (X509_check_private_key(a->ca_cert, a->ca_key) != 1 || X509_check_private_key(a->cert, a->key) != 1)
+        return "a key is of another certificate";
+    if (X509_check_ca(a->ca_cert) != 1 || !is_host_key(a->key) || !issued(a->ca_cert, a->cert))
+        return "the pool has not issued the host's certificate";
+    return names(X509_get_subject_name(a->cert), a->pool, a->host) ? NULL : "it is of another pool or host";
+}
+
+/* Take over the texts and what they say. */
+static int read_files(struct authority *a, const struct authority_files *f, struct err *e)
+{
+    a->ca_cert = pem_read_certificate(f->ca_cert);
+    a->ca_key = pem_read_key(f->ca_key);
+    a->cert = pem_read_certificate(f->cert);
+    a->key = pem_read_key(f->key);
+    a->files = (struct authority_files){.ca_cert = talloc_strdup(a, f->ca_cert),
+                                        .ca_key = talloc_strdup(a, f->ca_key),
+                                        .cert = talloc_strdup(a, f->cert),
+                                        .key = talloc_strdup(a, f->key)};
+    const char *fault = fault_of_files(a);
+    ERR_clear_error();
+    return fault ? err_invalid_value(e, "pool certificates", fault) : 0;
+}
+
+static int authority_from(const char *pool_uuid, const char *host_uuid, const struct authority_files *f,
+                          struct authority **ret, struct err *e)
+{
+    struct authority *a = authority_new(pool_uuid, host_uuid);
+    if (read_files(a, f, e) < 0 || make_contexts(a, e) < 0) {
+        authority_free(a);
+        return -1;
+    }
+    *ret = a;
+    return 0;
+}
+
+/* ---- files ---- */
+
+static int write_files(const char *state_dir, const struct authority_files *f, const char *membership,
+                       struct err *e)
+{
+    const struct pool_file files[] = {{.name = "ca-cert.pem", .text = f->ca_cert},
+                                      {.name = "ca-key.pem", .text = f->ca_key},
+                                      {.name = "server-cert.pem", .text = f->cert},
+                                      {.name = "server-key.pem", .text = f->key},
+                                      {.name = "client-cert.pem", .link = "server-cert.pem"},
+                                      {.name = "client-key.pem", .link = "server-key.pem"},
+                                      {.name = "membership", .text = membership},
+                                      {0}};
+    int r = pool_folder_replace(state_dir, files);
+    return r < 0 ? err_errno(e, r, "writing %s/pool", state_dir) : 0;
+}
+
+int authority_install(const char *state_dir, const char *pool_uuid, const char *host_uuid,
+                      const struct authority_files *files, const char *membership, struct err *e)
+{
+    struct authority *checked;
+    if (authority_from(pool_uuid, host_uuid, files, &checked, e) < 0)
+        return -1;
+    authority_free(checked);
+    return write_files(state_dir, files, membership, e);
+}
+
+/* An authority and, from it, a certificate for its first host. */
+static int make(struct authority *a, struct err *e)
+{
+    a->ca_key = EVP_EC_gen(CURVE);
+    a->key = EVP_EC_gen(CURVE);
+    if (!a->ca_key || !a->key)
+        return x509_error(e, "cannot make a key");
+    if (issue_own(a, a->ca_key, &a->ca_cert, e) < 0 || issue_for(a, a->host, a->key, &a->cert, e) < 0)
+        return -1;
+    a->files = (struct authority_files){.ca_cert = x509_pem(a, a->ca_cert),
+                                        .ca_key = x509_key_pem(a, a->ca_key),
+                                        .cert = x509_pem(a, a->cert),
+                                        .key = x509_key_pem(a, a->key)};
+    return make_contexts(a, e);
+}
+
+static int make_and_write(const char *state_dir, const char *pool_uuid, const char *host_uuid,
+                          struct authority **ret, struct err *e)
+{
+    struct authority *a = authority_new(pool_uuid, host_uuid);
+    if (make(a, e) < 0 || write_files(state_dir, &a->files, NULL, e) < 0) {
+        authority_free(a);
+        return -1;
+    }
+    *ret = a;
+    return 0;
+}
+
+int authority_open(const char *state_dir, const char *pool_uuid, const char *host_uuid,
+                   struct authority **ret, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct authority_files f = {0};
+
+    pool_folder_sweep(state_dir);
+    if (!(f.ca_cert = pool_folder_read(mem, state_dir, "ca-cert.pem")))
+        return errno == ENOENT ? make_and_write(state_dir, pool_uuid, host_uuid, ret, e)
+                               : err_errno(e, -errno, "reading %s/pool", state_dir);
+    f.ca_key = pool_folder_read(mem, state_dir, "ca-key.pem");
+    f.cert = pool_folder_read(mem, state_dir, "server-cert.pem");
+    f.key = pool_folder_read(mem, state_dir, "server-key.pem");
+    if (!f.ca_key || !f.cert || !f.key)
+        return err_errno(e, -errno, "reading %s/pool", state_dir);
+    return authority_from(pool_uuid, host_uuid, &f, ret, e);
+}

@@ -1,0 +1,9 @@
+POOL_UNIT_TESTS = tests/pool/test_authority
+if HAVE_CHECK
+check_PROGRAMS += $(POOL_UNIT_TESTS)
+TESTS += $(POOL_UNIT_TESTS)
+endif
+POOL_TEST_LIBS = pool/libpool.a hv/libhv.a sm/libsm.a net/libnet.a rpc/librpc.a model/libmodel.a lib/libbase.a \
+	$(CHECK_LIBS) $(xapid_system_libraries)
+tests_pool_test_authority_SOURCES = tests/pool/test_authority.c
+tests_pool_test_authority_LDADD = $(POOL_TEST_LIBS)
