@@ -47,6 +47,8 @@ struct rpc_client *rpc_client_new(const struct rpc_client_options *o)
     c->options = *o;
     c->options.host = copy(o->host);
     c->options.unix_path = copy(o->unix_path);
+    c->options.server_name = copy(o->server_name);
+    c->options.peer_name = copy(o->peer_name);
     c->options.user_agent = copy(o->user_agent);
     c->options.headers = copy(o->headers);
     c->link.transport.fd = -1;
@@ -71,6 +73,8 @@ void rpc_client_free(struct rpc_client *c)
     SSL_SESSION_free(c->session);
     free((char *)(uintptr_t)c->options.host);
     free((char *)(uintptr_t)c->options.unix_path);
+    free((char *)(uintptr_t)c->options.server_name);
+    free((char *)(uintptr_t)c->options.peer_name);
     free((char *)(uintptr_t)c->options.user_agent);
     free((char *)(uintptr_t)c->options.headers);
     free(c);
@@ -112,6 +116,8 @@ static void write_head(const struct rpc_client *c, const struct exchange *x, str
         buf_printf(out, "user-agent: %s\r\n", o->user_agent);
     if (o->headers != NULL)
         buf_add_str(out, o->headers);
+    if (o->add_headers != NULL)
+        o->add_headers(out, o->add_headers_arg);
     if (x->close)
         buf_add_lit(out, "connection: close\r\n");
     if (x->extra_headers != NULL)

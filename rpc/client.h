@@ -19,8 +19,12 @@ struct rpc_client_options {
     bool tls;
     SSL_CTX
     *tls_context; /* NULL: no verification (as xe does); one that verifies also checks the host's name */
+    const char *server_name; /* that the server is called by in TLS (SNI) instead of host; or NULL */
+    const char *peer_name;   /* with server_name: that its certificate is checked for; NULL: for none */
     const char *user_agent;
-    const char *headers;    /* sent with every request: whole lines, each ended by CR LF; or NULL */
+    const char *headers; /* sent with every request: whole lines, each ended by CR LF; or NULL */
+    void (*add_headers)(struct buf *out, void *arg); /* adds more such lines to each request; or NULL */
+    void *add_headers_arg;
     int connect_timeout_ms; /* until connected, TLS included; 0: 10 seconds */
     int reply_timeout_ms;   /* for the next bytes of a reply; 0: as long as the peer's host is alive */
 };

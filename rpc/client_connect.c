@@ -121,19 +121,25 @@ static SSL_CTX *unverified_context(void)
     return context;
 }
 
-/* The name goes to the server, and into the check of its certificate where there is one. */
-static void set_peer_name(SSL *ssl, const char *host)
+static bool is_numeric(const char *host)
 {
     unsigned char bytes[16];
-    bool numeric = inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-    if (!numeric)
-        SSL_set_tlsext_host_name(ssl, host);
-    if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
+
+/* The name goes to the server, and into the check of its certificate where there is one. */
+static void set_peer_name(SSL *ssl, const struct rpc_client_options *o)
+{
+    const char *called = o->server_name != NULL ? o->server_name : o->host;
+    const char *checked = o->server_name != NULL ? o->peer_name : o->host;
+    if (!is_numeric(called))
+        SSL_set_tlsext_host_name(ssl, called);
+    if (checked == NULL || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
         return;
-    if (numeric)
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+    if (is_numeric(checked))
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), checked);
     else
-        SSL_set1_host(ssl, host);
+        SSL_set1_host(ssl, checked);
 }
 
 int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, int64_t deadline,
@@ -148,7 +154,7 @@ int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, 
     SSL_CTX *context = o->tls_context != NULL ? o->tls_context : unverified_context();
     transport_init(&t, fd, tls ? context : NULL, false);
     if (tls)
-        set_peer_name(t.ssl, o->host);
+        set_peer_name(t.ssl, o);
     if (tls && session != NULL)
         SSL_set_session(t.ssl, session);
     int r = co_transport_handshake(&t, deadline);

@@ -1,6 +1,7 @@
 #include "rpc/tls.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
@@ -12,6 +13,8 @@
 struct tls_server {
     char *path;
     SSL_CTX *context;
+    char *name; /* that calls for the other context; NULL: none does */
+    SSL_CTX *named_context;
 };
 
 static int create(const char *dir, const char *path, const char *hostname, const char *address, struct err *e)
@@ -65,8 +68,47 @@ int tls_context_make(EVP_PKEY *key, X509 *cert, STACK_OF(X509) * chain, SSL_CTX 
     return 0;
 }
 
+/* ---- by the name that a client calls ---- */
+
+/* A server_name extension (RFC 6066, section 3) that asks for exactly this name. */
+static bool asks_for(SSL *ssl, const char *name)
+{
+    const unsigned char *x;
+    size_t n, length = strlen(name);
+    return SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &x, &n) == 1 && n == length + 5 &&
+           (size_t)(x[0] << 8 | x[1]) == length + 3 && x[2] == TLSEXT_NAMETYPE_host_name &&
+           (size_t)(x[3] << 8 | x[4]) == length && memcmp(x + 5, name, length) == 0;
+}
+
+/* Before anything else of the client's hello is looked at, in particular a session to be resumed. */
+static int on_hello(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_server *t = arg;
+    SSL_CTX *c = t->named_context;
+    if (t->name == NULL || !asks_for(ssl, t->name))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    if (SSL_set_SSL_CTX(ssl, c) == NULL ||
+        SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) != 1 ||
+        SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
+        return SSL_CLIENT_HELLO_ERROR;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), NULL);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void tls_server_set_named_context(struct tls_server *t, const char *name, SSL_CTX *context)
+{
+    if (context != NULL)
+        SSL_CTX_up_ref(context);
+    SSL_CTX_free(t->named_context);
+    free(t->name);
+    t->named_context = context;
+    t->name = context != NULL ? mem_strdup(name) : NULL;
+}
+
 void tls_server_take_context(struct tls_server *t, SSL_CTX *context)
 {
+    SSL_CTX_set_client_hello_cb(context, on_hello, t);
     SSL_CTX_free(t->context);
     t->context = context;
 }
@@ -107,6 +149,7 @@ void tls_server_free(struct tls_server *t)
 {
     if (t == NULL)
         return;
+    tls_server_set_named_context(t, NULL, NULL);
     SSL_CTX_free(t->context);
     free(t->path);
     free(t);

@@ -28,6 +28,11 @@ X509 *tls_server_certificate(struct tls_server *t);
 /* A context for the server of what is in memory; chain may be NULL. Workers may call. */
 int tls_context_make(EVP_PKEY *key, X509 *cert, STACK_OF(X509) * chain, SSL_CTX **ret, struct err *e);
 
+/* Clients that call the server by this name (SNI, in lower case) get this context instead, with its
+ * certificate, its demands on theirs and its protocol versions; nobody else does. A session of one context is
+ * not resumed in the other when their session id contexts differ. NULL: no longer. Keeps a reference. */
+void tls_server_set_named_context(struct tls_server *t, const char *name, SSL_CTX *context);
+
 /* Use it for new connections; those there are go on with the old one. */
 void tls_server_take_context(struct tls_server *t, SSL_CTX *context);
 

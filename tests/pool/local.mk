@@ -1,4 +1,4 @@
-POOL_UNIT_TESTS = tests/pool/test_authority
+POOL_UNIT_TESTS = tests/pool/test_authority tests/pool/test_peer
 if HAVE_CHECK
 check_PROGRAMS += $(POOL_UNIT_TESTS)
 TESTS += $(POOL_UNIT_TESTS)
@@ -7,3 +7,5 @@ POOL_TEST_LIBS = pool/libpool.a hv/libhv.a sm/libsm.a net/libnet.a rpc/librpc.a 
 	$(CHECK_LIBS) $(xapid_system_libraries)
 tests_pool_test_authority_SOURCES = tests/pool/test_authority.c
 tests_pool_test_authority_LDADD = $(POOL_TEST_LIBS)
+tests_pool_test_peer_SOURCES = tests/pool/test_peer.c
+tests_pool_test_peer_LDADD = $(POOL_TEST_LIBS)
