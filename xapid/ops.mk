@@ -15,6 +15,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/field.h \
 	xapid/host/adopt.c \
 	xapid/host/agent.c \
+	xapid/host/cpu_features.c \
+	xapid/host/cpu_features.h \
 	xapid/host/cpuinfo.c \
 	xapid/host/cpuinfo.h \
 	xapid/host/enable.c \
@@ -109,6 +111,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/memory.c \
 	xapid/vm/memory.h \
 	xapid/vm/pause.c \
+	xapid/vm/placement.c \
+	xapid/vm/placement.h \
 	xapid/vm/provision.c \
 	xapid/vm/provision_xml.c \
 	xapid/vm/provision_xml.h \

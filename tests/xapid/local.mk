@@ -8,6 +8,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_limits \
 	tests/xapid/test_options \
 	tests/xapid/test_passwd \
+	tests/xapid/test_placement \
 	tests/xapid/test_pool_db_text \
 	tests/xapid/test_rfb \
 	tests/xapid/test_tasks \
@@ -24,6 +25,8 @@ tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
 tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c
 tests_xapid_test_passwd_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_placement_SOURCES = tests/xapid/test_placement.c tests/xapid/hosts.c tests/xapid/hosts.h
+tests_xapid_test_placement_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_rfb_SOURCES = tests/xapid/test_rfb.c
 tests_xapid_test_rfb_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_pool_db_text_SOURCES = tests/xapid/test_pool_db_text.c tests/db/random_value.c tests/db/random_value.h

@@ -23,6 +23,7 @@
 #include "xapid/storage/sr.h"
 #include "xapid/storage/vdi.h"
 #include "xapid/vm/lifecycle.h"
+#include "xapid/vm/placement.h"
 
 static int make_folder(const char *state_dir, const char *name, struct err *e)
 {
@@ -49,6 +50,7 @@ static void own_rows(struct txn *t, struct xapid *x)
 void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
 {
     host_rows(t, db_host(txn_db(t), host), f);
+    pool_level_processors(t);
     network_rows(t, host, f);
     storage_detached(t, host);
 }
@@ -64,6 +66,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
     pool_rows(t, x);
     storage_rows(t, x, state_dir);
     template_rows(t, x, state_dir);
+    placement_forget_reservations(t);
     op_refresh_all(t);
     return db_commit(t, e);
 }

@@ -54,6 +54,9 @@ void host_rows(struct txn *t, const struct host *host, const struct host_machine
 /* Which host this daemon serves: x->host, else the pool's coordinator; null when there is no host yet. */
 struct ref pool_own_host(struct xapid *x);
 
+/* What the processors of all hosts have in common, for the pool's row. */
+void pool_level_processors(struct txn *t);
+
 /* x->pool. */
 void pool_rows(struct txn *t, struct xapid *x);
 

@@ -69,9 +69,11 @@ static const struct map *cpu_map(void *mem, const struct host_machine_facts *f)
         {"model", f->cpu_model},
         {"stepping", f->cpu_stepping},
         {"flags", f->cpu_flags},
-        {"features", ""},
+        {"features", f->cpu_features},
         {"features_pv", ""},
-        {"features_hvm", ""},
+        {"features_pv_host", ""},
+        {"features_hvm", f->cpu_features},
+        {"features_hvm_host", f->cpu_features},
         {NULL, NULL},
     };
     return text_map(mem, pairs);

@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/reftext.h"
-#include "xapid/vm/spec.h"
+#include "xapid/vm/placement.h"
 
 static const struct host *host_of(struct call *c, struct ref ref, struct err *e)
 {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "config.h"
 #include "lib/mem.h"
+#include "xapid/host/cpu_features.h"
 #include "xapid/host/cpuinfo.h"
 
 static void read_processor(void *ctx, struct host_machine_facts *f)
@@ -17,7 +18,7 @@ static void read_processor(void *ctx, struct host_machine_facts *f)
     f->cpu_model = talloc_strdup(ctx, cpu->model);
     f->cpu_stepping = talloc_strdup(ctx, cpu->stepping);
     f->cpu_flags = talloc_strdup(ctx, cpu->flags);
-    f->cpu_features = "";
+    f->cpu_features = cpu_features_of_flags(ctx, cpu->flags);
     f->cpu_mhz = cpu->mhz;
 }
 

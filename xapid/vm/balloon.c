@@ -11,7 +11,7 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/memory.h"
-#include "xapid/vm/spec.h"
+#include "xapid/vm/placement.h"
 
 #define WAIT_MS 256000          /* as clients of XenAPI expect */
 #define NEAR ((int64_t)1 << 20) /* bytes: balloons move in pages, targets need not */

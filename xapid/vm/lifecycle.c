@@ -97,7 +97,7 @@ static void co_record_gone(struct gone *g, struct ref ref)
         log_error("recording that VM %s has ended: %s", g->uuid, err_text(mem, &second));
 }
 
-/* Where it was. */
+/* Where it was, if it can be there. */
 static void co_start_again(struct gone *g, struct ref ref)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -107,7 +107,7 @@ static void co_start_again(struct gone *g, struct ref ref)
     struct vm_start_options o = {.force = true};
 
     if (co_op_begin(&c, CLASS_VM, ref, VM_OPERATIONS_START, &op, &e) < 0 ||
-        co_vm_start_at(&c, ref, g->host, &o, &e) < 0)
+        co_vm_start_somewhere(&c, ref, g->host, &o, &e) < 0)
         log_warning("starting a VM again: %s", err_text(mem, &e));
 }
 

@@ -5,7 +5,7 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/balloon.h"
-#include "xapid/vm/spec.h"
+#include "xapid/vm/placement.h"
 
 int memory_check_limits(const struct memory_limits *m, struct err *e)
 {

@@ -8,7 +8,7 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 #include "xapid/storage/vbd.h"
-#include "xapid/vm/spec.h"
+#include "xapid/vm/placement.h"
 
 static struct set *numbers_set(void *mem, unsigned n)
 {
@@ -47,7 +47,7 @@ int co_vm_get_allowed_vif_devices(struct call *c, const struct vm_get_allowed_vi
 int co_vm_assert_can_boot_here(struct call *c, const struct vm_assert_can_boot_here_args *a, struct err *e)
 {
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, a->self, e);
-    return vm ? vm_assert_can_boot_here(c->x, vm, a->host, false, e) : -1;
+    return vm ? placement_check(c->x, vm, a->host, false, e) : -1;
 }
 
 int co_vm_get_possible_hosts(struct call *c, const struct vm_get_possible_hosts_args *a, union value *ret,
@@ -60,7 +60,7 @@ int co_vm_get_possible_hosts(struct call *c, const struct vm_get_possible_hosts_
         return -1;
     DB_FOREACH_HOST (c->db, host) {
         CLEANUP_ERR struct err why = {0};
-        if (vm_assert_can_boot_here(c->x, vm, host->row.ref, false, &why) == 0)
+        if (placement_check(c->x, vm, host->row.ref, false, &why) == 0)
             hosts = set_with_ref(c->mem, hosts, host->row.ref);
     }
     ret->set = hosts;

@@ -15,6 +15,7 @@
 #include "xapid/reftext.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/lifecycle.h"
+#include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
 
@@ -44,7 +45,7 @@ static int plan(struct call *c, struct ref ref, struct ref host, bool force, str
         return -1;
     if (!db_vdi(c->db, vm->suspend_VDI))
         return err_vm_has_no_suspend_vdi(e, REF_TEXT(ref));
-    if (vm_assert_can_boot_here(c->x, vm, host, force, e) < 0 ||
+    if (placement_check(c->x, vm, host, force, e) < 0 ||
         vm_build_spec(c->x, c->mem, vm, host, &o, ret, e) < 0)
         return -1;
     return image_of_vdi(c->x, c->mem, vm->suspend_VDI, host, &ret->image, e);
@@ -103,28 +104,40 @@ static int co_restore(struct call *c, struct ref ref, struct ref host, bool paus
     return rc;
 }
 
-static int co_resume(struct call *c, struct ref ref, int operation, struct ref host, bool paused, bool force,
-                     struct err *e)
+/* The operation is declared. */
+static int co_resume_at(struct call *c, struct ref ref, struct ref host, bool paused, bool force,
+                        struct err *e)
 {
-    CLEANUP_OP struct op op = {0};
     CLEANUP_OP struct op host_op = {0};
 
-    if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0 ||
-        co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
-        co_restore(c, ref, host, paused, force, e) < 0)
+    if (placement_reserve(c->x, ref, host, e) < 0)
         return -1;
+    if (co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
+        co_restore(c, ref, host, paused, force, e) < 0) {
+        placement_release(c->x, ref);
+        return -1;
+    }
     co_lifecycle_look_again(c->x, ref);
     return 0;
 }
 
 int co_vm_resume(struct call *c, const struct vm_resume_args *a, struct err *e)
 {
-    return co_resume(c, a->vm, VM_OPERATIONS_RESUME, c->x->host, a->start_paused, a->force, e);
+    CLEANUP_OP struct op op = {0};
+    struct ref host;
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_RESUME, &op, e) < 0 ||
+        placement_choose(c->x, db_vm(c->db, a->vm), REF_NULL, a->force, &host, e) < 0)
+        return -1;
+    return co_resume_at(c, a->vm, host, a->start_paused, a->force, e);
 }
 
 int co_vm_resume_on(struct call *c, const struct vm_resume_on_args *a, struct err *e)
 {
-    if (!call_row(c, CLASS_HOST, a->host, e))
+    CLEANUP_OP struct op op = {0};
+
+    if (!call_row(c, CLASS_HOST, a->host, e) ||
+        co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_RESUME_ON, &op, e) < 0)
         return -1;
-    return co_resume(c, a->vm, VM_OPERATIONS_RESUME_ON, a->host, a->start_paused, a->force, e);
+    return co_resume_at(c, a->vm, a->host, a->start_paused, a->force, e);
 }

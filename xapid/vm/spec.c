@@ -1,103 +1,13 @@
 #include "xapid/vm/spec.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 #include "xapid/network/network.h"
 #include "xapid/network/vif.h"
-#include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/record.h"
-
-#define MIB ((int64_t)1 << 20)
-
-/* ---- memory ---- */
-
-int64_t vm_memory_overhead(const struct vm *vm)
-{
-    /* What QEMU itself takes, and its page tables: 1/128 of the guest's memory. */
-    return 32 * MIB + vm->VCPUs_max * MIB + vm->memory_static_max / 128;
-}
-
-int64_t host_free_memory(struct db *db, struct ref host)
-{
-    const struct host *row = db_host(db, host);
-    const struct host_metrics *metrics = row ? db_host_metrics(db, row->metrics) : NULL;
-    int64_t free = metrics ? metrics->memory_total - row->memory_overhead : 0;
-
-    FOREACH_REFERRER (db, vm, vm, VM, RESIDENT_ON, host)
-        if (!vm->is_control_domain)
-            free -= vm->memory_dynamic_max + vm_memory_overhead(vm);
-    return free > 0 ? free : 0;
-}
-
-static int check_memory(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
-{
-    int64_t needed = vm->memory_dynamic_max + vm_memory_overhead(vm),
-            available = host_free_memory(x->db, host);
-    char a[24], b[24];
-
-    if (needed <= available)
-        return 0;
-    snprintf(a, sizeof a, "%lld", (long long)needed);
-    snprintf(b, sizeof b, "%lld", (long long)available);
-    return err_host_not_enough_free_memory(e, a, b);
-}
-
-static int check_cpus(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
-{
-    uint32_t cpus = 0;
-    char a[24], b[24];
-
-    FOREACH_REFERRER (x->db, host_cpu, cpu, HOST_CPU, HOST, host)
-        cpus++;
-    if (cpus == 0 || vm->VCPUs_at_startup <= cpus)
-        return 0;
-    snprintf(a, sizeof a, "%lld", (long long)vm->VCPUs_at_startup);
-    snprintf(b, sizeof b, "%u", cpus);
-    return err_host_not_enough_pcpus(e, a, b);
-}
-
-/* ---- what the host reaches ---- */
-
-static int check_storage(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
-{
-    FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref) {
-        const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
-        const struct pbd *pbd = vdi ? pbd_of_host(x->db, vdi->SR, host) : NULL;
-        if (!ref_is_null(vbd->VDI) && !vdi)
-            return err_handle_invalid(e, "VDI", REF_TEXT(vbd->VDI));
-        if (vdi && (!pbd || !pbd->currently_attached))
-            return err_vm_requires_sr(e, REF_TEXT(vm->row.ref), REF_TEXT(vdi->SR));
-    }
-    return 0;
-}
-
-static int check_networks(struct xapid *x, const struct vm *vm, struct err *e)
-{
-    FOREACH_REFERRER (x->db, vif, vif, VIF, VM, vm->row.ref)
-        if (!db_network(x->db, vif->network))
-            return err_vm_requires_network(e, REF_TEXT(vm->row.ref), REF_TEXT(vif->network));
-    return 0;
-}
-
-int vm_assert_can_boot_here(struct xapid *x, const struct vm *vm, struct ref ref, bool force, struct err *e)
-{
-    const struct host *host = db_host(x->db, ref);
-    const struct host_metrics *metrics = host ? db_host_metrics(x->db, host->metrics) : NULL;
-
-    if (!host)
-        return err_handle_invalid(e, "host", REF_TEXT(ref));
-    if (!metrics || !metrics->live)
-        return err_host_not_live(e);
-    if (!host->enabled)
-        return err_host_disabled(e, REF_TEXT(ref));
-    if (check_storage(x, vm, ref, e) < 0 || check_networks(x, vm, e) < 0 || check_memory(x, vm, ref, e) < 0)
-        return -1;
-    return force ? 0 : check_cpus(x, vm, ref, e);
-}
 
 /* ---- the specification ---- */
 

@@ -26,14 +26,4 @@ int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const stru
 
 void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct agent_nic *ret);
 
-/* Does this host have what the VM needs: memory, processors, the SRs of its disks? force leaves out what only
- * is unwise. */
-int vm_assert_can_boot_here(struct xapid *x, const struct vm *vm, struct ref host, bool force, struct err *e);
-
-/* Bytes that a host needs beside the guest's own memory. */
-int64_t vm_memory_overhead(const struct vm *vm);
-
-/* Bytes that the VMs on a host leave. */
-int64_t host_free_memory(struct db *db, struct ref host);
-
 #endif

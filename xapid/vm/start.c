@@ -3,7 +3,7 @@
  *
  * 1. Declare it (co_op_begin), which checks the rules and waits for whatever is in the way. From here on
  * nobody else starts, changes or removes the VM, though rows may change at each wait.
- * 2. Plan on the rows without yielding (vm_build_spec).
+ * 2. Choose a host (placement_choose), and plan on the rows without yielding (vm_build_spec).
  * 3. Ask the agent. It leaves nothing behind when it fails.
  * 4. Record what happened in one transaction: the commit point. If that fails, the undo list takes the guest
  * away.
@@ -18,6 +18,7 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/lifecycle.h"
+#include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
 
@@ -65,6 +66,20 @@ static int co_stop_again(void *arg)
     return !agent || co_agent_vm_stop(agent, s->uuid, &e) < 0 ? -EIO : 0;
 }
 
+/* The processor that the guest has begun with, where that is the host's own: it cannot go on on a lesser one.
+ */
+static void record_processor(struct txn *t, struct call *c, const struct vm *vm)
+{
+    const struct host *host = db_host(c->db, vm->resident_on);
+    const char *accelerator = map_get(host->software_version, "accelerator");
+    const char *vendor = map_get(host->cpu_info, "vendor"), *all = map_get(host->cpu_info, "features_hvm");
+    const struct map *flags = NULL;
+
+    if (accelerator && strcmp(accelerator, "kvm") == 0 && vendor && all)
+        flags = map_with(c->mem, map_with(c->mem, NULL, "vendor", vendor), "features", all);
+    vm_set_last_boot_cpu_flags(t, vm, flags);
+}
+
 /* The commit point: the guest is up, and now everybody may know. */
 static int co_record(struct call *c, struct ref ref, const struct started *s, const struct hv_vm_facts *facts,
                      struct err *e)
@@ -78,6 +93,7 @@ static int co_record(struct call *c, struct ref ref, const struct started *s, co
         return -1;
     struct txn *t = db_begin(c->db);
     vm_record_started(t, c->x, vm, &guest);
+    record_processor(t, c, vm);
     vm_post_message(t, vm, "VM_STARTED");
     return db_commit(t, e);
 }
@@ -92,7 +108,7 @@ static int co_start_guest(struct call *c, struct ref ref, struct ref host, const
     struct hv_vm_facts facts = {0};
     struct undo undo = {0};
 
-    if (!agent || vm_assert_can_boot_here(c->x, vm, host, o->force, e) < 0)
+    if (!agent || placement_check(c->x, vm, host, o->force, e) < 0)
         return -1;
     if (vm_build_spec(c->x, c->mem, vm, host, o, &spec, e) < 0)
         return -1;
@@ -109,8 +125,9 @@ static int co_start_guest(struct call *c, struct ref ref, struct ref host, const
     return 0;
 }
 
-int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct vm_start_options *o,
-                   struct err *e)
+/* Its memory is reserved there. */
+static int co_start_reserved(struct call *c, struct ref ref, struct ref host,
+                             const struct vm_start_options *o, struct err *e)
 {
     CLEANUP(release_drives) struct held_drives drives = {0};
     CLEANUP_OP struct op host_op = {0};
@@ -121,30 +138,49 @@ int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct
     return co_start_guest(c, ref, host, o, e);
 }
 
-static int co_start(struct call *c, struct ref ref, int operation, struct ref host,
-                    const struct vm_start_options *o, struct err *e)
+int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct vm_start_options *o,
+                   struct err *e)
 {
-    CLEANUP_OP struct op op = {0};
+    if (placement_reserve(c->x, ref, host, e) < 0)
+        return -1;
+    int rc = co_start_reserved(c, ref, host, o, e);
+    if (rc < 0)
+        placement_release(c->x, ref);
+    return rc;
+}
 
-    if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0)
+int co_vm_start_somewhere(struct call *c, struct ref ref, struct ref prefer, const struct vm_start_options *o,
+                          struct err *e)
+{
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
+    struct ref host;
+
+    if (!vm || placement_choose(c->x, vm, prefer, o->force, &host, e) < 0)
         return -1;
-    if (co_vm_start_at(c, ref, host, o, e) < 0)
-        return -1;
-    co_lifecycle_look_again(c->x, ref);
-    return 0;
+    return co_vm_start_at(c, ref, host, o, e);
 }
 
 int co_vm_start(struct call *c, const struct vm_start_args *a, struct err *e)
 {
     struct vm_start_options o = {.paused = a->start_paused, .force = a->force};
-    return co_start(c, a->vm, VM_OPERATIONS_START, c->x->host, &o, e);
+    CLEANUP_OP struct op op = {0};
+
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_START, &op, e) < 0 ||
+        co_vm_start_somewhere(c, a->vm, REF_NULL, &o, e) < 0)
+        return -1;
+    co_lifecycle_look_again(c->x, a->vm);
+    return 0;
 }
 
 int co_vm_start_on(struct call *c, const struct vm_start_on_args *a, struct err *e)
 {
     struct vm_start_options o = {.paused = a->start_paused, .force = a->force};
+    CLEANUP_OP struct op op = {0};
 
-    if (!call_row(c, CLASS_HOST, a->host, e))
+    if (!call_row(c, CLASS_HOST, a->host, e) ||
+        co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_START_ON, &op, e) < 0 ||
+        co_vm_start_at(c, a->vm, a->host, &o, e) < 0)
         return -1;
-    return co_start(c, a->vm, VM_OPERATIONS_START_ON, a->host, &o, e);
+    co_lifecycle_look_again(c->x, a->vm);
+    return 0;
 }

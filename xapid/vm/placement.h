@@ -1,0 +1,41 @@
+#ifndef XAPID_VM_PLACEMENT_H
+#define XAPID_VM_PLACEMENT_H
+/*
+ * Which host a VM runs on. Reads rows; only the reservations write, each in a transaction of its own. Never
+ * yields.
+ */
+#include "xapid/call.h"
+#include "xapid/server.h"
+
+/* Bytes that a host needs beside the guest's own memory. */
+int64_t vm_memory_overhead(const struct vm *vm);
+
+/* Bytes that the VMs on a host leave, and those that are being started there. */
+int64_t host_free_memory(struct db *db, struct ref host);
+
+/* Does the host have what the VM needs? It must be live, enabled and reachable, have the SRs of the disks
+ * (and of the memory image of a VM that is suspended) attached, reach the networks, have memory and
+ * processors, and the latter must do what those of the host did that a suspended or running guest started on.
+ * force leaves out what only is unwise. Errors: HANDLE_INVALID, HOST_NOT_LIVE, HOST_OFFLINE, HOST_DISABLED,
+ * VM_REQUIRES_SR, VM_REQUIRES_NETWORK, HOST_CANNOT_ATTACH_NETWORK, VM_INCOMPATIBLE_WITH_THIS_HOST,
+ * HOST_NOT_ENOUGH_FREE_MEMORY, HOST_NOT_ENOUGH_PCPUS. */
+int placement_check(struct xapid *x, const struct vm *vm, struct ref host, bool force, struct err *e);
+
+/* The same without the disks: for a guest that takes their content along. */
+int placement_check_without_storage(struct xapid *x, const struct vm *vm, struct ref host, struct err *e);
+
+/* The best of the hosts that pass: `prefer` if it does, or else the VM's affinity; the one with the fewest
+ * VMs of its anti-affinity groups; the one with the most free memory. Errors: NO_HOSTS_AVAILABLE, or what is
+ * wrong with the only host of the pool. */
+int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bool force, struct ref *ret,
+                     struct err *e);
+
+/* Until it runs there its memory counts as taken on the host: VM.scheduled_to_be_resident_on. Recording that
+ * the VM is up or down ends it, too. */
+int placement_reserve(struct xapid *x, struct ref vm, struct ref host, struct err *e);
+void placement_release(struct xapid *x, struct ref vm);
+
+/* At the coordinator's start: nothing is on its way. */
+void placement_forget_reservations(struct txn *t);
+
+#endif
