@@ -118,6 +118,34 @@ struct agent_device {
 /* All that the guest has, on ctx; NULL when this host holds nothing for it. Never yields. */
 struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
 
+/* ---- storage: as sm/sm.h has it, by the driver of the SR's type (SR_UNKNOWN_DRIVER) ---- */
+
+/* SR_OPERATION_NOT_SUPPORTED [uuid] for what the driver has no function for, as below. */
+int co_agent_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical_size, struct err *e);
+int co_agent_sr_attach(struct agent *a, const struct sm_sr *sr, struct err *e);
+int co_agent_sr_detach(struct agent *a, const struct sm_sr *sr, struct err *e);
+int co_agent_sr_destroy(struct agent *a, const struct sm_sr *sr, struct err *e);
+int co_agent_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e);
+int co_agent_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct sm_vdi **ret, unsigned *ret_n,
+                     struct err *e);
+int co_agent_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, const char *uuid, int64_t size,
+                        const struct map *sm_config, struct sm_vdi *ret, struct err *e);
+int co_agent_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e);
+int co_agent_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                       const char *new_uuid, struct sm_vdi *ret, struct err *e);
+int co_agent_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                          const char *new_uuid, struct sm_vdi *ret, struct err *e);
+int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        int64_t size, struct sm_vdi *ret, struct err *e);
+
+/* Overwrite one disk with what another holds; the agent's host reaches both. */
+struct agent_place {
+    struct sm_sr sr;
+    const char *location;
+};
+int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
+                      struct err *e);
+
 /* Guests alive from before the daemon's start; what belongs to none of them is swept away. */
 int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                    void *arg, struct err *e);

@@ -155,8 +155,8 @@ static const char *co_ask(struct rpc_client *c, const char *method, const char *
     return buf_cstr(&body);
 }
 
-static void ck_answer(struct rpc_client *c, const char *method, const char *path, unsigned status,
-                      const char *answer)
+static void co_ck_answer(struct rpc_client *c, const char *method, const char *path, unsigned status,
+                         const char *answer)
 {
     unsigned got;
     const char *body = co_ask(c, method, path, &got);
@@ -164,7 +164,7 @@ static void ck_answer(struct rpc_client *c, const char *method, const char *path
     ck_assert_str_eq(body, answer);
 }
 
-static void ck_no_contact(struct rpc_client *c)
+static void co_ck_no_contact(struct rpc_client *c)
 {
     unsigned status;
     co_ask(c, "GET", "/who", &status);
@@ -183,15 +183,15 @@ static void co_known(void)
 {
     struct rpc_client *c = client(member, SERVER), *any = client(member, NULL), *self = client(own, SERVER);
 
-    ck_answer(c, "GET", "/who", 200, MEMBER);
-    ck_answer(c, "POST", "/checked", 200, MEMBER);
-    ck_answer(any, "GET", "/who", 200, MEMBER);
-    ck_answer(self, "POST", "/checked", 200, SERVER);
+    co_ck_answer(c, "GET", "/who", 200, MEMBER);
+    co_ck_answer(c, "POST", "/checked", 200, MEMBER);
+    co_ck_answer(any, "GET", "/who", 200, MEMBER);
+    co_ck_answer(self, "POST", "/checked", 200, SERVER);
     /* The ordinary certificate may change meanwhile. */
     ck_assert_int_eq(tls_server_reload(tls, &error), 0);
     rpc_client_free(any);
     any = client(member, NULL);
-    ck_answer(any, "POST", "/checked", 200, MEMBER);
+    co_ck_answer(any, "POST", "/checked", 200, MEMBER);
     rpc_client_free(any);
     rpc_client_free(c);
     rpc_client_free(self);
@@ -208,14 +208,14 @@ static void co_strangers(void)
     struct rpc_client_options o = {
         .host = ADDRESS, .port = port, .tls = true, .tls_context = nobody, .server_name = PEER_SERVER_NAME};
 
-    ck_no_contact(client(stranger, NULL)); /* of the same names, but from another authority */
-    ck_no_contact(client(member, MEMBER)); /* it is somebody else who answers */
-    ck_no_contact(rpc_client_new(&o));     /* shows no certificate */
+    co_ck_no_contact(client(stranger, NULL)); /* of the same names, but from another authority */
+    co_ck_no_contact(client(member, MEMBER)); /* it is somebody else who answers */
+    co_ck_no_contact(rpc_client_new(&o));     /* shows no certificate */
     SSL_CTX_set_max_proto_version(nobody, TLS1_2_VERSION);
-    ck_no_contact(rpc_client_new(&o));
+    co_ck_no_contact(rpc_client_new(&o));
     /* One that trusts nothing but shows a stranger's certificate. */
     SSL_CTX_set_verify(authority_client_context(stranger), SSL_VERIFY_NONE, NULL);
-    ck_no_contact(client(stranger, NULL));
+    co_ck_no_contact(client(stranger, NULL));
     SSL_CTX_free(nobody);
 }
 START_TEST(nobody_else_is_let_in_by_that_name)
@@ -240,8 +240,8 @@ static void co_ordinary(void)
         struct rpc_client_options o = {
             .host = ADDRESS, .port = port, .tls = true, .tls_context = context, .server_name = names[i]};
         struct rpc_client *c = rpc_client_new(&o);
-        ck_answer(c, "GET", "/who", 200, "nobody");
-        ck_answer(c, "POST", "/checked", 403, "no-peer\n");
+        co_ck_answer(c, "GET", "/who", 200, "nobody");
+        co_ck_answer(c, "POST", "/checked", 403, "no-peer\n");
         rpc_client_free(c);
     }
     SSL_CTX_free(context);
@@ -302,7 +302,7 @@ END_TEST
 
 /* ---- pools and terms ---- */
 
-static void ck_refusal(struct rpc_client *c, const char *why)
+static void co_ck_refusal(struct rpc_client *c, const char *why)
 {
     struct buf body = {0};
     unsigned status;
@@ -319,16 +319,16 @@ static void co_terms(void)
     struct rpc_client *c = client(member, SERVER);
 
     client_pool.term = 4;
-    ck_refusal(c, "old-term 5");
+    co_ck_refusal(c, "old-term 5");
     ck_assert_int_eq(client_heard, 5);
     ck_assert_str_eq(heard_from, SERVER);
     ck_assert_int_eq(server_heard, 0);
     client_pool.term = 6;
-    ck_refusal(c, "behind");
+    co_ck_refusal(c, "behind");
     ck_assert_int_eq(server_heard, 6);
     ck_assert_str_eq(heard_from, MEMBER);
     server_follows = true;
-    ck_answer(c, "POST", "/checked", 200, MEMBER);
+    co_ck_answer(c, "POST", "/checked", 200, MEMBER);
     ck_assert_int_eq(server_pool.term, 6);
     rpc_client_free(c);
 }
@@ -342,12 +342,12 @@ static void co_pools(void)
 {
     struct rpc_client *c = client(member, SERVER);
 
-    ck_answer(c, "POST", "/checked", 200, MEMBER);
+    co_ck_answer(c, "POST", "/checked", 200, MEMBER);
     strcpy(client_pool.uuid, OTHER_POOL);
-    ck_refusal(c, "other-pool");
+    co_ck_refusal(c, "other-pool");
     /* The server has gone to another pool; the connection is from before. */
     strcpy(server_pool.uuid, OTHER_POOL);
-    ck_refusal(c, "no-peer");
+    co_ck_refusal(c, "no-peer");
     rpc_client_free(c);
 }
 START_TEST(another_pool_is_refused)

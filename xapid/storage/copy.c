@@ -2,25 +2,17 @@
 #include <string.h>
 #include <talloc.h>
 #include "xapid/reftext.h"
-#include "xapid/storage/open.h"
 
 int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, struct ref to_sr, const char *to,
                      struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct sr_handle source, target;
-    struct sm_attachment a, b;
 
-    if (sr_open(x, mem, from_sr, &source, e) < 0 || sr_open(x, mem, to_sr, &target, e) < 0 ||
-        source.driver->co_vdi_attach(&source.sm, mem, from, false, &a, e) < 0)
+    if (sr_open(x, mem, from_sr, &source, e) < 0 || sr_open(x, mem, to_sr, &target, e) < 0)
         return -1;
-    int rc = target.driver->co_vdi_attach(&target.sm, mem, to, true, &b, e);
-    if (rc == 0) {
-        rc = co_sm_copy(&a, &b, e);
-        co_vdi_detach(&target, to);
-    }
-    co_vdi_detach(&source, from);
-    return rc;
+    return co_agent_vdi_copy(target.agent, &(struct agent_place){source.sm, from},
+                             &(struct agent_place){target.sm, to}, e);
 }
 
 int co_vdi_make_copy(struct xapid *x, void *ctx, struct ref source, struct ref sr, struct undo *u,

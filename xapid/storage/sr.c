@@ -83,8 +83,8 @@ int sr_open_at(struct xapid *x, void *ctx, struct ref ref, struct ref host, stru
         return err_handle_invalid(e, "SR", REF_TEXT(ref));
     if (!pbd)
         return err_sr_has_no_pbds(e, REF_TEXT(ref));
-    *ret =
-        (struct sr_handle){.ref = ref, .host = host, .driver = sm_driver_by_type(sr->type ? sr->type : "")};
+    *ret = (struct sr_handle){
+        .ref = ref, .agent = x->agent, .driver = sm_driver_by_type(sr->type ? sr->type : "")};
     if (!ret->driver)
         return err_sr_unknown_driver(e, sr->type);
     memcpy(ret->sm.uuid, sr->uuid, sizeof ret->sm.uuid);
@@ -98,7 +98,7 @@ int co_sr_refresh(struct xapid *x, const struct sr_handle *h, struct err *e)
 {
     struct sm_sr_stat stat;
 
-    if (h->driver->co_sr_stat(&h->sm, &stat, e) < 0)
+    if (co_agent_sr_stat(h->agent, &h->sm, &stat, e) < 0)
         return -1;
     const struct sr *sr = db_sr(x->db, h->ref);
     if (!sr)
@@ -162,7 +162,7 @@ int co_sr_rescan(struct xapid *x, const struct sr_handle *h, struct err *e)
     struct sm_vdi *found = NULL;
     unsigned n = 0;
 
-    if (h->driver->co_sr_scan(&h->sm, mem, &found, &n, e) < 0)
+    if (co_agent_sr_scan(h->agent, &h->sm, mem, &found, &n, e) < 0)
         return -1;
     if (!db_sr(x->db, h->ref))
         return 0;
@@ -184,7 +184,7 @@ int co_pbd_attach(struct xapid *x, struct ref ref, struct err *e)
 
     if (!pbd)
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));
-    if (sr_open_at(x, mem, pbd->SR, pbd->host, &h, e) < 0 || h.driver->co_sr_attach(&h.sm, e) < 0)
+    if (sr_open(x, mem, pbd->SR, &h, e) < 0 || co_agent_sr_attach(h.agent, &h.sm, e) < 0)
         return -1;
     if (!(pbd = db_pbd(x->db, ref)))
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));

@@ -21,8 +21,9 @@ bool sr_is_attached_at(struct db *db, struct ref sr, struct ref host);
  * device_config is that of the host's PBD. */
 struct sr_handle {
     struct sm_sr sm;
-    const struct sm_driver *driver;
-    struct ref ref, host;
+    const struct sm_driver *driver; /* what it can do; acting goes through the agent */
+    struct agent *agent;            /* of a host that reaches it */
+    struct ref ref;
 };
 
 /* On a host that has it attached: this one rather than another. Errors: SR_UNKNOWN_DRIVER; SR_HAS_NO_PBDS;

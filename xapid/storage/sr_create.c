@@ -52,7 +52,7 @@ static int co_make_storage(struct call *c, const struct new_sr *n, const char *u
         return err_sr_unknown_driver(e, n->type);
     if (!driver->co_sr_create)
         return err_set(e, "SR_BACKEND_FAILURE_95", 3, "", "SRs of this type cannot be created", "");
-    return driver->co_sr_create(&sm, n->physical_size, e);
+    return co_agent_sr_create(c->x->agent, &sm, n->physical_size, e);
 }
 
 static int record_both(struct call *c, const struct new_sr *n, struct ref *ret_sr, struct ref *ret_pbd,

@@ -53,7 +53,7 @@ int co_sr_destroy(struct call *c, const struct sr_destroy_args *a, struct err *e
         return -1;
     if (!h.driver->co_sr_destroy)
         return err_sr_operation_not_supported(e, REF_TEXT(a->sr));
-    if (h.driver->co_sr_destroy(&h.sm, e) < 0)
+    if (co_agent_sr_destroy(h.agent, &h.sm, e) < 0)
         return -1;
     return forget_rows(c, a->sr, e);
 }

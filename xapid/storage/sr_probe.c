@@ -8,17 +8,14 @@
 int co_sr_probe(struct call *c, const struct sr_probe_args *a, union value *ret, struct err *e)
 {
     struct sm_sr sm = {.type = a->type, .device_config = a->device_config, .sm_config = a->sm_config};
-    const struct sm_driver *driver = sm_driver_by_type(a->type);
     struct sm_sr_stat stat;
 
-    if (!driver)
-        return err_sr_unknown_driver(e, a->type);
     uuid_new(sm.uuid);
-    if (driver->co_sr_attach(&sm, e) < 0)
+    if (co_agent_sr_attach(c->x->agent, &sm, e) < 0)
         return -1;
-    int rc = driver->co_sr_stat(&sm, &stat, e);
+    int rc = co_agent_sr_stat(c->x->agent, &sm, &stat, e);
     CLEANUP_ERR struct err ignored = {0};
-    (void)driver->co_sr_detach(&sm, &ignored);
+    (void)co_agent_sr_detach(c->x->agent, &sm, &ignored);
     ret->s = talloc_asprintf(c->mem,
                              "<?xml version=\"1.0\" ?><SRlist><SR><size>%lld</size>"
                              "<utilisation>%lld</utilisation></SR></SRlist>",

@@ -27,7 +27,7 @@ static int co_unmake(void *arg)
     CLEANUP_ERR struct err e = {0};
     struct sr_handle h;
 
-    if (sr_open(u->x, mem, u->sr, &h, &e) < 0 || h.driver->co_vdi_destroy(&h.sm, u->location, &e) < 0) {
+    if (sr_open(u->x, mem, u->sr, &h, &e) < 0 || co_agent_vdi_destroy(h.agent, &h.sm, u->location, &e) < 0) {
         log_warning("removing disk %s: %s", u->uuid, err_text(mem, &e));
         return -EIO;
     }
@@ -35,20 +35,31 @@ static int co_unmake(void *arg)
     return 0;
 }
 
+static bool can_make(const struct sm_driver *d, enum vdi_making how)
+{
+    switch (how) {
+    case VDI_MAKE_CLONE:
+        return d->co_vdi_clone;
+    case VDI_MAKE_SNAPSHOT:
+        return d->co_vdi_snapshot;
+    case VDI_MAKE_NEW:
+        break;
+    }
+    return d->co_vdi_create;
+}
+
 static int co_make_storage(const struct sr_handle *h, void *ctx, const struct vdi_making_args *a,
                            const char *uuid, struct sm_vdi *ret, struct err *e)
 {
-    const struct sm_driver *d = h->driver;
-
     switch (a->how) {
-    case VDI_MAKE_NEW:
-        return d->co_vdi_create ? d->co_vdi_create(&h->sm, ctx, uuid, a->size, a->sm_config, ret, e) : -1;
     case VDI_MAKE_CLONE:
-        return d->co_vdi_clone ? d->co_vdi_clone(&h->sm, ctx, a->location, uuid, ret, e) : -1;
+        return co_agent_vdi_clone(h->agent, &h->sm, ctx, a->location, uuid, ret, e);
     case VDI_MAKE_SNAPSHOT:
-        return d->co_vdi_snapshot ? d->co_vdi_snapshot(&h->sm, ctx, a->location, uuid, ret, e) : -1;
+        return co_agent_vdi_snapshot(h->agent, &h->sm, ctx, a->location, uuid, ret, e);
+    case VDI_MAKE_NEW:
+        break;
     }
-    return -1;
+    return co_agent_vdi_create(h->agent, &h->sm, ctx, uuid, a->size, a->sm_config, ret, e);
 }
 
 int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const struct vdi_making_args *a,
@@ -57,6 +68,8 @@ int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const str
     struct unmaking back = {.x = x, .sr = h->ref};
     const char *state_dir = x->options.state_dir;
 
+    if (!can_make(h->driver, a->how))
+        return err_sr_operation_not_supported(e, REF_TEXT(h->ref));
     uuid_new(back.uuid);
     int rc = co_note_write(state_dir, back.uuid, h->sm.uuid);
     if (rc < 0) {
@@ -65,7 +78,7 @@ int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const str
     }
     if (co_make_storage(h, ctx, a, back.uuid, ret, e) < 0) {
         note_drop(state_dir, back.uuid);
-        return err_is_set(e) ? -1 : err_sr_operation_not_supported(e, REF_TEXT(h->ref));
+        return -1;
     }
     snprintf(back.location, sizeof back.location, "%s", ret->location);
     undo_push(u, "remove the new disk", co_unmake, &back, sizeof back);
@@ -151,7 +164,7 @@ int co_vdi_remove(struct xapid *x, struct ref ref, struct err *e)
     if (rc < 0)
         err_errno(e, rc, "note of disk %s", uuid);
     else
-        rc = h.driver->co_vdi_destroy(&h.sm, location, e);
+        rc = co_agent_vdi_destroy(h.agent, &h.sm, location, e);
     if (rc < 0) {
         note_drop(x->options.state_dir, uuid);
         return -1;
@@ -216,14 +229,14 @@ static int co_settle(struct xapid *x, const struct note *note, struct err *e)
 
     if (!sr)
         return 0;
-    if (sr_open(x, mem, sr->ref, &h, e) < 0 || h.driver->co_sr_scan(&h.sm, mem, &found, &n, e) < 0)
+    if (sr_open(x, mem, sr->ref, &h, e) < 0 || co_agent_sr_scan(h.agent, &h.sm, mem, &found, &n, e) < 0)
         return -1;
     for (unsigned i = 0; i < n; i++)
         if (strcmp(found[i].uuid, note->vdi_uuid) == 0)
             has = &found[i];
     const struct vdi *vdi = (const struct vdi *)db_get_by_uuid(x->db, CLASS_VDI, note->vdi_uuid);
     if (has && !vdi)
-        return h.driver->co_vdi_destroy(&h.sm, has->location, e);
+        return co_agent_vdi_destroy(h.agent, &h.sm, has->location, e);
     return !vdi || has ? 0 : delete_row(x, vdi->row.ref, e);
 }
 

@@ -13,7 +13,7 @@ static int co_find(struct call *c, struct ref sr, const char *location, struct s
     struct sm_vdi *found;
     unsigned n;
 
-    if (sr_open(c->x, c->mem, sr, &h, e) < 0 || h.driver->co_sr_scan(&h.sm, c->mem, &found, &n, e) < 0)
+    if (sr_open(c->x, c->mem, sr, &h, e) < 0 || co_agent_sr_scan(h.agent, &h.sm, c->mem, &found, &n, e) < 0)
         return -1;
     for (unsigned i = 0; i < n; i++)
         if (strcmp(found[i].location, location) == 0) {

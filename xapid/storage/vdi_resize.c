@@ -32,7 +32,7 @@ static int co_grow(struct call *c, struct ref ref, int64_t size, struct err *e)
     struct sm_vdi sm;
 
     if (sr_open(c->x, c->mem, vdi->SR, &h, e) < 0 ||
-        h.driver->co_vdi_resize(&h.sm, c->mem, location, size, &sm, e) < 0)
+        co_agent_vdi_resize(h.agent, &h.sm, c->mem, location, size, &sm, e) < 0)
         return -1;
     return record(c, ref, sm.virtual_size, sm.physical_utilisation, e);
 }
