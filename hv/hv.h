@@ -67,6 +67,15 @@ enum hv_presence { HV_ABSENT, HV_EMPTY, HV_PRESENT }; /* empty: a CD drive witho
 
 enum hv_state { HV_STATE_GONE, HV_STATE_RUNNING, HV_STATE_PAUSED };
 
+/* Where a guest is on its way from one host to another. It is kept with the guest, so that a daemon which
+ * finds one that is up knows it, too. */
+enum hv_passage_state {
+    HV_PASSAGE_NONE,
+    HV_PASSAGE_ARRIVING, /* not accepted here yet, so it stands still: co_move_accept or co_stop */
+    HV_PASSAGE_LEAVING,  /* of this host still, running or not: co_move_finish or co_move_cancel */
+    HV_PASSAGE_LEFT,     /* whole at the destination, stands still here: co_stop or co_move_cancel */
+};
+
 /* What a start or an adoption found out. */
 struct hv_vm_facts {
     enum hv_state state;
@@ -74,6 +83,36 @@ struct hv_vm_facts {
     int64_t start_time; /* seconds since 1970 UTC */
     bool vnc, serial;   /* consoles it has */
     bool held; /* it stands still only because the daemon was at work with it (co_hold, co_save, a restore) */
+    enum hv_passage_state passage;
+};
+
+/* How a guest is to move; the driver chooses what of it makes sense where it runs. */
+struct hv_passage_options {
+    int64_t bandwidth; /* bytes a second; 0: as fast as it goes */
+    unsigned
+        downtime_ms;    /* what the guest may notice, where its memory moves while it runs; 0: the driver's */
+    unsigned channels;  /* connections for its memory; 0 or 1: one */
+    bool compress;      /* its memory */
+    bool auto_converge; /* slow it down if it changes its memory faster than that can be moved */
+    bool post_copy;     /* let it run at the destination before its memory is there: a shorter gap, but what
+                           fails from co_move_finish to co_move_drain ends the guest */
+};
+
+/* A guest's way from one host to another, as both ends must know it. */
+struct hv_passage {
+    char source[UUID_TEXT_SIZE], destination[UUID_TEXT_SIZE]; /* hosts, named as in their certificates */
+    const char *address;             /* of the destination: IPv4 or IPv6, without brackets */
+    unsigned memory_port, disk_port; /* as co_receive told them */
+    unsigned n_mirrors;
+    const unsigned
+        *mirrors; /* userdevices of the disks whose content moves; the others are on storage of both */
+    struct hv_passage_options options;
+};
+
+/* A guest that is awaited. */
+struct hv_reception {
+    struct hv_vm_facts facts;
+    unsigned memory_port, disk_port; /* disk_port 0: there are no mirrors */
 };
 
 /* What a guest said through its agent; all on the report's memory. */
@@ -193,6 +232,40 @@ struct hv_driver {
      */
     int (*co_save)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
                    struct err *e);
+
+    /* A move to another host, in steps that its coordinator asks for in this order, at the source (S) and at
+     * the destination (D): D co_receive          a guest that waits for its state; disks that are mirrored
+     * are open for writing S co_move_prepare     disks and memory are over but for the last changes; the
+     * guest stands still D co_move_switch      the mirrored disks are the guest's own S co_move_finish all of
+     * it is over (the coordinator makes up its mind durably: from here on it goes forward only) D
+     * co_move_accept      the guest runs S co_move_drain       after post_copy only: its memory is over S
+     * co_stop Before that decision the way back is co_stop at D, then co_move_cancel at S: the guest goes on
+     * as before. A daemon that dies at any step leaves a guest whose facts tell its passage. Until the
+     * control plane has settled that, only co_stop and the functions here may be called for it. Nothing is
+     * reported of a guest that is arriving, or has left.
+     *
+     * Each may be called again when its answer was lost: what is done is not done twice. Errors:
+     * VM_MIGRATE_FAILED, with the hosts as the passage names them; VM_BAD_POWER_STATE when there is no such
+     * guest (any more). Memory and disks go over TLS; each side verifies that the other is the host named in
+     * the passage, with the certificates in state_dir/pool (laid out as QEMU has it: ca-cert.pem,
+     * server-cert.pem, server-key.pem, client-cert.pem, client-key.pem). */
+
+    /* Make ready for a guest with the specification that it has at the source: the same devices at the same
+     * places. start_paused: it was paused there. On failure nothing is left behind. */
+    int (*co_receive)(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,
+                      struct hv_reception *ret, struct err *e);
+
+    /* When it fails or is cancelled the guest goes on as before. A guest whose devices or processors were
+     * changed since its start is refused. */
+    int (*co_move_prepare)(struct hv *hv, const char *uuid, const struct hv_passage *p,
+                           hv_progress_fn *progress, void *arg, struct err *e);
+    int (*co_move_switch)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* When it fails the guest is still leaving, and stands still: co_move_cancel. */
+    int (*co_move_finish)(struct hv *hv, const char *uuid, struct err *e);
+    int (*co_move_accept)(struct hv *hv, const char *uuid, struct err *e);
+    int (*co_move_drain)(struct hv *hv, const char *uuid, hv_progress_fn *progress, void *arg, struct err *e);
+    int (*co_move_cancel)(struct hv *hv, const char *uuid, struct err *e);
 
     /* Find the guests that are alive from before; visit is called for each. Those whose process is gone are
      * cleaned up and not visited. */

@@ -31,7 +31,8 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \
 	hv/sim/script.c hv/sim/script.h \
-	hv/sim/sim.c \
+	hv/sim/move.c \
+	hv/sim/sim.c hv/sim/sim.h \
 	hv/sim/store.c hv/sim/store.h
 EXTRA_DIST += scripts/demo-guest guest/demo-agent.c guest/udhcpc-script guest/README.md
 EXTRA_DIST += hv/README.md hv/sim/README.md

@@ -10,50 +10,12 @@
 #include "hv/hv.h"
 #include "hv/platform.h"
 #include "hv/schedule.h"
-#include "hv/sim/script.h"
-#include "hv/sim/store.h"
+#include "hv/sim/sim.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "model/errors.gen.h"
-
-#define BUCKETS 4096
-
-/* A simulated guest. In the table from the start of its start; operations look it up again after each wait.
- */
-struct sim_vm {
-    LIST_ENTRY(sim_vm) in_bucket;
-    TAILQ_ENTRY(sim_vm) link;
-    struct sim_hv *hv;
-    struct sim_record record;
-    bool committed;
-    bool lives; /* what it does by itself has begun */
-    bool agent; /* it has told its addresses */
-    ev_timer agent_timer, life_timer;
-};
-
-/* The other end of a console that somebody looks at: says hello, then echoes. */
-struct sim_console {
-    LIST_ENTRY(sim_console) link;
-    ev_io reader;
-};
-
-struct sim_hv {
-    struct hv hv;
-    struct sim_script script;
-    struct sim_store *store;
-    hv_report_fn *report;
-    void *report_arg;
-    TAILQ_HEAD(, sim_vm) vms; /* in the order of their starts */
-    LIST_HEAD(, sim_vm) buckets[BUCKETS];
-    LIST_HEAD(, sim_console) consoles;
-};
-
-static struct sim_hv *sim_of(struct hv *hv)
-{
-    return (struct sim_hv *)(void *)hv;
-}
 
 /* ---- the table ---- */
 
@@ -63,7 +25,7 @@ static unsigned bucket_of(const char *uuid)
 
     for (; *uuid; uuid++)
         h = (h ^ (unsigned char)*uuid) * 16777619u;
-    return h % BUCKETS;
+    return h % SIM_BUCKETS;
 }
 
 static struct sim_vm *find(struct sim_hv *s, const char *uuid)
@@ -76,7 +38,7 @@ static struct sim_vm *find(struct sim_hv *s, const char *uuid)
     return NULL;
 }
 
-static struct sim_vm *find_started(struct sim_hv *s, const char *uuid)
+struct sim_vm *sim_find_started(struct sim_hv *s, const char *uuid)
 {
     struct sim_vm *vm = find(s, uuid);
 
@@ -109,14 +71,15 @@ static void drop_vm(struct sim_vm *vm)
     free(vm);
 }
 
-static void facts_of(const struct sim_vm *vm, struct hv_vm_facts *ret)
+void sim_facts(const struct sim_vm *vm, struct hv_vm_facts *ret)
 {
     *ret = (struct hv_vm_facts){.state = vm->record.paused ? HV_STATE_PAUSED : HV_STATE_RUNNING,
                                 .domid = vm->record.domid,
                                 .start_time = vm->record.start_time,
                                 .vnc = vm->record.vnc,
                                 .serial = true,
-                                .held = vm->record.held};
+                                .held = vm->record.held,
+                                .passage = vm->record.passage};
 }
 
 /* ---- reports ---- */
@@ -135,11 +98,13 @@ static void end_vm(struct sim_vm *vm, enum hv_stop_reason reason)
 {
     struct sim_hv *s = vm->hv;
     char uuid[UUID_TEXT_SIZE];
+    bool is_news = sim_is_here(vm);
 
     memcpy(uuid, vm->record.uuid, sizeof uuid);
     sim_store_remove(s->store, uuid);
     drop_vm(vm);
-    report(s, uuid, HV_REPORT_STOPPED, reason, NULL);
+    if (is_news)
+        report(s, uuid, HV_REPORT_STOPPED, reason, NULL);
 }
 
 /* ---- what a guest does by itself ---- */
@@ -150,8 +115,12 @@ static void start_timer(ev_timer *t, int64_t delay)
     ev_timer_start(loop_get(), t);
 }
 
-/* Once for each guest: at its start, or when it is taken over. */
-static void begin_life(struct sim_vm *vm)
+bool sim_is_here(const struct sim_vm *vm)
+{
+    return vm->record.passage == HV_PASSAGE_NONE || vm->record.passage == HV_PASSAGE_LEAVING;
+}
+
+void sim_begin_life(struct sim_vm *vm)
 {
     struct sim_fate agent = sim_script_next(&vm->hv->script, SIM_AGENT);
     struct sim_fate life = sim_script_next(&vm->hv->script, SIM_LIFE);
@@ -161,6 +130,13 @@ static void begin_life(struct sim_vm *vm)
         start_timer(&vm->agent_timer, agent.delay);
     if (life.happens)
         start_timer(&vm->life_timer, life.delay);
+}
+
+void sim_end_life(struct sim_vm *vm)
+{
+    vm->lives = false;
+    ev_timer_stop(loop_get(), &vm->agent_timer);
+    ev_timer_stop(loop_get(), &vm->life_timer);
 }
 
 /* "10.x.y.z" made of the uuid and the device, so that it is the same after each start. */
@@ -219,13 +195,12 @@ static void life_cb(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- operations ---- */
 
-static int fail_halted(struct err *e, const char *uuid)
+int sim_fail_halted(struct err *e, const char *uuid)
 {
     return err_vm_bad_power_state(e, uuid, "Running", "Halted");
 }
 
-/* Take the time that the script gives an operation, and meet its fate. uuid: for the texts. */
-static int co_meet_fate(struct sim_hv *s, enum sim_op op, const char *uuid, int64_t deadline, struct err *e)
+int co_sim_meet_fate(struct sim_hv *s, enum sim_op op, const char *uuid, int64_t deadline, struct err *e)
 {
     struct sim_fate fate = sim_script_next(&s->script, op);
     const char *name = sim_op_name(op);
@@ -273,7 +248,8 @@ static int commit(struct sim_vm *vm, struct err *e)
     if (r < 0)
         return err_errno(e, r, "start of %s", vm->record.uuid);
     vm->committed = true;
-    begin_life(vm);
+    if (sim_is_here(vm))
+        sim_begin_life(vm);
     return 0;
 }
 
@@ -294,14 +270,10 @@ static int co_read_state(int fd, const char *uuid, struct err *e)
     return memcmp(text, wanted, length) == 0 ? 0 : err_internal(e, "this is not the state of %s", uuid);
 }
 
-static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+int co_sim_bring_up(struct sim_hv *s, const struct hv_vm_spec *spec, const struct sim_record *how,
+                    enum sim_op op, struct hv_vm_facts *ret, struct err *e)
 {
-    struct sim_hv *s = sim_of(hv);
-    struct sim_record record = {.domid = spec->domid,
-                                .paused = spec->start_paused || spec->state_fd > 0,
-                                .held = spec->state_fd > 0,
-                                .vnc = spec->boot != HV_BOOT_KERNEL,
-                                .devices = devices_of(spec)};
+    struct sim_record record = *how;
     struct sim_vm *vm = find(s, spec->uuid);
     struct hv_platform platform;
     struct hv_schedule schedule;
@@ -314,16 +286,27 @@ static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_
     if (hv_platform_read(spec, &platform, e) < 0 || hv_schedule_read(spec->vcpus_params, &schedule, e) < 0)
         return -1;
     memcpy(record.uuid, spec->uuid, sizeof record.uuid);
+    record.domid = spec->domid;
+    record.vnc = spec->boot != HV_BOOT_KERNEL;
+    record.devices = devices_of(spec);
     record.acpi = platform.acpi;
     set_disks(&record, spec);
     vm = add_vm(s, &record);
-    if (co_meet_fate(s, SIM_START, record.uuid, CLOCK_NEVER, e) < 0 ||
+    if (co_sim_meet_fate(s, op, record.uuid, CLOCK_NEVER, e) < 0 ||
         (spec->state_fd > 0 && co_read_state(spec->state_fd, record.uuid, e) < 0) || commit(vm, e) < 0) {
         drop_vm(vm); /* nobody else drops one that is not committed */
         return -1;
     }
-    facts_of(vm, ret);
+    sim_facts(vm, ret);
     return 0;
+}
+
+static int co_sim_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+{
+    bool restored = spec->state_fd > 0;
+    const struct sim_record how = {.paused = spec->start_paused || restored, .held = restored};
+
+    return co_sim_bring_up(sim_of(hv), spec, &how, SIM_START, ret, e);
 }
 
 static void set_state(struct sim_vm *vm, bool paused, bool held)
@@ -344,13 +327,13 @@ static int co_set_paused(struct hv *hv, const char *uuid, enum sim_op op, bool p
     struct sim_hv *s = sim_of(hv);
     struct sim_vm *vm;
 
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
-    if (co_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
+    if (co_sim_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (!vm)
-        return fail_halted(e, uuid);
+        return sim_fail_halted(e, uuid);
     set_state(vm, paused, vm->record.held && paused);
     return 0;
 }
@@ -367,7 +350,7 @@ static int co_sim_unpause(struct hv *hv, const char *uuid, struct err *e)
 
 static int check_running(struct sim_hv *s, const char *uuid, struct err *e)
 {
-    const struct sim_vm *vm = find_started(s, uuid);
+    const struct sim_vm *vm = sim_find_started(s, uuid);
 
     if (!vm || vm->record.paused)
         return err_vm_bad_power_state(e, uuid, "Running", vm ? "Paused" : "Halted");
@@ -381,12 +364,12 @@ static int co_sim_shutdown(struct hv *hv, const char *uuid, int64_t deadline, st
 
     if (check_running(s, uuid, e) < 0)
         return -1;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (!vm->agent && !vm->record.acpi)
         return err_vm_lacks_feature(e, uuid);
-    if (co_meet_fate(s, SIM_SHUTDOWN, uuid, deadline, e) < 0)
+    if (co_sim_meet_fate(s, SIM_SHUTDOWN, uuid, deadline, e) < 0)
         return -1;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (vm)
         end_vm(vm, HV_STOP_GUEST_SHUTDOWN);
     return 0;
@@ -398,12 +381,12 @@ static int co_sim_reboot(struct hv *hv, const char *uuid, int64_t deadline, stru
 
     if (check_running(s, uuid, e) < 0)
         return -1;
-    if (!find_started(s, uuid)->agent)
+    if (!sim_find_started(s, uuid)->agent)
         return err_vm_lacks_feature(e, uuid);
-    if (co_meet_fate(s, SIM_REBOOT, uuid, deadline, e) < 0)
+    if (co_sim_meet_fate(s, SIM_REBOOT, uuid, deadline, e) < 0)
         return -1;
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
     report(s, uuid, HV_REPORT_REBOOTED, 0, NULL);
     return 0;
 }
@@ -413,11 +396,11 @@ static int co_sim_stop(struct hv *hv, const char *uuid, struct err *e)
     struct sim_hv *s = sim_of(hv);
     struct sim_vm *vm;
 
-    if (!find_started(s, uuid))
+    if (!sim_find_started(s, uuid))
         return 0;
-    if (co_meet_fate(s, SIM_STOP, uuid, CLOCK_NEVER, e) < 0)
+    if (co_sim_meet_fate(s, SIM_STOP, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (vm)
         end_vm(vm, HV_STOP_REQUESTED);
     return 0;
@@ -427,11 +410,11 @@ static int co_sim_reset(struct hv *hv, const char *uuid, struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
 
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
-    if (co_meet_fate(s, SIM_RESET, uuid, CLOCK_NEVER, e) < 0)
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
+    if (co_sim_meet_fate(s, SIM_RESET, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    return find_started(s, uuid) ? 0 : fail_halted(e, uuid);
+    return sim_find_started(s, uuid) ? 0 : sim_fail_halted(e, uuid);
 }
 
 static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
@@ -440,13 +423,13 @@ static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, co
     struct sim_hv *s = sim_of(hv);
     struct hv_schedule schedule;
 
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
     if (hv_schedule_read(params, &schedule, e) < 0 ||
-        co_meet_fate(s, SIM_PROCESSORS, uuid, CLOCK_NEVER, e) < 0)
+        co_sim_meet_fate(s, SIM_PROCESSORS, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
     if (n > 0)
         *ret_now = n;
     return 0;
@@ -458,12 +441,12 @@ static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, str
     struct sim_hv *s = sim_of(hv);
     struct hv_report r = {.kind = HV_REPORT_MEMORY, .memory = bytes};
 
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
-    if (co_meet_fate(s, SIM_MEMORY, uuid, CLOCK_NEVER, e) < 0)
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
+    if (co_sim_meet_fate(s, SIM_MEMORY, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    if (!find_started(s, uuid))
-        return fail_halted(e, uuid);
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
     memcpy(r.uuid, uuid, sizeof r.uuid);
     if (s->report)
         s->report(&r, s->report_arg);
@@ -483,19 +466,19 @@ static int co_sim_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *
                        struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
-    struct sim_vm *vm = find_started(s, uuid);
+    struct sim_vm *vm = sim_find_started(s, uuid);
     bool was_paused, was_held;
     int r;
 
     if (!vm)
-        return fail_halted(e, uuid);
+        return sim_fail_halted(e, uuid);
     was_paused = vm->record.paused;
     was_held = vm->record.held;
     set_state(vm, true, true);
     progress(0.5, arg);
-    r = co_meet_fate(s, SIM_SAVE, uuid, CLOCK_NEVER, e);
-    if (!(vm = find_started(s, uuid)))
-        return r < 0 ? r : fail_halted(e, uuid);
+    r = co_sim_meet_fate(s, SIM_SAVE, uuid, CLOCK_NEVER, e);
+    if (!(vm = sim_find_started(s, uuid)))
+        return r < 0 ? r : sim_fail_halted(e, uuid);
     if (r == 0 && (r = write_state(fd, uuid)) < 0)
         err_errno(e, r, "the state of %s", uuid);
     if (r < 0)
@@ -508,11 +491,11 @@ static int co_sim_hold(struct hv *hv, const char *uuid, struct err *e)
     struct sim_hv *s = sim_of(hv);
     struct sim_vm *vm;
 
-    if (co_meet_fate(s, SIM_PAUSE, uuid, CLOCK_NEVER, e) < 0)
+    if (co_sim_meet_fate(s, SIM_PAUSE, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (!vm)
-        return fail_halted(e, uuid);
+        return sim_fail_halted(e, uuid);
     set_state(vm, true, true);
     return 0;
 }
@@ -522,9 +505,9 @@ static int co_sim_follow_disk(struct hv *hv, const char *uuid, unsigned userdevi
 {
     struct sim_hv *s = sim_of(hv);
 
-    if (co_meet_fate(s, SIM_FOLLOW, uuid, CLOCK_NEVER, e) < 0)
+    if (co_sim_meet_fate(s, SIM_FOLLOW, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    return find_started(s, uuid) ? 0 : fail_halted(e, uuid);
+    return sim_find_started(s, uuid) ? 0 : sim_fail_halted(e, uuid);
 }
 
 static int co_sim_adopt(struct hv *hv,
@@ -535,14 +518,14 @@ static int co_sim_adopt(struct hv *hv,
     struct hv_vm_facts facts;
     struct sim_vm *vm;
 
-    if (co_meet_fate(s, SIM_ADOPT, "all", CLOCK_NEVER, e) < 0)
+    if (co_sim_meet_fate(s, SIM_ADOPT, "all", CLOCK_NEVER, e) < 0)
         return -1;
     TAILQ_FOREACH (vm, &s->vms, link) {
         if (!vm->committed)
             continue;
-        if (!vm->lives)
-            begin_life(vm);
-        facts_of(vm, &facts);
+        if (!vm->lives && sim_is_here(vm))
+            sim_begin_life(vm);
+        sim_facts(vm, &facts);
         visit(vm->record.uuid, &facts, arg);
     }
     return 0;
@@ -550,7 +533,7 @@ static int co_sim_adopt(struct hv *hv,
 
 static enum hv_state sim_state(struct hv *hv, const char *uuid)
 {
-    const struct sim_vm *vm = find_started(sim_of(hv), uuid);
+    const struct sim_vm *vm = sim_find_started(sim_of(hv), uuid);
 
     if (!vm)
         return HV_STATE_GONE;
@@ -563,13 +546,13 @@ static enum hv_state sim_state(struct hv *hv, const char *uuid)
 static struct sim_vm *co_change(struct hv *hv, const char *uuid, enum sim_op op, struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
-    struct sim_vm *vm = find_started(s, uuid);
+    struct sim_vm *vm = sim_find_started(s, uuid);
 
-    if (vm && co_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
+    if (vm && co_sim_meet_fate(s, op, uuid, CLOCK_NEVER, e) < 0)
         return NULL;
-    vm = find_started(s, uuid);
+    vm = sim_find_started(s, uuid);
     if (!vm)
-        fail_halted(e, uuid);
+        sim_fail_halted(e, uuid);
     return vm;
 }
 
@@ -663,7 +646,7 @@ static int co_sim_console(struct hv *hv, const char *uuid, const char *kind)
 {
     static const char hello[] = "simulated guest\r\n", screen[] = "RFB 003.008\n";
     struct sim_hv *s = sim_of(hv);
-    const struct sim_vm *vm = find_started(s, uuid);
+    const struct sim_vm *vm = sim_find_started(s, uuid);
     bool vnc = strcmp(kind, "vnc") == 0;
     struct sim_console *c;
     int fds[2];
@@ -719,6 +702,13 @@ static const struct hv_driver driver = {
     .co_hold = co_sim_hold,
     .co_follow_disk = co_sim_follow_disk,
     .co_save = co_sim_save,
+    .co_receive = co_sim_receive,
+    .co_move_prepare = co_sim_move_prepare,
+    .co_move_switch = co_sim_move_switch,
+    .co_move_finish = co_sim_move_finish,
+    .co_move_accept = co_sim_move_accept,
+    .co_move_drain = co_sim_move_drain,
+    .co_move_cancel = co_sim_move_cancel,
     .co_adopt = co_sim_adopt,
     .state = sim_state,
     .co_console = co_sim_console,

@@ -69,14 +69,24 @@ static void add_record(struct reading *r, const struct sim_record *record)
     r->v[r->n++] = *record;
 }
 
+static const char passage_letters[][3] = {
+    [HV_PASSAGE_ARRIVING] = "Aa", [HV_PASSAGE_LEAVING] = "Ll", [HV_PASSAGE_LEFT] = "Gg"};
+
 static void set_state(struct sim_record *r, char state)
 {
+    r->passage = HV_PASSAGE_NONE;
+    for (unsigned p = HV_PASSAGE_ARRIVING; p <= HV_PASSAGE_LEFT; p++)
+        if (state && strchr(passage_letters[p], state))
+            r->passage = p;
+    r->stays_paused = r->passage && state == passage_letters[r->passage][1];
     r->held = state == 'H';
-    r->paused = state == 'P' || r->held;
+    r->paused = state == 'P' || r->held || r->passage;
 }
 
 static char state_of(const struct sim_record *r)
 {
+    if (r->passage)
+        return passage_letters[r->passage][r->stays_paused];
     return r->held ? 'H' : r->paused ? 'P' : 'R';
 }
 

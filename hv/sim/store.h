@@ -3,14 +3,17 @@
 /*
  * The simulated guests that outlive a daemon: STATE/sim, a text file that is appended to and written anew
  * when it is opened. Leaf code; blocks shortly.
- *   + <uuid> <domid> <start time> <R, P or H> <1 when it has a screen> <1 when it hears the power button>
+ *   + <uuid> <domid> <start time> <state> <1 when it has a screen> <1 when it hears the power button>
  *     <network devices>
- *   = <uuid> <R, P or H>
+ *   = <uuid> <state>
  *   * <uuid> <disk, medium or nic> <number> <1 when it has one>
  *   - <uuid>
+ * A state is R (runs), P (paused), H (held), A (arriving), L (leaving) or G (gone to another host); a, l, g
+ * when it was paused before that.
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "hv/hv.h"
 #include "model/value.h"
 
 #define SIM_DISKS 256
@@ -20,8 +23,10 @@ enum sim_device { SIM_DISK, SIM_MEDIUM, SIM_NIC };
 struct sim_record {
     char uuid[UUID_TEXT_SIZE];
     int64_t domid, start_time;
-    bool paused, held, vnc, acpi; /* held: paused, and H in the file */
-    uint64_t devices;             /* bit n: it has a network device n */
+    bool paused, held, vnc, acpi;
+    enum hv_passage_state passage;
+    bool stays_paused; /* also once its passage is over */
+    uint64_t devices;  /* bit n: it has a network device n */
     uint64_t disks[SIM_DISKS / 64],
         media[SIM_DISKS / 64]; /* likewise; media: those of them with a disk in it */
 };

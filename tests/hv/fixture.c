@@ -90,6 +90,7 @@ void fixture_init(struct fixture *f)
     memset(f, 0, sizeof *f);
     snprintf(f->dir, sizeof f->dir, "%s/state.XXXXXX", base);
     REQUIRE(mkdtemp(f->dir));
+    uuid_new(f->host);
     fiber_cond_init(&f->news);
     f->options = (struct hv_options){.state_dir = f->dir, .report = record, .report_arg = f};
 }

@@ -22,6 +22,7 @@ struct seen_report {
 
 struct fixture {
     char dir[64];
+    char host[UUID_TEXT_SIZE];
     struct hv *hv;
     struct hv_options options;
     struct seen_report seen[64];
