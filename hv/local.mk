@@ -8,6 +8,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
 	hv/qemu/cgroup.c hv/qemu/cgroup.h \
 	hv/qemu/cmdline.c hv/qemu/cmdline.h \
+	hv/qemu/credentials.c \
 	hv/qemu/devices.c hv/qemu/devices.h \
 	hv/qemu/driver.c \
 	hv/qemu/drives.c \
@@ -18,15 +19,20 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/nics.c \
 	hv/qemu/operations.c \
 	hv/qemu/memory.c \
+	hv/qemu/migration.c hv/qemu/migration.h \
+	hv/qemu/mirror.c \
+	hv/qemu/move.c hv/qemu/move.h \
 	hv/qemu/nvram.c hv/qemu/nvram.h \
+	hv/qemu/passage.c \
 	hv/qemu/probe.c hv/qemu/probe.h \
 	hv/qemu/processors.c \
 	hv/qemu/process.c hv/qemu/process.h \
 	hv/qemu/qemu.h \
 	hv/qemu/qmp.c hv/qemu/qmp.h \
+	hv/qemu/receive.c \
 	hv/qemu/snapshot.c \
 	hv/qemu/spec.c \
-	hv/qemu/start.c \
+	hv/qemu/start.c hv/qemu/start.h \
 	hv/qemu/suspend.c \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \

@@ -94,6 +94,7 @@ static int co_take_over(struct qemu_vm *vm)
     if (r == 0)
         r = process_adopt(&vm->process, pid, start_ticks, qemu_vm_process_ended, vm);
     vm->spawned = r == 0;
+    qemu_passage_load(vm->dir_fd, &vm->passage);
     vm->held = faccessat(vm->dir_fd, VM_DIR_HELD, F_OK, 0) == 0;
     return r;
 }

@@ -28,7 +28,8 @@ struct cmdline {
     const struct hv_vm_spec *spec;
     struct hv_platform platform;
     unsigned ide_taken; /* bits */
-    bool bad;           /* a value cannot be told to QEMU */
+    bool incoming;
+    bool bad; /* a value cannot be told to QEMU */
 };
 
 static void add(struct cmdline *c, const char *text)
@@ -128,7 +129,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, "-nodefaults");
     add(c, "-no-user-config");
     add(c, "-S");
-    if (s->state_fd > 0)
+    if (c->incoming)
         add2(c, "-incoming", "defer");
     add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
     add2(c, "-device", "pvpanic");
@@ -386,9 +387,9 @@ static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 }
 
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
-                          struct err *e)
+                          bool incoming, struct err *e)
 {
-    struct cmdline c = {.v = talloc_array(ctx, const char *, 1), .spec = s};
+    struct cmdline c = {.v = talloc_array(ctx, const char *, 1), .spec = s, .incoming = incoming};
 
     if (!c.v)
         mem_abort();

@@ -21,10 +21,11 @@ struct qemu_cmdline_host {
     bool sandbox;            /* seccomp works here */
 };
 
-/* argv, NULL-terminated, all on ctx; NULL with *e filled when the specification cannot be had: INVALID_VALUE
- * for what the VM's record says, else DOMAIN_BUILDER_ERROR. QEMU is to be started in the guest's folder. */
+/* argv, NULL-terminated, all on ctx; incoming: it waits for a guest's state. NULL with *e filled when the
+ * specification cannot be had: INVALID_VALUE for what the VM's record says, else DOMAIN_BUILDER_ERROR. QEMU
+ * is to be started in the guest's folder. */
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
-                          struct err *e);
+                          bool incoming, struct err *e);
 
 /* The value of -sandbox. */
 #define QEMU_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"

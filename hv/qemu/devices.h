@@ -30,6 +30,10 @@ int co_qemu_drop_netdev(struct qemu_vm *vm, unsigned number, struct err *e);
 
 int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_presence *ret, struct err *e);
 
+/* snapshot.c: the node that a drive reads and writes. */
+#define QEMU_NODE_NAME_SIZE 32 /* QEMU's limit */
+int co_qemu_find_node(struct qemu_vm *vm, unsigned userdevice, char node[QEMU_NODE_NAME_SIZE], struct err *e);
+
 /* Somebody waits for a guest to let go of a device. On the waiter's stack. */
 struct qemu_unplug {
     TAILQ_ENTRY(qemu_unplug) link;

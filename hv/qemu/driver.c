@@ -1,9 +1,12 @@
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "hv/qemu/probe.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
@@ -44,6 +47,7 @@ static void qemu_free(struct hv *hv)
         qemu_vm_detach(TAILQ_FIRST(&q->vms));
     cgroups_close(&q->cgroups);
     close(q->vms_fd);
+    free(q->pool_dir);
     free(q->program);
     free(q->accelerator);
     free(q);
@@ -62,6 +66,17 @@ static void tidy_cb(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
+/* Absolute, since a QEMU works in its guest's folder. */
+static char *pool_dir_of(const char *state_dir)
+{
+    CLEANUP_FREE char *real = realpath(state_dir, NULL);
+    char *path;
+
+    if (asprintf(&path, "%s/pool", real ? real : state_dir) < 0)
+        mem_abort();
+    return path;
+}
+
 int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *host, struct hv **ret)
 {
     int vms_fd = vm_dirs_open(o->state_dir);
@@ -77,6 +92,7 @@ int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *h
     if (r < 0)
         log_info("guests have no cgroups, so the weight and cap of their processors have no effect: %s",
                  strerror(-r));
+    q->pool_dir = pool_dir_of(o->state_dir);
     q->program = mem_strdup(host->program);
     q->accelerator = mem_strdup(host->accelerator);
     q->host = (struct qemu_cmdline_host){q->program, q->accelerator, host->sandbox};
@@ -130,6 +146,13 @@ static const struct hv_driver driver = {
     .co_hold = co_qemu_hold,
     .co_follow_disk = co_qemu_follow_disk,
     .co_save = co_qemu_save,
+    .co_receive = co_qemu_receive,
+    .co_move_prepare = co_qemu_move_prepare,
+    .co_move_switch = co_qemu_move_switch,
+    .co_move_finish = co_qemu_move_finish,
+    .co_move_accept = co_qemu_move_accept,
+    .co_move_drain = co_qemu_move_drain,
+    .co_move_cancel = co_qemu_move_cancel,
     .co_adopt = co_qemu_adopt,
     .state = qemu_state,
     .co_console = co_qemu_console,

@@ -1,9 +1,8 @@
 #ifndef HV_QEMU_QEMU_H
 #define HV_QEMU_QEMU_H
 /*
- * The QEMU driver's own state, shared by its files (driver.c, start.c, operations.c, suspend.c, adopt.c,
- * vm.c); private
- * to this folder and its tests.
+ * The QEMU driver's own state, shared by its files (driver.c, start.c, operations.c, suspend.c,
+ * move.c, receive.c, adopt.c, vm.c …); private to this folder and its tests.
  *
  * A struct qemu_vm stands in the table from the start of its start until its process has ended and its folder
  * is gone. Operations hold a reference across waits and look at `gone` after each.
@@ -17,8 +16,17 @@
 #include "hv/qemu/qmp.h"
 #include "lib/fiber.h"
 
+/* A guest's passage, as hv_passage_state has it; also in its folder. */
+struct qemu_passage {
+    enum hv_passage_state state;
+    bool stays_paused; /* also when its passage is over */
+    char source[UUID_TEXT_SIZE], destination[UUID_TEXT_SIZE];
+    unsigned memory_port, disk_port; /* of one that is arriving */
+};
+
 struct qemu_hv {
     struct hv hv;
+    char *pool_dir; /* with the certificates that other hosts know this one by */
     char *program, *accelerator;
     struct qemu_cmdline_host host; /* of these two */
     int vms_fd;                    /* STATE/vm */
@@ -51,6 +59,7 @@ struct qemu_vm {
     bool stop_requested;
     const char *shutdown_reason; /* as in QMP's SHUTDOWN event, one of the known ones; NULL before it */
     bool panicked;
+    struct qemu_passage passage;
     unsigned moves;            /* news of a state that is being written or read */
     bool held;                 /* as in hv_vm_facts */
     unsigned resets;           /* by the guest itself */
@@ -91,6 +100,17 @@ void qemu_report_nvram(struct qemu_hv *hv, const char *uuid, int dir_fd);
 /* What is known of it. */
 void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret);
 
+/* ---- passage.c ---- */
+
+/* Is a guest in this state of its passage this host's: not arriving, not left? */
+bool qemu_passage_is_here(const struct qemu_passage *p);
+
+/* Read the mark in a guest's folder; without one there is no passage. */
+void qemu_passage_load(int dir_fd, struct qemu_passage *ret);
+
+/* Note it in the folder first, then in vm. 0 or -errno with *e filled. */
+int qemu_vm_set_passage(struct qemu_vm *vm, const struct qemu_passage *p, struct err *e);
+
 /* ---- spec.c: what a later daemon must know ---- */
 
 int qemu_spec_save(const struct qemu_vm *vm);
@@ -128,6 +148,15 @@ int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, co
  * does not fit what the next start makes. */
 int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e);
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
+int co_qemu_receive(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,
+                    struct hv_reception *ret, struct err *e);
+int co_qemu_move_prepare(struct hv *hv, const char *uuid, const struct hv_passage *p,
+                         hv_progress_fn *progress, void *arg, struct err *e);
+int co_qemu_move_switch(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_move_finish(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_move_accept(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_move_drain(struct hv *hv, const char *uuid, hv_progress_fn *progress, void *arg, struct err *e);
+int co_qemu_move_cancel(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e);
 

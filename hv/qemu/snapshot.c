@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "hv/qemu/devices.h"
 #include "hv/qemu/qemu.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "model/errors.gen.h"
 
 #define COMMAND_MS 10000
-#define NODE_NAME_SIZE 32 /* QEMU's limit */
 
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e)
 {
@@ -69,7 +69,7 @@ static bool is_drive(const json_t *entry, const char *id)
 }
 
 /* The node that the drive writes to; false when there is no such drive. */
-static bool find_node(const json_t *drives, unsigned userdevice, char node[NODE_NAME_SIZE])
+static bool find_node(const json_t *drives, unsigned userdevice, char node[QEMU_NODE_NAME_SIZE])
 {
     const json_t *entry;
     char id[24];
@@ -81,20 +81,22 @@ static bool find_node(const json_t *drives, unsigned userdevice, char node[NODE_
             json_string_value(json_object_get(json_object_get(entry, "inserted"), "node-name"));
 
         if (name && is_drive(entry, id)) {
-            snprintf(node, NODE_NAME_SIZE, "%s", name);
+            snprintf(node, QEMU_NODE_NAME_SIZE, "%s", name);
             return true;
         }
     }
     return false;
 }
 
-static int co_find_node(struct qemu_vm *vm, unsigned userdevice, char node[NODE_NAME_SIZE], struct err *e)
+int co_qemu_find_node(struct qemu_vm *vm, unsigned userdevice, char node[QEMU_NODE_NAME_SIZE], struct err *e)
 {
     json_t *drives = NULL;
     int r = co_qmp_command(vm->qmp, "query-block", NULL, clock_in_ms(COMMAND_MS), &drives, e);
 
-    if (r == 0 && !find_node(drives, userdevice, node))
-        r = err_internal(e, "guest %s has no disk %u", vm->uuid, userdevice);
+    if (r == 0 && !find_node(drives, userdevice, node)) {
+        err_internal(e, "guest %s has no disk %u", vm->uuid, userdevice);
+        r = -ENOENT;
+    }
     json_decref(drives);
     return r;
 }
@@ -144,12 +146,12 @@ static void co_drop_node(struct qemu_vm *vm, const char *node)
 static int co_go_over(struct qemu_vm *vm, unsigned userdevice, const struct stat *file, const char *path,
                       const char *base, struct err *e)
 {
-    char from[NODE_NAME_SIZE], to[NODE_NAME_SIZE];
+    char from[QEMU_NODE_NAME_SIZE], to[QEMU_NODE_NAME_SIZE];
     int r;
 
     /* The name tells apart all files that the drive ever writes to. */
     snprintf(to, sizeof to, "node%u-%llx", userdevice, (unsigned long long)file->st_ino);
-    if (co_find_node(vm, userdevice, from, e) < 0 || co_add_node(vm, to, path, base, e) < 0)
+    if (co_qemu_find_node(vm, userdevice, from, e) < 0 || co_add_node(vm, to, path, base, e) < 0)
         return -1;
     r = co_give_drive(vm, userdevice, to, e);
     co_drop_node(vm, r < 0 ? to : from);

@@ -10,6 +10,7 @@
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
+#include "hv/qemu/start.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -128,12 +129,12 @@ static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedul
 
 static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *spec,
                                  const struct hv_platform *platform, const struct hv_schedule *schedule,
-                                 struct err *e)
+                                 bool incoming, struct err *e)
 {
     const char **argv;
     int r;
 
-    argv = qemu_cmdline(NULL, &vm->hv->host, spec, e);
+    argv = qemu_cmdline(NULL, &vm->hv->host, spec, incoming, e);
     if (!argv)
         return -1;
     r = co_make_folder(vm, e);
@@ -163,13 +164,20 @@ static int co_fail_with_last_words(struct qemu_vm *vm, struct err *e)
     return err_domain_builder_error(e, "qemu", status, words);
 }
 
-static int co_run_guest(struct qemu_vm *vm, const struct hv_vm_spec *spec, struct err *e)
+static int co_run_guest(struct qemu_vm *vm, const struct hv_vm_spec *spec, const void *arg, struct err *e)
 {
     int64_t deadline = clock_in_ms(START_MS);
+
+    return spec->state_fd > 0   ? co_qemu_load(vm, spec->state_fd, e)
+           : spec->start_paused ? co_qemu_vm_wait_known(vm, deadline)
+                                : co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, e);
+}
+
+static int co_begin(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct qemu_beginning *how,
+                    struct err *e)
+{
     CLEANUP_ERR struct err refusal = {0};
-    int r = spec->state_fd > 0   ? co_qemu_load(vm, spec->state_fd, &refusal)
-            : spec->start_paused ? co_qemu_vm_wait_known(vm, deadline)
-                                 : co_qmp_command(vm->qmp, "cont", NULL, deadline, NULL, &refusal);
+    int r = how->co_begin(vm, spec, how->arg, &refusal);
 
     if (r == 0)
         return 0;
@@ -214,9 +222,19 @@ static void co_abandon(struct qemu_vm *vm)
     fiber_unmask_cancel();
 }
 
-int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+static int co_come_up(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform,
+                      const struct hv_schedule *schedule, const struct qemu_beginning *how, struct err *e)
 {
-    struct qemu_hv *q = (struct qemu_hv *)(void *)hv;
+    if (co_prepare_and_launch(vm, spec, platform, schedule, how->incoming, e) < 0 ||
+        (schedule->masked && co_qemu_pin(vm, schedule, e) < 0) ||
+        (spec->memory_max > spec->memory && !how->incoming && co_qemu_balloon(vm, spec->memory, e) < 0))
+        return -1;
+    return co_begin(vm, spec, how, e) < 0 ? -1 : commit(vm, e);
+}
+
+int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const struct qemu_beginning *how,
+                     struct hv_vm_facts *ret, struct err *e)
+{
     struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
     struct hv_platform platform;
     struct hv_schedule schedule;
@@ -232,15 +250,18 @@ int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_fac
         return -1;
     vm = qemu_vm_new(q, spec->uuid);
     note_spec(vm, spec, &platform);
-    if (co_prepare_and_launch(vm, spec, &platform, &schedule, e) < 0 ||
-        (schedule.masked && co_qemu_pin(vm, &schedule, e) < 0) ||
-        (spec->memory_max > spec->memory && spec->state_fd <= 0 &&
-         co_qemu_balloon(vm, spec->memory, e) < 0) ||
-        co_run_guest(vm, spec, e) < 0 || commit(vm, e) < 0) {
+    if (co_come_up(vm, spec, &platform, &schedule, how, e) < 0) {
         co_abandon(vm);
         qemu_vm_detach(vm);
         return -1;
     }
     qemu_vm_facts(vm, ret);
     return 0;
+}
+
+int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)
+{
+    const struct qemu_beginning how = {.incoming = spec->state_fd > 0, .co_begin = co_run_guest};
+
+    return co_qemu_bring_up((struct qemu_hv *)(void *)hv, spec, &how, ret, e);
 }

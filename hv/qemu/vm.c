@@ -81,7 +81,8 @@ void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret)
                                 .start_time = vm->start_time,
                                 .vnc = vm->vnc,
                                 .serial = true,
-                                .held = vm->held};
+                                .held = vm->held,
+                                .passage = vm->passage.state};
 }
 
 /* ---- reports ---- */
@@ -89,7 +90,7 @@ void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret)
 static void report(struct qemu_vm *vm, struct hv_report *r)
 {
     memcpy(r->uuid, vm->uuid, sizeof r->uuid);
-    if (vm->committed && vm->hv->report)
+    if (vm->committed && vm->hv->report && qemu_passage_is_here(&vm->passage))
         vm->hv->report(r, vm->hv->report_arg);
 }
 
@@ -106,7 +107,7 @@ static void set_state(struct qemu_vm *vm, enum hv_state state)
     fiber_cond_broadcast(&vm->changed);
     if (vm->agent)
         guest_agent_set_paused(vm->agent, state == HV_STATE_PAUSED);
-    if (before != state && !vm->held)
+    if (before != state && !vm->held && vm->passage.state == HV_PASSAGE_NONE)
         report_kind(vm, state == HV_STATE_PAUSED ? HV_REPORT_PAUSED : HV_REPORT_RESUMED);
 }
 
@@ -244,6 +245,7 @@ static const struct {
     {"DEVICE_DELETED", on_device_deleted},
     {"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
     {"MIGRATION", on_move},
+    {"JOB_STATUS_CHANGE", on_move},
 };
 
 static void qmp_event(const char *name, const json_t *data, void *arg)
@@ -381,9 +383,11 @@ void qemu_report_nvram(struct qemu_hv *hv, const char *uuid, int dir_fd)
 {
     CLEANUP_FREE char *text = nvram_read(dir_fd);
     struct hv_report r = {.kind = HV_REPORT_NVRAM, .nvram = text};
+    struct qemu_passage passage;
 
     snprintf(r.uuid, sizeof r.uuid, "%s", uuid);
-    if (text && hv->report)
+    qemu_passage_load(dir_fd, &passage);
+    if (text && hv->report && qemu_passage_is_here(&passage))
         hv->report(&r, hv->report_arg);
 }
 

@@ -6,6 +6,7 @@
  *   process      QEMU's line of /proc/<pid>/stat, locked as long as QEMU lives (hv/qemu/process.h)
  *   started      when the start was complete, seconds since 1970; without it the start was cut short
  *   held         the guest stands still on the daemon's account: a daemon that comes after it lets it go on
+ *   passage      it is on its way from here to another host or the other way round (hv/qemu/passage.h)
  *   qmp.sock agent.sock serial.sock vnc.sock, console.log, qemu.log
  * Leaf code on small local files: blocks shortly, never yields. 0 or -errno.
  */
@@ -18,6 +19,7 @@
 #define VM_DIR_PROCESS "process"
 #define VM_DIR_STARTED "started"
 #define VM_DIR_HELD "held"
+#define VM_DIR_PASSAGE "passage"
 #define VM_DIR_CHANGED "changed" /* it has other devices or processors than at its start */
 #define VM_DIR_QMP "qmp.sock"
 #define VM_DIR_AGENT "agent.sock"

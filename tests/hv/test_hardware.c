@@ -148,7 +148,7 @@ START_TEST(a_bad_value_is_refused_by_its_name)
     ck_assert_str_eq(e.params[0], field);
     ck_assert_str_eq(e.params[1], bad[_i].value);
     err_clear(&e);
-    ck_assert_ptr_null(qemu_cmdline(ctx, &host, &spec, &e));
+    ck_assert_ptr_null(qemu_cmdline(ctx, &host, &spec, false, &e));
     ck_assert(err_is(&e, "INVALID_VALUE"));
 }
 END_TEST
@@ -183,14 +183,14 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
     spec.nics = &nic;
     spec.n_nics = 1;
     ck_assert_ptr_nonnull(strstr(qemu_machine_text(ctx, platform()), "q35,smm=on"));
-    argv = qemu_cmdline(ctx, &host, &spec, &e);
+    argv = qemu_cmdline(ctx, &host, &spec, false, &e);
     ck_assert_ptr_nonnull(find_argument(argv, "-blockdev", "secboot"));
     ck_assert_ptr_null(find_argument(argv, "-device", "pci.0"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "virtio-net-pci"));
     ck_assert_ptr_nonnull(find_argument(argv, "-global", "property=secure"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.3\",\"unit\":0"));
     set(&spec.platform, "secureboot", "false");
-    argv = qemu_cmdline(ctx, &host, &spec, &e);
+    argv = qemu_cmdline(ctx, &host, &spec, false, &e);
     ck_assert_ptr_null(find_argument(argv, "-blockdev", "secboot"));
     ck_assert_ptr_nonnull(find_argument(argv, "-machine", "pflash1=nvram"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.1\",\"unit\":1"));

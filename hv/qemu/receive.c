@@ -1,0 +1,158 @@
+/* A guest arrives from another host: the destination's part. The source's is in move.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+#include "hv/qemu/migration.h"
+#include "hv/qemu/move.h"
+#include "hv/qemu/start.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define ARRIVE_MS 60000 /* for the end of what the source calls complete */
+
+/* ---- receive ---- */
+
+static int co_set_parameters(struct qemu_vm *vm, const struct hv_passage *p, struct err *e)
+{
+    json_t *parameters = qemu_passage_parameters(p);
+    int r = co_qemu_set_capabilities(vm, qemu_passage_capabilities(p) | CAP_LATE, e);
+
+    json_object_set_new(parameters, "tls-creds", json_string(QEMU_CREDS_IN));
+    json_object_set_new(parameters, "tls-authz", json_string(QEMU_AUTHZ_IN));
+    if (r == 0)
+        return co_qemu_ask(vm, "migrate-set-parameters", parameters, NULL, e);
+    json_decref(parameters);
+    return r;
+}
+
+static unsigned port_in(const json_t *answer)
+{
+    const json_t *address = json_array_get(json_object_get(answer, "socket-address"), 0);
+    const char *port = json_string_value(json_object_get(address, "port"));
+
+    return port ? (unsigned)atoi(port) : 0;
+}
+
+/* Listen at a port of QEMU's choice. */
+static int co_listen(struct qemu_vm *vm, const struct hv_passage *p, unsigned *ret_port, struct err *e)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    json_t *answer = NULL;
+    int r = co_qemu_ask(vm, "migrate-incoming", json_pack("{s:s}", "uri", qemu_tcp_uri(ctx, p->address, 0)),
+                        NULL, e);
+
+    if (r == 0)
+        r = co_qemu_ask(vm, "query-migrate", NULL, &answer, e);
+    *ret_port = port_in(answer);
+    json_decref(answer);
+    if (r == 0 && *ret_port == 0) {
+        err_internal(e, "QEMU does not say where it awaits %s", vm->uuid);
+        return -EPROTO;
+    }
+    return r;
+}
+
+static int co_await_guest(struct qemu_vm *vm, const struct hv_vm_spec *spec, const void *arg, struct err *e)
+{
+    const struct hv_passage *p = arg;
+    struct qemu_passage passage = {.state = HV_PASSAGE_ARRIVING, .stays_paused = spec->start_paused};
+    int r = co_qemu_trust_source(vm, p->source, e);
+
+    memcpy(passage.source, p->source, sizeof passage.source);
+    memcpy(passage.destination, p->destination, sizeof passage.destination);
+    if (r == 0)
+        r = co_set_parameters(vm, p, e);
+    if (r == 0)
+        r = co_qemu_export_disks(vm, p, &passage.disk_port, e);
+    if (r == 0)
+        r = co_listen(vm, p, &passage.memory_port, e);
+    return r < 0 ? r : qemu_vm_set_passage(vm, &passage, e);
+}
+
+int co_qemu_receive(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,
+                    struct hv_reception *ret, struct err *e)
+{
+    const struct qemu_beginning how = {.incoming = true, .co_begin = co_await_guest, .arg = p};
+    struct qemu_hv *q = (struct qemu_hv *)(void *)hv;
+    const struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
+    struct hv_vm_facts facts;
+
+    if (!vm || vm->passage.state != HV_PASSAGE_ARRIVING) {
+        if (co_qemu_bring_up(q, spec, &how, &facts, e) < 0)
+            return qemu_move_failed(e, spec->uuid, p->source, p->destination);
+        vm = qemu_vm_find(q, spec->uuid);
+    }
+    qemu_vm_facts(vm, &facts);
+    *ret = (struct hv_reception){facts, vm->passage.memory_port, vm->passage.disk_port};
+    return 0;
+}
+
+/* ---- switch and accept ---- */
+
+static int check_arriving(const struct qemu_vm *vm, struct err *e)
+{
+    if (vm->passage.state == HV_PASSAGE_ARRIVING)
+        return 0;
+    err_internal(e, "%s is not arriving", vm->uuid);
+    return -EINVAL;
+}
+
+/* QEMU refuses this only when it has no such server any more. */
+static int co_close_disks(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    CLEANUP_ERR struct err none = {0};
+    int r = check_arriving(vm, e);
+
+    if (r < 0 || vm->passage.disk_port == 0)
+        return r;
+    r = co_qemu_ask(vm, "nbd-server-stop", NULL, NULL, &none);
+    if (r == -EREMOTEIO)
+        return 0;
+    err_move(e, &none);
+    return r;
+}
+
+/* It is accepted once the mark is gone: if we end before it runs, a daemon that comes after us lets it go on.
+ */
+static int co_let_in(struct qemu_vm *vm, struct err *e)
+{
+    int r = vm->passage.stays_paused ? 0 : qemu_vm_hold(vm);
+
+    if (r < 0) {
+        err_errno(e, r, "the mark of %s", vm->uuid);
+        return r;
+    }
+    r = qemu_vm_set_passage(vm, &(struct qemu_passage){0}, e);
+    if (r == 0 && vm->held)
+        r = co_qemu_ask(vm, "cont", NULL, NULL, e);
+    if (r == 0 && !vm->gone)
+        qemu_vm_release(vm);
+    return r;
+}
+
+static int co_accept(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    const struct qemu_move_wait here = {MOVE_BIT(MOVE_DONE) | MOVE_BIT(MOVE_POST_COPY),
+                                        clock_in_ms(ARRIVE_MS), -1, NULL, NULL};
+    int r;
+
+    if (vm->passage.state == HV_PASSAGE_NONE && !vm->held)
+        return 0;
+    if (vm->passage.state == HV_PASSAGE_NONE)
+        return co_let_in(vm, e);
+    r = check_arriving(vm, e);
+    if (r == 0)
+        r = co_qemu_wait_move(vm, &here, e);
+    return r < 0 ? r : co_let_in(vm, e);
+}
+
+int co_qemu_move_switch(struct hv *hv, const char *uuid, struct err *e)
+{
+    return co_qemu_move_step(hv, uuid, co_close_disks, NULL, e);
+}
+
+int co_qemu_move_accept(struct hv *hv, const char *uuid, struct err *e)
+{
+    return co_qemu_move_step(hv, uuid, co_accept, NULL, e);
+}
