@@ -3,6 +3,10 @@
  *
  * QEMU has a place for each of the VCPUs_max processors (query-hotpluggable-cpus); device_add fills one,
  * device_del asks the guest by ACPI to give one up, which it may take its time for or refuse.
+ *
+ * They are asked back one at a time, the last first. A guest that is asked for several at once gives up the
+ * first of them first, and QEMU's own APIC (without KVM) looks for the targets of an interrupt only up to the
+ * first empty place: the processors behind it would not hear of each other again, and the guest would hang.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -111,10 +115,10 @@ static int co_ask_slots(struct qemu_vm *vm, json_t **ret, struct err *e)
     return err_internal(e, "QEMU of %s does not say which processors it has", vm->uuid);
 }
 
-/* Add or ask back as many as are missing or too many. */
+/* Add as many as are missing, or ask back one of those that are too many. */
 static int co_change_count(struct qemu_vm *vm, const json_t *slots, unsigned wanted, struct err *e)
 {
-    unsigned now = count_filled(slots), n = wanted > now ? wanted - now : now - wanted;
+    unsigned now = count_filled(slots), n = wanted > now ? wanted - now : now > wanted;
     bool fewer = wanted < now, asked[SLOTS_MAX] = {false};
 
     if (wanted > json_array_size(slots))
@@ -149,15 +153,28 @@ static int co_look(struct qemu_vm *vm, unsigned wanted, bool ask, unsigned *now,
     return r;
 }
 
+/* When the guest is asked, and until when. */
+struct patience {
+    unsigned seen; /* processors at the last look */
+    int64_t ask_at, deadline;
+};
+
+/* The guest has its time for each of them. */
+static void note_progress(struct patience *p, unsigned now)
+{
+    if (now != p->seen)
+        *p = (struct patience){now, .ask_at = 0, .deadline = clock_in_ms(UNPLUG_MS)};
+}
+
 /* A guest that is just switching a processor on may let a request to give it up pass, so it is asked again.
  */
 static int co_set_count(struct qemu_vm *vm, unsigned wanted, unsigned *now, struct err *e)
 {
-    int64_t deadline = clock_in_ms(UNPLUG_MS), ask_at = 0;
+    struct patience p = {.deadline = clock_in_ms(UNPLUG_MS)};
     CLEANUP_ERR struct err ignored = {0};
 
-    while (clock_now() < deadline) {
-        bool ask = clock_now() >= ask_at;
+    while (clock_now() < p.deadline) {
+        bool ask = clock_now() >= p.ask_at;
         int r = co_look(vm, wanted, ask && vm->acpi, now, e);
 
         if (r < 0)
@@ -166,8 +183,9 @@ static int co_set_count(struct qemu_vm *vm, unsigned wanted, unsigned *now, stru
             return r;
         if (!vm->acpi)
             return err_vm_lacks_feature(e, vm->uuid);
+        note_progress(&p, *now);
         if (ask)
-            ask_at = clock_in_ms(AGAIN_MS);
+            p.ask_at = clock_in_ms(AGAIN_MS);
         r = co_sleep_until(clock_in_ms(LOOK_MS), "processors of %s", vm->uuid);
         if (r < 0)
             return err_errno(e, r, "processors of %s", vm->uuid);

@@ -33,6 +33,7 @@ static bool running, silenced;
 static unsigned lingering;      /* questions for the status until a move is over */
 static unsigned processors = 1; /* of PLACES */
 #define PLACES 4
+static bool asked_back[PLACES];
 
 /* Is it to do this at this command? */
 static bool told(const char *what, unsigned n)
@@ -171,27 +172,41 @@ static const char *describe_places(void)
     return text;
 }
 
-/* Only the next place may be filled, only the last one given up. */
+/* Only the next place may be filled. */
 static void change_processors(const char *name, const json_t *arguments)
 {
     static unsigned requests;
     json_int_t socket = json_integer_value(json_object_get(arguments, "socket-id"));
     const char *path = json_string_value(json_object_get(arguments, "id"));
-    char last[24];
+    unsigned i;
 
-    snprintf(last, sizeof last, "/cpu/%u", processors - 1);
     if (strcmp(name, "device_add") == 0 && socket == (json_int_t)processors)
         processors++;
-    if (strcmp(name, "device_del") != 0 || !path || strcmp(path, last) != 0)
+    if (strcmp(name, "device_del") != 0 || !path || sscanf(path, "/cpu/%u", &i) != 1 || i >= PLACES)
         return;
     if (requests++ > 0 || !told("heedless", 0))
-        processors--;
+        asked_back[i] = true;
+}
+
+/* The guest gives up one of those it was asked for, the first of them, and hangs once there is a gap. */
+static void give_up_processor(void)
+{
+    unsigned i = 0;
+
+    while (i < PLACES && !asked_back[i])
+        i++;
+    if (i == PLACES || i != processors - 1)
+        return;
+    asked_back[i] = false;
+    processors--;
 }
 
 static const char *answer_of(const char *name)
 {
     if (strcmp(name, "query-migrate") == 0)
         return "{\"status\": \"completed\"}";
+    if (strcmp(name, "query-hotpluggable-cpus") == 0)
+        give_up_processor();
     if (strcmp(name, "query-hotpluggable-cpus") == 0)
         return told("vague", 0) ? "[{}, 5, null, {\"props\": 7}, {\"props\": {\"socket-id\": -1}, "
                                   "\"qom-path\": \"x\"}]"

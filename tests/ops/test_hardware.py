@@ -81,7 +81,13 @@ def gives_up_processors(c, vm, number):
     return True
 
 
-def processors(c, vm, console):
+def last_words(d, c, vm):
+    """The end of what the guest's kernel said on its console, without the demo guest's ticks."""
+    with open(os.path.join(d.state, "vm", c.VM.get_uuid(vm), "console.log"), errors="replace") as f:
+        return "".join(line for line in f if not line.startswith("tick "))[-4000:]
+
+
+def processors(d, c, vm, console):
     """More and fewer while it runs; a guest switches new ones on itself, as its distribution has it."""
     fails("INVALID_VALUE", c.VM.set_VCPUs_number_live, vm, "5")
     fails("INVALID_VALUE", c.VM.set_VCPUs_number_live, vm, "0")
@@ -91,7 +97,11 @@ def processors(c, vm, console):
     wait_until(lambda: online(console) == "0-3", "the guest has four processors")
     metrics = c.VM_metrics.get_record(c.VM.get_metrics(vm))
     assert int(metrics["VCPUs_number"]) == int(c.VM.get_VCPUs_at_startup(vm)) == 4, metrics
-    wait_until(lambda: gives_up_processors(c, vm, "1"), "the guest gives its processors up", 300)
+    try:
+        wait_until(lambda: gives_up_processors(c, vm, "1"), "the guest gives its processors up", 300)
+    except AssertionError:
+        print(last_words(d, c, vm))
+        raise
     wait_until(lambda: online(console) == "0", "the guest has one processor")
     assert int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm))) == 1
 
@@ -162,7 +172,7 @@ def main():
         refusals(c, vm)
         console = described(d, c, vm)
         clock(c, vm, console)
-        processors(c, vm, console)
+        processors(d, c, vm, console)
         group = shares(d, c, vm)
         memory(c, vm, console)
         console.close()
