@@ -7,6 +7,7 @@
 #include "pool/agent_state.h"
 #include "pool/attachments.h"
 #include "pool/image.h"
+#include "pool/remote.h"
 #include "sm/qcow2.h"
 
 int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
@@ -41,7 +42,10 @@ void agent_free(struct agent *a)
 {
     if (!a)
         return;
-    a->hv->driver->free(a->hv);
+    if (a->remote)
+        remote_free(a->remote);
+    else
+        a->hv->driver->free(a->hv);
     talloc_free(a);
 }
 
@@ -122,7 +126,7 @@ static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec
 }
 
 /* Give back what a guest that has ended still holds. Runs to its end even in a cancelled fiber. */
-int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e)
 {
     fiber_mask_cancel();
     int rc = co_attachments_release(a->state_dir, uuid, e);
@@ -130,7 +134,7 @@ int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e)
     return rc;
 }
 
-int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -141,57 +145,57 @@ int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct 
     if (co_attach_and_start(a, spec, mem, ret, e) == 0)
         return 0;
     CLEANUP_ERR struct err second = {0};
-    if (co_agent_vm_clean(a, spec->vm.uuid, &second) < 0)
+    if (co_local_vm_clean(a, spec->vm.uuid, &second) < 0)
         log_warning("cleaning up after a failed start of VM %s: %s", spec->vm.uuid, err_text(mem, &second));
     return -1;
 }
 
-int co_agent_vm_stop(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_stop(struct agent *a, const char *uuid, struct err *e)
 {
     if (a->hv->driver->co_stop(a->hv, uuid, e) < 0)
         return -1;
-    return co_agent_vm_clean(a, uuid, e);
+    return co_local_vm_clean(a, uuid, e);
 }
 
-int co_agent_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+int co_local_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
 {
     if (a->hv->driver->co_shutdown(a->hv, uuid, deadline, e) < 0)
         return -1;
-    return co_agent_vm_clean(a, uuid, e);
+    return co_local_vm_clean(a, uuid, e);
 }
 
-int co_agent_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+int co_local_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
 {
     return a->hv->driver->co_reboot(a->hv, uuid, deadline, e);
 }
 
-int co_agent_vm_reset(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_reset(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_reset(a->hv, uuid, e);
 }
 
-int co_agent_vm_pause(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_pause(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_pause(a->hv, uuid, e);
 }
 
-int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_unpause(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_unpause(a->hv, uuid, e);
 }
 
-int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
+int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
                                unsigned *ret_now, struct err *e)
 {
     return a->hv->driver->co_set_processors(a->hv, uuid, n, params, ret_now, e);
 }
 
-int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
+int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
 {
     return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);
 }
 
-int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_hold(a->hv, uuid, e);
 }
@@ -207,7 +211,7 @@ static const char *base_of(void *ctx, const char *path)
     return talloc_asprintf(ctx, "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", info.backing);
 }
 
-int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)
+int co_local_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct sm_driver *driver = sm_driver_by_type(disk->sr.type);
@@ -233,11 +237,11 @@ static void co_go_on(struct agent *a, const char *uuid)
     fiber_unmask_cancel();
 }
 
-int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
+int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e)
 {
     CLEANUP_ERR struct err failure = {0};
-    bool was_running = agent_vm_state(a, uuid) == HV_STATE_RUNNING;
+    bool was_running = local_vm_state(a, uuid) == HV_STATE_RUNNING;
     struct image image;
     int fd, rc;
 
@@ -255,12 +259,12 @@ int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image
     return rc;
 }
 
-enum hv_state agent_vm_state(struct agent *a, const char *uuid)
+enum hv_state local_vm_state(struct agent *a, const char *uuid)
 {
     return a->hv->driver->state(a->hv, uuid);
 }
 
-int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
+int co_local_vm_console(struct agent *a, const char *uuid, const char *kind)
 {
     return a->hv->driver->co_console(a->hv, uuid, kind);
 }
@@ -289,7 +293,7 @@ static int co_sweep(struct agent *a, struct err *e)
     const char **vifs = talloc_array(mem, const char *, 0);
 
     for (unsigned i = 0; i < n_guests; i++) {
-        int rc = agent_vm_state(a, guests[i]) != HV_STATE_GONE
+        int rc = local_vm_state(a, guests[i]) != HV_STATE_GONE
                      ? co_agent_settle_devices(a, guests[i], e)
                      : co_attachments_release(a->state_dir, guests[i], e);
         if (rc < 0)

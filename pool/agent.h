@@ -3,8 +3,8 @@
 /*
  * The seam between the control plane and the agent of a host. The control plane plans on the database, gives
  * the agent a complete specification and gets facts back; the agent (this file's implementation, over hv/,
- * sm/, net/) never reads the database. Here the agent of the coordinator's own host, called directly; an
- * agent on another host takes the same structs over mutual TLS.
+ * sm/, net/) never reads the database. The agent of the own host is called directly, that of
+ * another takes the same structs over mutual TLS (pool/remote.h, pool/agent_serve.h).
  *
  * Each call leaves nothing behind when it fails. What a guest holds is noted on disk first
  * (pool/attachments.h).
@@ -64,6 +64,31 @@ int co_agent_open(const struct agent_options *o, struct agent **ret, struct agen
                   struct err *e);
 void agent_free(struct agent *a);
 
+/* ---- the agent of another host ---- */
+
+struct authority;
+struct peer_pool;
+struct agent_remote_options {
+    const struct authority *authority; /* these two by reference; see pool/peer.h */
+    struct peer_pool *pool;
+    const char *address;
+    uint16_t port;
+    const char *host_uuid;
+    const char *host_ref; /* as text, for errors */
+};
+
+/* Calls go over mutual TLS, several at a time over as many connections; none is made before the first call.
+ *
+ * Errors, besides those of the call itself: HOST_OFFLINE [host] when the host was not reached, or refused to
+ * listen: then nothing was done. CANNOT_CONTACT_HOST [host] when contact was lost while it was at work: then
+ * whether it was done is unknown, and agent_outcome_unknown tells.
+ *
+ * When the caller's fiber is cancelled the other host is told, undoes what it does as this one would, and its
+ * answer is waited for, up to a minute. Free it when no call is in progress. */
+struct agent *agent_remote_new(const struct agent_remote_options *o);
+bool agent_is_remote(const struct agent *a);
+bool agent_outcome_unknown(const struct err *e);
+
 int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e);
 
@@ -89,7 +114,10 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
  * (one that was held is held on). */
 int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
+int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e);
+/* The same of this host's agent, which never yields; guests of another host are taken for running. */
 enum hv_state agent_vm_state(struct agent *a, const char *uuid);
+/* A connected descriptor, or -errno. */
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
 /* ---- devices of a guest that is up ---- */
@@ -115,7 +143,10 @@ struct agent_device {
     const char *sr_uuid, *location; /* of the disk in the drive; NULL: none */
 };
 
-/* All that the guest has, on ctx; NULL when this host holds nothing for it. Never yields. */
+/* All that the guest has, on ctx; NULL when the host holds nothing for it. */
+int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct agent_device **ret,
+                        unsigned *ret_n, struct err *e);
+/* The same of this host's agent, which never yields; NULL with that of another. */
 struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
 
 /* ---- storage: as sm/sm.h has it, by the driver of the SR's type (SR_UNKNOWN_DRIVER) ---- */

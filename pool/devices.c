@@ -10,7 +10,7 @@
 #include "pool/agent_state.h"
 #include "pool/attachments.h"
 
-struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n)
+struct agent_device *local_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n)
 {
     struct attachment *noted = attachments_read(ctx, a->state_dir, vm_uuid, ret_n);
     struct agent_device *devices;
@@ -137,7 +137,7 @@ static int co_attach_and_insert(struct agent *a, const char *vm_uuid, const stru
                : a->hv->driver->co_insert(a->hv, vm_uuid, &disk, e);
 }
 
-int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e)
+int co_local_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e)
 {
     struct change c = {a,      vm_uuid, medium->vbd_uuid, HV_DEVICE_DISK, medium->userdevice, HV_PRESENT,
                        medium, NULL};
@@ -150,7 +150,7 @@ int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_dis
     return co_end(&c, r, &failure, e);
 }
 
-int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e)
+int co_local_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e)
 {
     struct change c = {a, vm_uuid, drive->vbd_uuid, HV_DEVICE_DISK, drive->userdevice, HV_EMPTY, NULL, NULL};
     CLEANUP_ERR struct err failure = {0};
@@ -174,7 +174,7 @@ static int co_attach_and_plug_disk(struct agent *a, const char *vm_uuid, const s
                                                       : a->hv->driver->co_plug_disk(a->hv, vm_uuid, &disk, e);
 }
 
-int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e)
+int co_local_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e)
 {
     struct change c = {a, vm_uuid, d->vbd_uuid, HV_DEVICE_DISK, d->userdevice, HV_PRESENT, d, NULL};
     CLEANUP_ERR struct err failure = {0};
@@ -196,7 +196,7 @@ static int co_attach_and_plug_nic(struct agent *a, const char *vm_uuid, const st
                                                        : a->hv->driver->co_plug_nic(a->hv, vm_uuid, &nic, e);
 }
 
-int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+int co_local_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
 {
     struct change c = {a, vm_uuid, n->vif_uuid, HV_DEVICE_NIC, n->device, HV_PRESENT, NULL, n};
     CLEANUP_ERR struct err failure = {0};
@@ -208,7 +208,7 @@ int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_n
     return co_end(&c, r, &failure, e);
 }
 
-int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
+int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
                     unsigned number, int64_t deadline, struct err *e)
 {
     struct change c = {a, vm_uuid, device_uuid, kind, number, HV_ABSENT, NULL, NULL};
@@ -223,7 +223,7 @@ int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind ki
     return co_end(&c, r, &failure, e);
 }
 
-int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
+int co_local_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
                     struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);

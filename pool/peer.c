@@ -106,17 +106,23 @@ static void add_headers(struct buf *out, void *arg)
     buf_printf(out, "xapid-pool: %s\r\nxapid-term: %lld\r\n", p->uuid, (long long)p->term);
 }
 
+struct rpc_client_options peer_client_options(const struct authority *a, struct peer_pool *p,
+                                              const char *address, uint16_t port, const char *host_uuid)
+{
+    return (struct rpc_client_options){.host = address,
+                                       .port = port,
+                                       .tls = true,
+                                       .tls_context = authority_client_context(a),
+                                       .server_name = PEER_SERVER_NAME,
+                                       .peer_name = host_uuid,
+                                       .add_headers = add_headers,
+                                       .add_headers_arg = p};
+}
+
 struct rpc_client *peer_client_new(const struct authority *a, struct peer_pool *p, const char *address,
                                    uint16_t port, const char *host_uuid)
 {
-    struct rpc_client_options o = {.host = address,
-                                   .port = port,
-                                   .tls = true,
-                                   .tls_context = authority_client_context(a),
-                                   .server_name = PEER_SERVER_NAME,
-                                   .peer_name = host_uuid,
-                                   .add_headers = add_headers,
-                                   .add_headers_arg = p};
+    struct rpc_client_options o = peer_client_options(a, p, address, port, host_uuid);
     return rpc_client_new(&o);
 }
 

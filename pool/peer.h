@@ -51,6 +51,8 @@ const char *co_peer_check_stream(struct peer_pool *p, struct http_request *r, st
 /* ---- the client's side ---- */
 
 /* A client for the host of this uuid (NULL: any host of the pool) at address. Keeps p and a by reference. */
+struct rpc_client_options peer_client_options(const struct authority *a, struct peer_pool *p,
+                                              const char *address, uint16_t port, const char *host_uuid);
 struct rpc_client *peer_client_new(const struct authority *a, struct peer_pool *p, const char *address,
                                    uint16_t port, const char *host_uuid);
 

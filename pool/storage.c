@@ -3,7 +3,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "model/errors.gen.h"
-#include "pool/agent.h"
+#include "pool/agent_state.h"
 
 static const struct sm_driver *driver_of(const struct sm_sr *sr, struct err *e)
 {
@@ -23,61 +23,61 @@ static const struct sm_driver *driver_of(const struct sm_sr *sr, struct err *e)
                                 : driver_->co_function(sr, __VA_ARGS__);        \
     })
 
-int co_agent_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical_size, struct err *e)
+int co_local_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical_size, struct err *e)
 {
     return CO_CALL(co_sr_create, sr, e, physical_size, e);
 }
 
-int co_agent_sr_attach(struct agent *a, const struct sm_sr *sr, struct err *e)
+int co_local_sr_attach(struct agent *a, const struct sm_sr *sr, struct err *e)
 {
     return CO_CALL(co_sr_attach, sr, e, e);
 }
 
-int co_agent_sr_detach(struct agent *a, const struct sm_sr *sr, struct err *e)
+int co_local_sr_detach(struct agent *a, const struct sm_sr *sr, struct err *e)
 {
     return CO_CALL(co_sr_detach, sr, e, e);
 }
 
-int co_agent_sr_destroy(struct agent *a, const struct sm_sr *sr, struct err *e)
+int co_local_sr_destroy(struct agent *a, const struct sm_sr *sr, struct err *e)
 {
     return CO_CALL(co_sr_destroy, sr, e, e);
 }
 
-int co_agent_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e)
+int co_local_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e)
 {
     return CO_CALL(co_sr_stat, sr, e, ret, e);
 }
 
-int co_agent_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct sm_vdi **ret, unsigned *ret_n,
+int co_local_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct sm_vdi **ret, unsigned *ret_n,
                      struct err *e)
 {
     return CO_CALL(co_sr_scan, sr, e, ctx, ret, ret_n, e);
 }
 
-int co_agent_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, const char *uuid, int64_t size,
+int co_local_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, const char *uuid, int64_t size,
                         const struct map *sm_config, struct sm_vdi *ret, struct err *e)
 {
     return CO_CALL(co_vdi_create, sr, e, ctx, uuid, size, sm_config, ret, e);
 }
 
-int co_agent_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e)
+int co_local_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e)
 {
     return CO_CALL(co_vdi_destroy, sr, e, location, e);
 }
 
-int co_agent_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+int co_local_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                        const char *new_uuid, struct sm_vdi *ret, struct err *e)
 {
     return CO_CALL(co_vdi_clone, sr, e, ctx, location, new_uuid, ret, e);
 }
 
-int co_agent_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+int co_local_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                           const char *new_uuid, struct sm_vdi *ret, struct err *e)
 {
     return CO_CALL(co_vdi_snapshot, sr, e, ctx, location, new_uuid, ret, e);
 }
 
-int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+int co_local_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                         int64_t size, struct sm_vdi *ret, struct err *e)
 {
     return CO_CALL(co_vdi_resize, sr, e, ctx, location, size, ret, e);
@@ -93,7 +93,7 @@ static void co_detach(const struct agent_place *p)
     fiber_unmask_cancel();
 }
 
-int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
+int co_local_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
                       struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);

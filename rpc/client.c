@@ -4,11 +4,13 @@
 #include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
+#include "lib/fiber.h"
 #include "lib/mem.h"
 #include "rpc/client_connect.h"
 #include "rpc/encode.h"
 #include "rpc/http_head.h"
 #include "rpc/request.h"
+#include "rpc/splice.h"
 
 enum {
     READ_SIZE = 16 * 1024,
@@ -27,6 +29,10 @@ struct rpc_client {
     struct rpc_client_options options;
     struct link link;
     SSL_SESSION *session; /* of the last connection, to be resumed */
+    bool had_contact;
+    void (*interim)(const struct http_head *h, void *arg);
+    void *interim_arg;
+    int64_t last_deadline; /* of an exchange whose fiber was cancelled; 0: not yet */
 };
 
 struct client_stream {
@@ -127,8 +133,21 @@ static void write_head(const struct rpc_client *c, const struct exchange *x, str
     buf_add_lit(out, "\r\n");
 }
 
+bool rpc_client_had_contact(const struct rpc_client *c)
+{
+    return c->had_contact;
+}
+
+void rpc_client_set_interim(struct rpc_client *c, void (*fn)(const struct http_head *h, void *arg), void *arg)
+{
+    c->interim = fn;
+    c->interim_arg = arg;
+}
+
 static int64_t reply_deadline(const struct rpc_client *c)
 {
+    if (c->last_deadline != 0)
+        return c->last_deadline;
     return c->options.reply_timeout_ms > 0 ? clock_in_ms(c->options.reply_timeout_ms) : CLOCK_NEVER;
 }
 
@@ -168,6 +187,8 @@ static int co_read_head(const struct rpc_client *c, void *ctx, struct link *l, s
             scanned = 0;
             if (r < 0 || x->head.status >= 200 || x->head.status == 101)
                 return r;
+            if (c->interim != NULL)
+                c->interim(&x->head, c->interim_arg);
             continue;
         }
         if (l->in.len > MAX_HEAD)
@@ -210,7 +231,31 @@ static int co_read_body(const struct rpc_client *c, struct link *l, const struct
     return have <= x->max_body ? 0 : -EMSGSIZE;
 }
 
-static int co_exchange_on(const struct rpc_client *c, void *ctx, struct link *l, struct exchange *x,
+/* The fiber was cancelled: let the server see that, and hear what became of the request. */
+static int co_read_last(struct rpc_client *c, void *ctx, struct link *l, struct exchange *x, struct buf *body)
+{
+    fiber_mask_cancel();
+    transport_end_output(&l->transport);
+    c->last_deadline = clock_in_ms(c->options.cancelled_reply_ms);
+    int r = co_read_head(c, ctx, l, x);
+    if (r == 0)
+        r = co_read_body(c, l, x, body);
+    c->last_deadline = 0;
+    x->head.keep_alive = false;
+    fiber_unmask_cancel();
+    return r;
+}
+
+static int co_read_reply(struct rpc_client *c, void *ctx, struct link *l, struct exchange *x,
+                         struct buf *body)
+{
+    int r = co_read_head(c, ctx, l, x);
+    if (r == -ECANCELED && c->options.cancelled_reply_ms > 0)
+        return co_read_last(c, ctx, l, x, body);
+    return r < 0 ? r : co_read_body(c, l, x, body);
+}
+
+static int co_exchange_on(struct rpc_client *c, void *ctx, struct link *l, struct exchange *x,
                           struct buf *body)
 {
     int r = co_send_request(c, l, x);
@@ -218,13 +263,10 @@ static int co_exchange_on(const struct rpc_client *c, void *ctx, struct link *l,
     if (r < 0 && r != -EPIPE && r != -ECONNRESET)
         return r;
     int sent = r;
-    r = co_read_head(c, ctx, l, x);
-    if (r < 0)
-        return sent < 0 ? sent : r;
-    r = co_read_body(c, l, x, body);
+    r = co_read_reply(c, ctx, l, x, body);
     if (sent < 0)
         x->head.keep_alive = false;
-    return r;
+    return sent < 0 && x->head.status == 0 ? sent : r;
 }
 
 /* Has the server ended a connection that lies idle, or sent what nobody asked for? */
@@ -237,13 +279,15 @@ static bool is_stale(struct link *l)
 
 static int co_make_link(struct rpc_client *c)
 {
-    return co_client_connect(&c->options, c->session, clock_in_ms(c->options.connect_timeout_ms),
-                             &c->link.transport);
+    int r = co_client_connect(&c->options, c->session, clock_in_ms(c->options.connect_timeout_ms),
+                              &c->link.transport);
+    c->had_contact = c->had_contact || r == 0;
+    return r;
 }
 
-static bool worth_repeating(int r)
+static bool worth_repeating(const struct rpc_client *c, int r)
 {
-    return r < 0 && r != -ECANCELED && r != -ETIMEDOUT;
+    return !c->options.send_once && r < 0 && r != -ECANCELED && r != -ETIMEDOUT;
 }
 
 static int co_exchange(struct rpc_client *c, void *ctx, struct exchange *x, struct buf *body)
@@ -251,10 +295,11 @@ static int co_exchange(struct rpc_client *c, void *ctx, struct exchange *x, stru
     if (c->link.transport.fd >= 0 && is_stale(&c->link))
         link_close(&c->link);
     bool reused = c->link.transport.fd >= 0;
+    c->had_contact = reused;
     int r = reused ? 0 : co_make_link(c);
     if (r == 0)
         r = co_exchange_on(c, ctx, &c->link, x, body);
-    if (reused && !x->answered && worth_repeating(r)) {
+    if (reused && !x->answered && worth_repeating(c, r)) {
         link_close(&c->link);
         r = co_make_link(c);
         if (r == 0)
@@ -387,6 +432,11 @@ int client_stream_fd(const struct client_stream *s)
 bool client_stream_has_buffered(const struct client_stream *s)
 {
     return s->link.in.len > 0 || transport_has_buffered(&s->link.transport);
+}
+
+int co_client_stream_splice(struct client_stream *s, int fd, int64_t idle_ms)
+{
+    return co_splice(&s->link.transport, &s->link.in, fd, idle_ms);
 }
 
 void client_stream_close(struct client_stream *s)

@@ -27,11 +27,24 @@ struct rpc_client_options {
     void *add_headers_arg;
     int connect_timeout_ms; /* until connected, TLS included; 0: 10 seconds */
     int reply_timeout_ms;   /* for the next bytes of a reply; 0: as long as the peer's host is alive */
+    bool send_once;         /* no request is sent a second time */
+    /* When its fiber is cancelled while it waits for a reply, an exchange ends its side of the connection and
+     * still waits this long for what the server then says; 0: it does not. */
+    int cancelled_reply_ms;
 };
 
 /* What the options point to is copied, but for the context. Connects when first used. */
 struct rpc_client *rpc_client_new(const struct rpc_client_options *o);
 void rpc_client_free(struct rpc_client *c);
+
+/* Was a connection there in the last exchange, so that the server may have got the request? */
+bool rpc_client_had_contact(const struct rpc_client *c);
+
+/* Called with each interim reply (status 1xx) of the exchanges from now on; must not yield. NULL: nobody is.
+ */
+struct http_head; /* rpc/http_head.h */
+void rpc_client_set_interim(struct rpc_client *c, void (*fn)(const struct http_head *h, void *arg),
+                            void *arg);
 
 /* One XML-RPC call; params are n wire values (session first where the method takes one). The result is on
  * ctx. Errors: those of the server; or, without contact, CANNOT_CONTACT_HOST-like text in an INTERNAL_ERROR
@@ -41,7 +54,8 @@ int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struc
 
 /* A plain HTTP exchange. body may be NULL; extra_headers are whole lines, each ended by CR LF, or NULL. The
  * reply's body is appended to ret_body (bounded by max_body). Redirects are not followed. A request is sent a
- * second time when the server had closed the kept-alive connection before any byte of a reply. */
+ * second time when the server had closed the kept-alive connection before any byte of a reply, unless it is
+ * to be sent once. */
 int co_http_exchange(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
                      const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
                      struct buf *ret_body, struct err *e);
@@ -58,6 +72,8 @@ ssize_t co_client_stream_read(struct client_stream *s, void *bytes, size_t size,
 int co_client_stream_write(struct client_stream *s, const void *bytes, size_t n, int64_t deadline);
 int client_stream_fd(const struct client_stream *s);
 bool client_stream_has_buffered(const struct client_stream *s);
+/* As co_stream_splice. */
+int co_client_stream_splice(struct client_stream *s, int fd, int64_t idle_ms);
 void client_stream_close(struct client_stream *s);
 
 #endif

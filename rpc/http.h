@@ -74,6 +74,11 @@ int stream_fd(const struct http_stream *s);
  * nothing moved for idle_ms (-ETIMEDOUT; 0: never) or either failed. */
 int co_stream_splice(struct http_stream *s, int fd, int64_t idle_ms);
 
+/* In an ordinary handler: an interim reply (status 102) with one header, for a client that wants to hear how
+ * far its request is. It may be dropped; not more than some dozens for one request, so that the socket takes
+ * them at once. Never yields. */
+void http_send_interim(struct http_request *r, const char *name, const char *value);
+
 /* The head of a raw handler's reply; it writes the body itself, length bytes or (-1) until it returns.
  * r->body is not looked at. 0 or -errno. */
 struct http_reply;

@@ -77,6 +77,17 @@ static void send_continue(struct conn *c)
     transport_write(&c->transport, text, sizeof(text) - 1, &wants);
 }
 
+void http_send_interim(struct http_request *r, const char *name, const char *value)
+{
+    struct conn *c = (struct conn *)(void *)((char *)r - offsetof(struct conn, request));
+    CLEANUP_BUF struct buf out = {0};
+    int wants;
+    if (c->state != CONN_BUSY)
+        return;
+    buf_printf(&out, "HTTP/1.1 102 Processing\r\n%s: %s\r\n\r\n", name, value);
+    transport_write(&c->transport, out.data, out.len, &wants);
+}
+
 static void begin_body(struct conn *c, const struct http_head *h)
 {
     c->body_expected = h->content_length > 0 ? (size_t)h->content_length : 0;

@@ -13,6 +13,7 @@ rpc_librpc_a_SOURCES = \
 	rpc/pem.c rpc/pem.h \
 	rpc/plain.c rpc/plain.h \
 	rpc/tls.c rpc/tls.h \
+	rpc/splice.c rpc/splice.h \
 	rpc/transport.c rpc/transport.h \
 	rpc/wire.c rpc/wire.h \
 	rpc/x509.c rpc/x509.h \

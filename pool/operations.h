@@ -1,0 +1,140 @@
+#ifndef POOL_OPERATIONS_H
+#define POOL_OPERATIONS_H
+/*
+ * What an agent can be asked to do, each with the tables of its arguments and result: the one list from which
+ * the own host's agent is called, that of another host is asked, and those questions are answered. Private to
+ * this folder.
+ *
+ * Times are given as what is left of them, since each host has its own clock.
+ */
+#include "pool/agent_state.h"
+#include "pool/agent_types.h"
+
+enum agent_operation_id {
+    AGENT_SR_ATTACH,
+    AGENT_SR_CREATE,
+    AGENT_SR_DESTROY,
+    AGENT_SR_DETACH,
+    AGENT_SR_SCAN,
+    AGENT_SR_STAT,
+    AGENT_VDI_CLONE,
+    AGENT_VDI_COPY,
+    AGENT_VDI_CREATE,
+    AGENT_VDI_DESTROY,
+    AGENT_VDI_RESIZE,
+    AGENT_VDI_SNAPSHOT,
+    AGENT_VM_CLEAN,
+    AGENT_VM_DEVICES,
+    AGENT_VM_EJECT,
+    AGENT_VM_FOLLOW,
+    AGENT_VM_HOLD,
+    AGENT_VM_INSERT,
+    AGENT_VM_PAUSE,
+    AGENT_VM_PLUG_DISK,
+    AGENT_VM_PLUG_NIC,
+    AGENT_VM_REBOOT,
+    AGENT_VM_RESET,
+    AGENT_VM_RESIZE,
+    AGENT_VM_SAVE,
+    AGENT_VM_SET_MEMORY,
+    AGENT_VM_SET_PROCESSORS,
+    AGENT_VM_SHUTDOWN,
+    AGENT_VM_START,
+    AGENT_VM_STATE,
+    AGENT_VM_STOP,
+    AGENT_VM_UNPAUSE,
+    AGENT_VM_UNPLUG,
+    AGENT_OPERATIONS
+};
+
+struct guest_args {
+    char uuid[UUID_TEXT_SIZE];
+};
+struct guest_timed_args {
+    char uuid[UUID_TEXT_SIZE];
+    int64_t timeout_ms; /* -1: none */
+};
+struct processors_args {
+    char uuid[UUID_TEXT_SIZE];
+    unsigned n;
+    const struct map *params;
+};
+struct memory_args {
+    char uuid[UUID_TEXT_SIZE];
+    int64_t bytes;
+};
+struct disk_args {
+    char uuid[UUID_TEXT_SIZE];
+    struct agent_disk disk;
+    int64_t size; /* for RESIZE */
+};
+struct nic_args {
+    char uuid[UUID_TEXT_SIZE];
+    struct agent_nic nic;
+};
+struct unplug_args {
+    char uuid[UUID_TEXT_SIZE], device_uuid[UUID_TEXT_SIZE];
+    enum hv_device_kind kind;
+    unsigned number;
+    int64_t timeout_ms;
+};
+struct save_args {
+    char uuid[UUID_TEXT_SIZE];
+    struct agent_image image;
+};
+struct sr_args {
+    struct sm_sr sr;
+    int64_t physical_size; /* for CREATE */
+};
+struct vdi_args {
+    struct sm_sr sr;
+    const char *location;          /* of the one there is; NULL for CREATE */
+    char new_uuid[UUID_TEXT_SIZE]; /* for CREATE, CLONE, SNAPSHOT; else "" */
+    int64_t size;                  /* for CREATE, RESIZE */
+    const struct map *sm_config;   /* for CREATE */
+};
+struct copy_args {
+    struct agent_place from, to;
+};
+
+struct state_result {
+    enum hv_state state;
+};
+struct processors_result {
+    bool known;
+    unsigned now;
+};
+struct devices_result {
+    bool known; /* false: the host holds nothing for the guest */
+    unsigned n;
+    struct agent_device *devices;
+};
+struct vdis_result {
+    unsigned n;
+    struct sm_vdi *vdis;
+};
+
+/* How far a long operation is, for who waits for it. */
+struct agent_progress {
+    hv_progress_fn *fn; /* NULL: nobody asked */
+    void *arg;
+};
+
+struct agent_operation {
+    const char *name;
+    const struct codec_type *args, *result; /* result NULL: it has none */
+    /* Do it on this host. *result is zero at first; what it points to is on ctx. */
+    int (*co_run)(struct agent *a, const void *args, void *ctx, void *result, const struct agent_progress *p,
+                  struct err *e);
+};
+
+extern const struct agent_operation agent_operations[AGENT_OPERATIONS];
+
+/* NULL when there is none. */
+const struct agent_operation *agent_operation_by_name(const char *name);
+
+/* Here or there, as a is. result may be NULL for those without. */
+int co_agent_do(struct agent *a, enum agent_operation_id id, const void *args, void *ctx, void *result,
+                const struct agent_progress *p, struct err *e);
+
+#endif

@@ -1,0 +1,242 @@
+#include "pool/remote.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <talloc.h>
+#include <unistd.h>
+#include "lib/clock.h"
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "model/errors.gen.h"
+#include "pool/peer.h"
+#include "rpc/http_head.h"
+
+enum {
+    MAX_CALLS = 16, /* at a time; more wait for one of them to end */
+    MAX_REPLY = 32 * 1024 * 1024,
+    CANCELLED_REPLY_MS = 60 * 1000
+};
+
+struct remote {
+    struct agent_remote_options o;
+    struct rpc_client *idle[MAX_CALLS];
+    unsigned n_idle, n_busy;
+    struct fiber_cond freed;
+};
+
+/* ---- life ---- */
+
+struct agent *agent_remote_new(const struct agent_remote_options *o)
+{
+    struct agent *a = talloc_zero(NULL, struct agent);
+    struct remote *r = talloc_zero(a, struct remote);
+
+    r->o = *o;
+    r->o.address = talloc_strdup(r, o->address);
+    r->o.host_uuid = talloc_strdup(r, o->host_uuid);
+    r->o.host_ref = talloc_strdup(r, o->host_ref);
+    fiber_cond_init(&r->freed);
+    a->remote = r;
+    return a;
+}
+
+void remote_free(struct remote *r)
+{
+    while (r->n_idle > 0)
+        rpc_client_free(r->idle[--r->n_idle]);
+}
+
+static struct rpc_client *new_client(struct remote *r)
+{
+    struct rpc_client_options o =
+        peer_client_options(r->o.authority, r->o.pool, r->o.address, r->o.port, r->o.host_uuid);
+
+    o.send_once = true;
+    o.cancelled_reply_ms = CANCELLED_REPLY_MS;
+    return rpc_client_new(&o);
+}
+
+/* A client for one call; NULL when the fiber was cancelled before its turn. */
+static struct rpc_client *co_take(struct remote *r)
+{
+    while (r->n_busy == MAX_CALLS)
+        if (co_cond_wait(&r->freed, CLOCK_NEVER, "one of %u calls to host %s to end", MAX_CALLS,
+                         r->o.host_uuid) < 0)
+            return NULL;
+    r->n_busy++;
+    return r->n_idle > 0 ? r->idle[--r->n_idle] : new_client(r);
+}
+
+static void give_back(struct remote *r, struct rpc_client *c)
+{
+    rpc_client_set_interim(c, NULL, NULL);
+    r->n_busy--;
+    r->idle[r->n_idle++] = c;
+    fiber_cond_signal(&r->freed);
+}
+
+/* ---- answers ---- */
+
+static int read_error(const json_t *list, struct err *e)
+{
+    const char *code = json_string_value(json_array_get(list, 0));
+
+    if (!code)
+        return err_internal(e, "an error without a code");
+    if (err_is_set(e))
+        return -1;
+    err_set(e, code, 0);
+    for (size_t i = 1; i < json_array_size(list); i++) {
+        const char *param = json_string_value(json_array_get(list, i));
+        err_add_param(e, param ? param : "");
+    }
+    return -1;
+}
+
+/* An operation that failed may have a result all the same; one that succeeded has to, if it is to have any.
+ */
+static int read_answer(const struct agent_operation *op, const json_t *answer, void *ctx, void *result,
+                       struct err *e)
+{
+    const json_t *error = json_object_get(answer, "error"), *found = json_object_get(answer, "result");
+
+    if (error) {
+        CLEANUP_ERR struct err ignored = {0};
+        if (op->result && found && codec_decode(op->result, found, ctx, result, &ignored) < 0)
+            memset(result, 0, op->result->size);
+        return read_error(error, e);
+    }
+    return op->result ? codec_decode(op->result, found, ctx, result, e) : 0;
+}
+
+/* What cannot be read leaves the outcome as unknown as no answer. */
+static int read_reply(struct remote *r, const struct agent_operation *op, struct buf *body, void *ctx,
+                      void *result, struct err *e)
+{
+    CLEANUP_ERR struct err fault = {0};
+    json_t *answer = codec_parse(body->data, body->len, &fault);
+    int rc = answer ? read_answer(op, answer, ctx, result, e) : err_cannot_contact_host(e, r->o.host_ref);
+
+    if (!answer)
+        log_warning("host %s answers %s with %s", r->o.host_uuid, op->name, fault.params[0]);
+    json_decref(answer);
+    return rc;
+}
+
+/* ---- calls ---- */
+
+static void on_interim(const struct http_head *h, void *arg)
+{
+    const struct agent_progress *p = arg;
+    const char *text = http_head_get(h, AGENT_PROGRESS);
+    int percent = text ? atoi(text) : -1;
+
+    if (p->fn && percent >= 0 && percent <= 100)
+        p->fn(percent / 100.0, p->arg);
+}
+
+/* No reply: was the host reached at all? */
+static int explain(struct remote *r, const struct rpc_client *c, const struct agent_operation *op,
+                   const struct err *failure, struct err *e)
+{
+    log_warning("%s on host %s: %s", op->name, r->o.host_uuid,
+                failure->n_params > 0 ? failure->params[0] : failure->code);
+    return rpc_client_had_contact(c) ? err_cannot_contact_host(e, r->o.host_ref)
+                                     : err_host_offline(e, r->o.host_ref);
+}
+
+static int co_exchange(struct remote *r, struct rpc_client *c, const struct agent_operation *op,
+                       const struct buf *question, struct buf *answer, struct err *e)
+{
+    CLEANUP_ERR struct err failure = {0};
+    char target[64];
+    unsigned status;
+
+    snprintf(target, sizeof target, AGENT_PREFIX "%s", op->name);
+    if (co_http_exchange(c, "POST", target, "content-type: application/json\r\n", question->data,
+                         question->len, MAX_REPLY, &status, answer, &failure) < 0)
+        return explain(r, c, op, &failure, e);
+    if (peer_check_reply(r->o.pool, r->o.host_uuid, status, answer, &failure) == 0 && status == 200)
+        return 0;
+    if (status == 404)
+        return err_not_implemented(e, op->name);
+    log_warning("%s on host %s: status %u %s", op->name, r->o.host_uuid, status,
+                err_is_set(&failure) ? failure.params[0] : "");
+    return err_host_offline(e, r->o.host_ref);
+}
+
+int co_remote_do(struct remote *r, const struct agent_operation *op, const void *args, void *ctx,
+                 void *result, const struct agent_progress *p, struct err *e)
+{
+    CLEANUP_BUF struct buf question = {0};
+    CLEANUP_BUF struct buf answer = {0};
+    json_t *j = codec_encode(op->args, args);
+
+    if (!j)
+        return err_internal(e, "the arguments of %s are no UTF-8", op->name);
+    codec_write(&question, j);
+    struct rpc_client *c = co_take(r);
+    if (!c)
+        return err_errno(e, -ECANCELED, "%s on host %s", op->name, r->o.host_uuid);
+    rpc_client_set_interim(c, p ? on_interim : NULL, (void *)(uintptr_t)p);
+    int rc = co_exchange(r, c, op, &question, &answer, e);
+    give_back(r, c);
+    return rc < 0 ? -1 : read_reply(r, op, &answer, ctx, result, e);
+}
+
+/* ---- consoles ---- */
+
+static int co_open_console(struct remote *r, const char *vm_uuid, const char *kind,
+                           struct client_stream **ret)
+{
+    CLEANUP_ERR struct err e = {0};
+    char target[128];
+    unsigned status;
+    struct rpc_client *c = new_client(r);
+
+    snprintf(target, sizeof target, AGENT_CONSOLE "?uuid=%s&kind=%s", vm_uuid, kind);
+    int rc = co_client_stream_open(c, "CONNECT", target, NULL, ret, &status, &e);
+    rpc_client_free(c);
+    if (rc < 0)
+        return -EHOSTUNREACH;
+    if (status == 200)
+        return 0;
+    client_stream_close(*ret);
+    return status == 404 ? -ENOENT : -EPROTO;
+}
+
+struct pump {
+    struct client_stream *stream;
+    int fd;
+};
+
+static void co_pump(void *arg)
+{
+    struct pump *p = arg;
+
+    (void)co_client_stream_splice(p->stream, p->fd, 0);
+    client_stream_close(p->stream);
+    close(p->fd);
+    free(p);
+}
+
+int co_remote_console(struct remote *r, const char *vm_uuid, const char *kind)
+{
+    struct client_stream *s;
+    int pair[2], rc = co_open_console(r, vm_uuid, kind, &s);
+
+    if (rc < 0)
+        return rc;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+        rc = -errno;
+        client_stream_close(s);
+        return rc;
+    }
+    struct pump *p = mem_zalloc(sizeof *p);
+    *p = (struct pump){s, pair[1]};
+    fiber_spawn("console of another host", co_pump, p);
+    return pair[0];
+}

@@ -1,0 +1,25 @@
+#ifndef POOL_REMOTE_H
+#define POOL_REMOTE_H
+/*
+ * The agent of another host, asked over the network: POST /agent/<operation> with the arguments as JSON
+ * (pool/operations.h, pool/codec.h), answered with status 200 and
+ *     {"error": [code, parameter, ...], "result": {...}}
+ * where error is left out when it succeeded. How far a long operation is comes in interim replies (status
+ * 102) with the header xapid-progress, in percent. Consoles: CONNECT /agent/console?uuid=...&kind=...
+ * Private to this folder; agent_remote_new is in pool/agent.h.
+ */
+#include "pool/operations.h"
+
+#define AGENT_PREFIX "/agent/"
+#define AGENT_CONSOLE "/agent/console"
+#define AGENT_PROGRESS "xapid-progress"
+
+int co_remote_do(struct remote *r, const struct agent_operation *op, const void *args, void *ctx,
+                 void *result, const struct agent_progress *p, struct err *e);
+
+/* A descriptor of a socket pair whose other end a fiber carries to the guest's console; or -errno. */
+int co_remote_console(struct remote *r, const char *vm_uuid, const char *kind);
+
+void remote_free(struct remote *r);
+
+#endif

@@ -1,0 +1,334 @@
+/* pool/agent.h: arguments are gathered, and the agent of this host or another does it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+#include "lib/clock.h"
+#include "pool/operations.h"
+#include "pool/remote.h"
+
+int co_agent_do(struct agent *a, enum agent_operation_id id, const void *args, void *ctx, void *result,
+                const struct agent_progress *p, struct err *e)
+{
+    const struct agent_operation *op = &agent_operations[id];
+
+    return a->remote ? co_remote_do(a->remote, op, args, ctx, result, p, e)
+                     : op->co_run(a, args, ctx, result, p, e);
+}
+
+bool agent_is_remote(const struct agent *a)
+{
+    return a->remote != NULL;
+}
+
+bool agent_outcome_unknown(const struct err *e)
+{
+    return err_is(e, "CANNOT_CONTACT_HOST");
+}
+
+/* ---- arguments ---- */
+
+static void put_uuid(char to[UUID_TEXT_SIZE], const char *uuid)
+{
+    snprintf(to, UUID_TEXT_SIZE, "%s", uuid);
+}
+
+static int64_t ms_until(int64_t deadline)
+{
+    int64_t left = deadline - clock_now();
+
+    if (deadline == CLOCK_NEVER)
+        return -1;
+    return left > 0 ? left / 1000000 + 1 : 0;
+}
+
+static int co_guest(struct agent *a, enum agent_operation_id id, const char *uuid, struct err *e)
+{
+    struct guest_args g;
+
+    put_uuid(g.uuid, uuid);
+    return co_agent_do(a, id, &g, NULL, NULL, NULL, e);
+}
+
+static int co_guest_timed(struct agent *a, enum agent_operation_id id, const char *uuid, int64_t deadline,
+                          struct err *e)
+{
+    struct guest_timed_args g = {.timeout_ms = ms_until(deadline)};
+
+    put_uuid(g.uuid, uuid);
+    return co_agent_do(a, id, &g, NULL, NULL, NULL, e);
+}
+
+static int co_disk(struct agent *a, enum agent_operation_id id, const char *uuid, const struct agent_disk *d,
+                   int64_t size, struct err *e)
+{
+    struct disk_args args = {.disk = *d, .size = size};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, id, &args, NULL, NULL, NULL, e);
+}
+
+static int co_sr(struct agent *a, enum agent_operation_id id, const struct sm_sr *sr, struct err *e)
+{
+    return co_agent_do(a, id, &(struct sr_args){.sr = *sr}, NULL, NULL, NULL, e);
+}
+
+/* ---- life of guests ---- */
+
+int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+                      struct err *e)
+{
+    return co_agent_do(a, AGENT_VM_START, spec, NULL, ret, NULL, e);
+}
+
+int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_CLEAN, uuid, e);
+}
+
+int co_agent_vm_stop(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_STOP, uuid, e);
+}
+
+int co_agent_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+{
+    return co_guest_timed(a, AGENT_VM_SHUTDOWN, uuid, deadline, e);
+}
+
+int co_agent_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, struct err *e)
+{
+    return co_guest_timed(a, AGENT_VM_REBOOT, uuid, deadline, e);
+}
+
+int co_agent_vm_reset(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_RESET, uuid, e);
+}
+
+int co_agent_vm_pause(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_PAUSE, uuid, e);
+}
+
+int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_UNPAUSE, uuid, e);
+}
+
+int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
+                               unsigned *ret_now, struct err *e)
+{
+    struct processors_args args = {.n = n, .params = params};
+    struct processors_result result = {0};
+
+    put_uuid(args.uuid, uuid);
+    int rc = co_agent_do(a, AGENT_VM_SET_PROCESSORS, &args, NULL, &result, NULL, e);
+    if (result.known)
+        *ret_now = result.now;
+    return rc;
+}
+
+int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
+{
+    struct memory_args args = {.bytes = bytes};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_SET_MEMORY, &args, NULL, NULL, NULL, e);
+}
+
+int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_HOLD, uuid, e);
+}
+
+int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)
+{
+    return co_disk(a, AGENT_VM_FOLLOW, uuid, disk, 0, e);
+}
+
+int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e)
+{
+    struct save_args args = {.image = *to};
+    struct agent_progress p = {progress, arg};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_SAVE, &args, NULL, NULL, &p, e);
+}
+
+int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e)
+{
+    struct state_result result = {0};
+    struct guest_args g;
+
+    put_uuid(g.uuid, uuid);
+    int rc = co_agent_do(a, AGENT_VM_STATE, &g, NULL, &result, NULL, e);
+    if (rc == 0)
+        *ret = result.state;
+    return rc;
+}
+
+enum hv_state agent_vm_state(struct agent *a, const char *uuid)
+{
+    return a->remote ? HV_STATE_RUNNING : local_vm_state(a, uuid);
+}
+
+int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
+{
+    return a->remote ? co_remote_console(a->remote, uuid, kind) : co_local_vm_console(a, uuid, kind);
+}
+
+/* ---- devices ---- */
+
+int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e)
+{
+    return co_disk(a, AGENT_VM_PLUG_DISK, vm_uuid, d, 0, e);
+}
+
+int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+{
+    struct nic_args args = {.nic = *n};
+
+    put_uuid(args.uuid, vm_uuid);
+    return co_agent_do(a, AGENT_VM_PLUG_NIC, &args, NULL, NULL, NULL, e);
+}
+
+int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
+                    unsigned number, int64_t deadline, struct err *e)
+{
+    struct unplug_args args = {.kind = kind, .number = number, .timeout_ms = ms_until(deadline)};
+
+    put_uuid(args.uuid, vm_uuid);
+    put_uuid(args.device_uuid, device_uuid);
+    return co_agent_do(a, AGENT_VM_UNPLUG, &args, NULL, NULL, NULL, e);
+}
+
+int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
+                    struct err *e)
+{
+    return co_disk(a, AGENT_VM_RESIZE, vm_uuid, d, size, e);
+}
+
+int co_agent_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e)
+{
+    return co_disk(a, AGENT_VM_INSERT, vm_uuid, medium, 0, e);
+}
+
+int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e)
+{
+    return co_disk(a, AGENT_VM_EJECT, vm_uuid, drive, 0, e);
+}
+
+int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct agent_device **ret,
+                        unsigned *ret_n, struct err *e)
+{
+    struct devices_result result = {0};
+    struct guest_args g;
+
+    put_uuid(g.uuid, vm_uuid);
+    if (co_agent_do(a, AGENT_VM_DEVICES, &g, ctx, &result, NULL, e) < 0)
+        return -1;
+    *ret = result.known && !result.devices ? talloc_array(ctx, struct agent_device, 0) : result.devices;
+    *ret_n = result.n;
+    return 0;
+}
+
+struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n)
+{
+    *ret_n = 0;
+    return a->remote ? NULL : local_vm_devices(a, ctx, vm_uuid, ret_n);
+}
+
+/* ---- storage ---- */
+
+int co_agent_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical_size, struct err *e)
+{
+    struct sr_args args = {.sr = *sr, .physical_size = physical_size};
+
+    return co_agent_do(a, AGENT_SR_CREATE, &args, NULL, NULL, NULL, e);
+}
+
+int co_agent_sr_attach(struct agent *a, const struct sm_sr *sr, struct err *e)
+{
+    return co_sr(a, AGENT_SR_ATTACH, sr, e);
+}
+
+int co_agent_sr_detach(struct agent *a, const struct sm_sr *sr, struct err *e)
+{
+    return co_sr(a, AGENT_SR_DETACH, sr, e);
+}
+
+int co_agent_sr_destroy(struct agent *a, const struct sm_sr *sr, struct err *e)
+{
+    return co_sr(a, AGENT_SR_DESTROY, sr, e);
+}
+
+int co_agent_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e)
+{
+    return co_agent_do(a, AGENT_SR_STAT, &(struct sr_args){.sr = *sr}, NULL, ret, NULL, e);
+}
+
+int co_agent_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct sm_vdi **ret, unsigned *ret_n,
+                     struct err *e)
+{
+    struct vdis_result result = {0};
+
+    if (co_agent_do(a, AGENT_SR_SCAN, &(struct sr_args){.sr = *sr}, ctx, &result, NULL, e) < 0)
+        return -1;
+    *ret = result.vdis;
+    *ret_n = result.n;
+    return 0;
+}
+
+int co_agent_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, const char *uuid, int64_t size,
+                        const struct map *sm_config, struct sm_vdi *ret, struct err *e)
+{
+    struct vdi_args args = {.sr = *sr, .size = size, .sm_config = sm_config};
+
+    put_uuid(args.new_uuid, uuid);
+    return co_agent_do(a, AGENT_VDI_CREATE, &args, ctx, ret, NULL, e);
+}
+
+int co_agent_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e)
+{
+    struct vdi_args args = {.sr = *sr, .location = location};
+
+    return co_agent_do(a, AGENT_VDI_DESTROY, &args, NULL, NULL, NULL, e);
+}
+
+/* A disk out of another. */
+static int co_derive(struct agent *a, enum agent_operation_id id, const struct sm_sr *sr, void *ctx,
+                     const char *location, const char *new_uuid, struct sm_vdi *ret, struct err *e)
+{
+    struct vdi_args args = {.sr = *sr, .location = location};
+
+    put_uuid(args.new_uuid, new_uuid);
+    return co_agent_do(a, id, &args, ctx, ret, NULL, e);
+}
+
+int co_agent_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                       const char *new_uuid, struct sm_vdi *ret, struct err *e)
+{
+    return co_derive(a, AGENT_VDI_CLONE, sr, ctx, location, new_uuid, ret, e);
+}
+
+int co_agent_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                          const char *new_uuid, struct sm_vdi *ret, struct err *e)
+{
+    return co_derive(a, AGENT_VDI_SNAPSHOT, sr, ctx, location, new_uuid, ret, e);
+}
+
+int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        int64_t size, struct sm_vdi *ret, struct err *e)
+{
+    struct vdi_args args = {.sr = *sr, .location = location, .size = size};
+
+    return co_agent_do(a, AGENT_VDI_RESIZE, &args, ctx, ret, NULL, e);
+}
+
+int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
+                      struct err *e)
+{
+    return co_agent_do(a, AGENT_VDI_COPY, &(struct copy_args){*from, *to}, NULL, NULL, NULL, e);
+}
