@@ -69,12 +69,15 @@ static void co_perform(struct agent *a, const struct agent_operation *op, struct
 {
     CLEANUP_ERR struct err e = {0};
     struct teller teller = {.request = r};
-    void *args = decode_args(op, r, &e);
-    void *result = talloc_zero_size(r->mem, op->result ? op->result->size : 1);
+    struct agent_call call = {.args = decode_args(op, r, &e),
+                              .result = op->result ? talloc_zero_size(r->mem, op->result->size) : NULL,
+                              .ctx = r->mem,
+                              .progress = tell,
+                              .progress_arg = &teller};
 
-    if (args && op->co_run(a, args, result, result, &(struct agent_progress){tell, &teller}, &e) < 0)
+    if (call.args && op->co_run(a, &call, &e) < 0)
         err_internal(&e, "%s failed without a reason", op->name);
-    answer(reply, op, result, &e);
+    answer(reply, op, call.result, &e);
 }
 
 void co_agent_serve(struct agent *a, struct http_request *r, struct http_reply *reply)

@@ -88,145 +88,170 @@ static const struct codec_type vdis_result = CODEC_TYPE(struct vdis_result, vdis
 
 /* ---- what is done here ---- */
 
-#define CO_RUN(function)                                                                     \
-    static int co_run_##function(struct agent *a, const void *args, void *ctx, void *result, \
-                                 const struct agent_progress *p, struct err *e)
-
-/* Those that take a guest and nothing else. */
-#define CO_RUN_GUEST(function)                     \
-    CO_RUN(function)                               \
-    {                                              \
-        const struct guest_args *g = args;         \
-        return co_local_##function(a, g->uuid, e); \
-    }
-CO_RUN_GUEST(vm_clean)
-CO_RUN_GUEST(vm_hold)
-CO_RUN_GUEST(vm_pause)
-CO_RUN_GUEST(vm_reset)
-CO_RUN_GUEST(vm_stop)
-CO_RUN_GUEST(vm_unpause)
-
-/* Those that take an SR and nothing else. */
-#define CO_RUN_SR(function)                       \
-    CO_RUN(function)                              \
-    {                                             \
-        const struct sr_args *s = args;           \
-        return co_local_##function(a, &s->sr, e); \
-    }
-CO_RUN_SR(sr_attach)
-CO_RUN_SR(sr_destroy)
-CO_RUN_SR(sr_detach)
-
 static int64_t deadline_of(int64_t timeout_ms)
 {
     return timeout_ms < 0 || timeout_ms > INT32_MAX ? CLOCK_NEVER : clock_in_ms(timeout_ms);
 }
 
-CO_RUN(sr_create)
+static int co_run_vm_clean(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct sr_args *s = args;
+    const struct guest_args *g = c->args;
+    return co_local_vm_clean(a, g->uuid, e);
+}
+
+static int co_run_vm_hold(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_hold(a, g->uuid, e);
+}
+
+static int co_run_vm_pause(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_pause(a, g->uuid, e);
+}
+
+static int co_run_vm_reset(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_reset(a, g->uuid, e);
+}
+
+static int co_run_vm_stop(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_stop(a, g->uuid, e);
+}
+
+static int co_run_vm_unpause(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_unpause(a, g->uuid, e);
+}
+
+static int co_run_sr_attach(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct sr_args *s = c->args;
+    return co_local_sr_attach(a, &s->sr, e);
+}
+
+static int co_run_sr_destroy(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct sr_args *s = c->args;
+    return co_local_sr_destroy(a, &s->sr, e);
+}
+
+static int co_run_sr_detach(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct sr_args *s = c->args;
+    return co_local_sr_detach(a, &s->sr, e);
+}
+
+static int co_run_sr_create(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct sr_args *s = c->args;
     return co_local_sr_create(a, &s->sr, s->physical_size, e);
 }
 
-CO_RUN(sr_scan)
+static int co_run_sr_scan(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct sr_args *s = args;
-    struct vdis_result *r = result;
-    return co_local_sr_scan(a, &s->sr, ctx, &r->vdis, &r->n, e);
+    const struct sr_args *s = c->args;
+    struct vdis_result *r = c->result;
+    return co_local_sr_scan(a, &s->sr, c->ctx, &r->vdis, &r->n, e);
 }
 
-CO_RUN(sr_stat)
+static int co_run_sr_stat(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct sr_args *s = args;
-    return co_local_sr_stat(a, &s->sr, result, e);
+    const struct sr_args *s = c->args;
+    return co_local_sr_stat(a, &s->sr, c->result, e);
 }
 
-CO_RUN(vdi_clone)
+static int co_run_vdi_clone(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct vdi_args *v = args;
-    return co_local_vdi_clone(a, &v->sr, ctx, v->location, v->new_uuid, result, e);
+    const struct vdi_args *v = c->args;
+    return co_local_vdi_clone(a, &v->sr, c->ctx, v->location, v->new_uuid, c->result, e);
 }
 
-CO_RUN(vdi_copy)
+static int co_run_vdi_copy(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct copy_args *c = args;
-    return co_local_vdi_copy(a, &c->from, &c->to, e);
+    const struct copy_args *k = c->args;
+    return co_local_vdi_copy(a, &k->from, &k->to, e);
 }
 
-CO_RUN(vdi_create)
+static int co_run_vdi_create(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct vdi_args *v = args;
-    return co_local_vdi_create(a, &v->sr, ctx, v->new_uuid, v->size, v->sm_config, result, e);
+    const struct vdi_args *v = c->args;
+    return co_local_vdi_create(a, &v->sr, c->ctx, v->new_uuid, v->size, v->sm_config, c->result, e);
 }
 
-CO_RUN(vdi_destroy)
+static int co_run_vdi_destroy(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct vdi_args *v = args;
+    const struct vdi_args *v = c->args;
     return co_local_vdi_destroy(a, &v->sr, v->location, e);
 }
 
-CO_RUN(vdi_resize)
+static int co_run_vdi_resize(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct vdi_args *v = args;
-    return co_local_vdi_resize(a, &v->sr, ctx, v->location, v->size, result, e);
+    const struct vdi_args *v = c->args;
+    return co_local_vdi_resize(a, &v->sr, c->ctx, v->location, v->size, c->result, e);
 }
 
-CO_RUN(vdi_snapshot)
+static int co_run_vdi_snapshot(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct vdi_args *v = args;
-    return co_local_vdi_snapshot(a, &v->sr, ctx, v->location, v->new_uuid, result, e);
+    const struct vdi_args *v = c->args;
+    return co_local_vdi_snapshot(a, &v->sr, c->ctx, v->location, v->new_uuid, c->result, e);
 }
 
-CO_RUN(vm_devices)
+static int co_run_vm_devices(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct guest_args *g = args;
-    struct devices_result *r = result;
-    r->devices = local_vm_devices(a, ctx, g->uuid, &r->n);
+    const struct guest_args *g = c->args;
+    struct devices_result *r = c->result;
+    r->devices = local_vm_devices(a, c->ctx, g->uuid, &r->n);
     r->known = r->devices != NULL;
     if (!r->known)
         r->n = 0;
     return 0;
 }
 
-CO_RUN(vm_eject)
+static int co_run_vm_eject(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct disk_args *d = args;
+    const struct disk_args *d = c->args;
     return co_local_eject(a, d->uuid, &d->disk, e);
 }
 
-CO_RUN(vm_follow)
+static int co_run_vm_follow(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct disk_args *d = args;
+    const struct disk_args *d = c->args;
     return co_local_vm_follow(a, d->uuid, &d->disk, e);
 }
 
-CO_RUN(vm_insert)
+static int co_run_vm_insert(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct disk_args *d = args;
+    const struct disk_args *d = c->args;
     return co_local_insert(a, d->uuid, &d->disk, e);
 }
 
-CO_RUN(vm_plug_disk)
+static int co_run_vm_plug_disk(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct disk_args *d = args;
+    const struct disk_args *d = c->args;
     return co_local_plug_disk(a, d->uuid, &d->disk, e);
 }
 
-CO_RUN(vm_plug_nic)
+static int co_run_vm_plug_nic(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct nic_args *n = args;
+    const struct nic_args *n = c->args;
     return co_local_plug_nic(a, n->uuid, &n->nic, e);
 }
 
-CO_RUN(vm_reboot)
+static int co_run_vm_reboot(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct guest_timed_args *g = args;
+    const struct guest_timed_args *g = c->args;
     return co_local_vm_reboot(a, g->uuid, deadline_of(g->timeout_ms), e);
 }
 
-CO_RUN(vm_resize)
+static int co_run_vm_resize(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct disk_args *d = args;
+    const struct disk_args *d = c->args;
     return co_local_resize(a, d->uuid, &d->disk, d->size, e);
 }
 
@@ -234,24 +259,24 @@ static void no_progress(double done, void *arg)
 {
 }
 
-CO_RUN(vm_save)
+static int co_run_vm_save(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct save_args *s = args;
-    bool asked = p && p->fn;
-    return co_local_vm_save(a, s->uuid, &s->image, asked ? p->fn : no_progress, asked ? p->arg : NULL, e);
+    const struct save_args *s = c->args;
+    return co_local_vm_save(a, s->uuid, &s->image, c->progress ? c->progress : no_progress, c->progress_arg,
+                            e);
 }
 
-CO_RUN(vm_set_memory)
+static int co_run_vm_set_memory(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct memory_args *m = args;
+    const struct memory_args *m = c->args;
     return co_local_vm_set_memory(a, m->uuid, m->bytes, e);
 }
 
-CO_RUN(vm_set_processors)
+static int co_run_vm_set_processors(struct agent *a, const struct agent_call *c, struct err *e)
 {
     enum { UNKNOWN = -1 };
-    const struct processors_args *n = args;
-    struct processors_result *r = result;
+    const struct processors_args *n = c->args;
+    struct processors_result *r = c->result;
     unsigned now = (unsigned)UNKNOWN;
     int rc = co_local_vm_set_processors(a, n->uuid, n->n, n->params, &now, e);
     r->known = now != (unsigned)UNKNOWN;
@@ -259,28 +284,28 @@ CO_RUN(vm_set_processors)
     return rc;
 }
 
-CO_RUN(vm_shutdown)
+static int co_run_vm_shutdown(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct guest_timed_args *g = args;
+    const struct guest_timed_args *g = c->args;
     return co_local_vm_shutdown(a, g->uuid, deadline_of(g->timeout_ms), e);
 }
 
-CO_RUN(vm_start)
+static int co_run_vm_start(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    return co_local_vm_start(a, args, result, e);
+    return co_local_vm_start(a, c->args, c->result, e);
 }
 
-CO_RUN(vm_state)
+static int co_run_vm_state(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct guest_args *g = args;
-    struct state_result *r = result;
+    const struct guest_args *g = c->args;
+    struct state_result *r = c->result;
     r->state = local_vm_state(a, g->uuid);
     return 0;
 }
 
-CO_RUN(vm_unplug)
+static int co_run_vm_unplug(struct agent *a, const struct agent_call *c, struct err *e)
 {
-    const struct unplug_args *u = args;
+    const struct unplug_args *u = c->args;
     return co_local_unplug(a, u->uuid, u->kind, u->device_uuid, u->number, deadline_of(u->timeout_ms), e);
 }
 

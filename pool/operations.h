@@ -114,18 +114,19 @@ struct vdis_result {
     struct sm_vdi *vdis;
 };
 
-/* How far a long operation is, for who waits for it. */
-struct agent_progress {
-    hv_progress_fn *fn; /* NULL: nobody asked */
-    void *arg;
+/* One thing asked of an agent. */
+struct agent_call {
+    const void *args;
+    void *result; /* NULL for operations without one; may be filled when it fails, too */
+    void *ctx;                /* for what the result points to */
+    hv_progress_fn *progress; /* NULL: nobody asks how far a long operation is */
+    void *progress_arg;
 };
 
 struct agent_operation {
     const char *name;
-    const struct codec_type *args, *result; /* result NULL: it has none */
-    /* Do it on this host. *result is zero at first; what it points to is on ctx. */
-    int (*co_run)(struct agent *a, const void *args, void *ctx, void *result, const struct agent_progress *p,
-                  struct err *e);
+    const struct codec_type *args, *result;                                    /* result NULL: it has none */
+    int (*co_run)(struct agent *a, const struct agent_call *c, struct err *e); /* on this host */
 };
 
 extern const struct agent_operation agent_operations[AGENT_OPERATIONS];
@@ -133,8 +134,7 @@ extern const struct agent_operation agent_operations[AGENT_OPERATIONS];
 /* NULL when there is none. */
 const struct agent_operation *agent_operation_by_name(const char *name);
 
-/* Here or there, as a is. result may be NULL for those without. */
-int co_agent_do(struct agent *a, enum agent_operation_id id, const void *args, void *ctx, void *result,
-                const struct agent_progress *p, struct err *e);
+/* Here or there, as a is. */
+int co_agent_do(struct agent *a, enum agent_operation_id id, const struct agent_call *c, struct err *e);
 
 #endif

@@ -98,27 +98,27 @@ static int read_error(const json_t *list, struct err *e)
 
 /* An operation that failed may have a result all the same; one that succeeded has to, if it is to have any.
  */
-static int read_answer(const struct agent_operation *op, const json_t *answer, void *ctx, void *result,
+static int read_answer(const struct agent_operation *op, const json_t *answer, const struct agent_call *call,
                        struct err *e)
 {
     const json_t *error = json_object_get(answer, "error"), *found = json_object_get(answer, "result");
 
     if (error) {
         CLEANUP_ERR struct err ignored = {0};
-        if (op->result && found && codec_decode(op->result, found, ctx, result, &ignored) < 0)
-            memset(result, 0, op->result->size);
+        if (op->result && found && codec_decode(op->result, found, call->ctx, call->result, &ignored) < 0)
+            memset(call->result, 0, op->result->size);
         return read_error(error, e);
     }
-    return op->result ? codec_decode(op->result, found, ctx, result, e) : 0;
+    return op->result ? codec_decode(op->result, found, call->ctx, call->result, e) : 0;
 }
 
 /* What cannot be read leaves the outcome as unknown as no answer. */
-static int read_reply(struct remote *r, const struct agent_operation *op, struct buf *body, void *ctx,
-                      void *result, struct err *e)
+static int read_reply(struct remote *r, const struct agent_operation *op, struct buf *body,
+                      const struct agent_call *call, struct err *e)
 {
     CLEANUP_ERR struct err fault = {0};
     json_t *answer = codec_parse(body->data, body->len, &fault);
-    int rc = answer ? read_answer(op, answer, ctx, result, e) : err_cannot_contact_host(e, r->o.host_ref);
+    int rc = answer ? read_answer(op, answer, call, e) : err_cannot_contact_host(e, r->o.host_ref);
 
     if (!answer)
         log_warning("host %s answers %s with %s", r->o.host_uuid, op->name, fault.params[0]);
@@ -130,12 +130,12 @@ static int read_reply(struct remote *r, const struct agent_operation *op, struct
 
 static void on_interim(const struct http_head *h, void *arg)
 {
-    const struct agent_progress *p = arg;
+    const struct agent_call *call = arg;
     const char *text = http_head_get(h, AGENT_PROGRESS);
     int percent = text ? atoi(text) : -1;
 
-    if (p->fn && percent >= 0 && percent <= 100)
-        p->fn(percent / 100.0, p->arg);
+    if (percent >= 0 && percent <= 100)
+        call->progress(percent / 100.0, call->progress_arg);
 }
 
 /* No reply: was the host reached at all? */
@@ -168,12 +168,12 @@ static int co_exchange(struct remote *r, struct rpc_client *c, const struct agen
     return err_host_offline(e, r->o.host_ref);
 }
 
-int co_remote_do(struct remote *r, const struct agent_operation *op, const void *args, void *ctx,
-                 void *result, const struct agent_progress *p, struct err *e)
+int co_remote_do(struct remote *r, const struct agent_operation *op, const struct agent_call *call,
+                 struct err *e)
 {
     CLEANUP_BUF struct buf question = {0};
     CLEANUP_BUF struct buf answer = {0};
-    json_t *j = codec_encode(op->args, args);
+    json_t *j = codec_encode(op->args, call->args);
 
     if (!j)
         return err_internal(e, "the arguments of %s are no UTF-8", op->name);
@@ -181,10 +181,10 @@ int co_remote_do(struct remote *r, const struct agent_operation *op, const void 
     struct rpc_client *c = co_take(r);
     if (!c)
         return err_errno(e, -ECANCELED, "%s on host %s", op->name, r->o.host_uuid);
-    rpc_client_set_interim(c, p ? on_interim : NULL, (void *)(uintptr_t)p);
+    rpc_client_set_interim(c, call->progress ? on_interim : NULL, (void *)(uintptr_t)call);
     int rc = co_exchange(r, c, op, &question, &answer, e);
     give_back(r, c);
-    return rc < 0 ? -1 : read_reply(r, op, &answer, ctx, result, e);
+    return rc < 0 ? -1 : read_reply(r, op, &answer, call, e);
 }
 
 /* ---- consoles ---- */

@@ -14,8 +14,8 @@
 #define AGENT_CONSOLE "/agent/console"
 #define AGENT_PROGRESS "xapid-progress"
 
-int co_remote_do(struct remote *r, const struct agent_operation *op, const void *args, void *ctx,
-                 void *result, const struct agent_progress *p, struct err *e);
+int co_remote_do(struct remote *r, const struct agent_operation *op, const struct agent_call *call,
+                 struct err *e);
 
 /* A descriptor of a socket pair whose other end a fiber carries to the guest's console; or -errno. */
 int co_remote_console(struct remote *r, const char *vm_uuid, const char *kind);

@@ -7,13 +7,11 @@
 #include "pool/operations.h"
 #include "pool/remote.h"
 
-int co_agent_do(struct agent *a, enum agent_operation_id id, const void *args, void *ctx, void *result,
-                const struct agent_progress *p, struct err *e)
+int co_agent_do(struct agent *a, enum agent_operation_id id, const struct agent_call *c, struct err *e)
 {
     const struct agent_operation *op = &agent_operations[id];
 
-    return a->remote ? co_remote_do(a->remote, op, args, ctx, result, p, e)
-                     : op->co_run(a, args, ctx, result, p, e);
+    return a->remote ? co_remote_do(a->remote, op, c, e) : op->co_run(a, c, e);
 }
 
 bool agent_is_remote(const struct agent *a)
@@ -47,7 +45,7 @@ static int co_guest(struct agent *a, enum agent_operation_id id, const char *uui
     struct guest_args g;
 
     put_uuid(g.uuid, uuid);
-    return co_agent_do(a, id, &g, NULL, NULL, NULL, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &g}, e);
 }
 
 static int co_guest_timed(struct agent *a, enum agent_operation_id id, const char *uuid, int64_t deadline,
@@ -56,7 +54,7 @@ static int co_guest_timed(struct agent *a, enum agent_operation_id id, const cha
     struct guest_timed_args g = {.timeout_ms = ms_until(deadline)};
 
     put_uuid(g.uuid, uuid);
-    return co_agent_do(a, id, &g, NULL, NULL, NULL, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &g}, e);
 }
 
 static int co_disk(struct agent *a, enum agent_operation_id id, const char *uuid, const struct agent_disk *d,
@@ -65,12 +63,12 @@ static int co_disk(struct agent *a, enum agent_operation_id id, const char *uuid
     struct disk_args args = {.disk = *d, .size = size};
 
     put_uuid(args.uuid, uuid);
-    return co_agent_do(a, id, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &args}, e);
 }
 
 static int co_sr(struct agent *a, enum agent_operation_id id, const struct sm_sr *sr, struct err *e)
 {
-    return co_agent_do(a, id, &(struct sr_args){.sr = *sr}, NULL, NULL, NULL, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &(struct sr_args){.sr = *sr}}, e);
 }
 
 /* ---- life of guests ---- */
@@ -78,7 +76,7 @@ static int co_sr(struct agent *a, enum agent_operation_id id, const struct sm_sr
 int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e)
 {
-    return co_agent_do(a, AGENT_VM_START, spec, NULL, ret, NULL, e);
+    return co_agent_do(a, AGENT_VM_START, &(struct agent_call){.args = spec, .result = ret}, e);
 }
 
 int co_agent_vm_clean(struct agent *a, const char *uuid, struct err *e)
@@ -123,7 +121,8 @@ int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
     struct processors_result result = {0};
 
     put_uuid(args.uuid, uuid);
-    int rc = co_agent_do(a, AGENT_VM_SET_PROCESSORS, &args, NULL, &result, NULL, e);
+    int rc =
+        co_agent_do(a, AGENT_VM_SET_PROCESSORS, &(struct agent_call){.args = &args, .result = &result}, e);
     if (result.known)
         *ret_now = result.now;
     return rc;
@@ -134,7 +133,7 @@ int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
     struct memory_args args = {.bytes = bytes};
 
     put_uuid(args.uuid, uuid);
-    return co_agent_do(a, AGENT_VM_SET_MEMORY, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_VM_SET_MEMORY, &(struct agent_call){.args = &args}, e);
 }
 
 int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e)
@@ -151,10 +150,10 @@ int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image
                      hv_progress_fn *progress, void *arg, struct err *e)
 {
     struct save_args args = {.image = *to};
-    struct agent_progress p = {progress, arg};
 
     put_uuid(args.uuid, uuid);
-    return co_agent_do(a, AGENT_VM_SAVE, &args, NULL, NULL, &p, e);
+    return co_agent_do(a, AGENT_VM_SAVE,
+                       &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg}, e);
 }
 
 int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e)
@@ -163,7 +162,7 @@ int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, str
     struct guest_args g;
 
     put_uuid(g.uuid, uuid);
-    int rc = co_agent_do(a, AGENT_VM_STATE, &g, NULL, &result, NULL, e);
+    int rc = co_agent_do(a, AGENT_VM_STATE, &(struct agent_call){.args = &g, .result = &result}, e);
     if (rc == 0)
         *ret = result.state;
     return rc;
@@ -191,7 +190,7 @@ int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_n
     struct nic_args args = {.nic = *n};
 
     put_uuid(args.uuid, vm_uuid);
-    return co_agent_do(a, AGENT_VM_PLUG_NIC, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_VM_PLUG_NIC, &(struct agent_call){.args = &args}, e);
 }
 
 int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
@@ -201,7 +200,7 @@ int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind ki
 
     put_uuid(args.uuid, vm_uuid);
     put_uuid(args.device_uuid, device_uuid);
-    return co_agent_do(a, AGENT_VM_UNPLUG, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_VM_UNPLUG, &(struct agent_call){.args = &args}, e);
 }
 
 int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,
@@ -227,7 +226,8 @@ int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct 
     struct guest_args g;
 
     put_uuid(g.uuid, vm_uuid);
-    if (co_agent_do(a, AGENT_VM_DEVICES, &g, ctx, &result, NULL, e) < 0)
+    if (co_agent_do(a, AGENT_VM_DEVICES, &(struct agent_call){.args = &g, .result = &result, .ctx = ctx}, e) <
+        0)
         return -1;
     *ret = result.known && !result.devices ? talloc_array(ctx, struct agent_device, 0) : result.devices;
     *ret_n = result.n;
@@ -246,7 +246,7 @@ int co_agent_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical
 {
     struct sr_args args = {.sr = *sr, .physical_size = physical_size};
 
-    return co_agent_do(a, AGENT_SR_CREATE, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_SR_CREATE, &(struct agent_call){.args = &args}, e);
 }
 
 int co_agent_sr_attach(struct agent *a, const struct sm_sr *sr, struct err *e)
@@ -266,7 +266,8 @@ int co_agent_sr_destroy(struct agent *a, const struct sm_sr *sr, struct err *e)
 
 int co_agent_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e)
 {
-    return co_agent_do(a, AGENT_SR_STAT, &(struct sr_args){.sr = *sr}, NULL, ret, NULL, e);
+    return co_agent_do(a, AGENT_SR_STAT,
+                       &(struct agent_call){.args = &(struct sr_args){.sr = *sr}, .result = ret}, e);
 }
 
 int co_agent_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct sm_vdi **ret, unsigned *ret_n,
@@ -274,7 +275,9 @@ int co_agent_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct 
 {
     struct vdis_result result = {0};
 
-    if (co_agent_do(a, AGENT_SR_SCAN, &(struct sr_args){.sr = *sr}, ctx, &result, NULL, e) < 0)
+    if (co_agent_do(a, AGENT_SR_SCAN,
+                    &(struct agent_call){.args = &(struct sr_args){.sr = *sr}, .result = &result, .ctx = ctx},
+                    e) < 0)
         return -1;
     *ret = result.vdis;
     *ret_n = result.n;
@@ -287,14 +290,15 @@ int co_agent_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, cons
     struct vdi_args args = {.sr = *sr, .size = size, .sm_config = sm_config};
 
     put_uuid(args.new_uuid, uuid);
-    return co_agent_do(a, AGENT_VDI_CREATE, &args, ctx, ret, NULL, e);
+    return co_agent_do(a, AGENT_VDI_CREATE, &(struct agent_call){.args = &args, .result = ret, .ctx = ctx},
+                       e);
 }
 
 int co_agent_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e)
 {
     struct vdi_args args = {.sr = *sr, .location = location};
 
-    return co_agent_do(a, AGENT_VDI_DESTROY, &args, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_VDI_DESTROY, &(struct agent_call){.args = &args}, e);
 }
 
 /* A disk out of another. */
@@ -304,7 +308,7 @@ static int co_derive(struct agent *a, enum agent_operation_id id, const struct s
     struct vdi_args args = {.sr = *sr, .location = location};
 
     put_uuid(args.new_uuid, new_uuid);
-    return co_agent_do(a, id, &args, ctx, ret, NULL, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &args, .result = ret, .ctx = ctx}, e);
 }
 
 int co_agent_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
@@ -324,11 +328,12 @@ int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, cons
 {
     struct vdi_args args = {.sr = *sr, .location = location, .size = size};
 
-    return co_agent_do(a, AGENT_VDI_RESIZE, &args, ctx, ret, NULL, e);
+    return co_agent_do(a, AGENT_VDI_RESIZE, &(struct agent_call){.args = &args, .result = ret, .ctx = ctx},
+                       e);
 }
 
 int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
                       struct err *e)
 {
-    return co_agent_do(a, AGENT_VDI_COPY, &(struct copy_args){*from, *to}, NULL, NULL, NULL, e);
+    return co_agent_do(a, AGENT_VDI_COPY, &(struct agent_call){.args = &(struct copy_args){*from, *to}}, e);
 }

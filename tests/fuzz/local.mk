@@ -54,3 +54,13 @@ tests_fuzz_fuzz_xe_args_SOURCES = tests/fuzz/fuzz_xe_args.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_xe_args_LDADD = $(XE_FUZZ_LIBS)
 tests_fuzz_fuzz_xe_args_LDFLAGS = $(FUZZ_LINK)
 XE_FUZZ_LIBS = xe/libxe.a rpc/librpc.a model/libmodel.a lib/libbase.a $(XE_LIBS)
+
+# What the hosts of a pool ask of each other.
+check_PROGRAMS += tests/fuzz/replay_agent
+TESTS += tests/fuzz/replay_agent
+tests_fuzz_replay_agent_SOURCES = tests/fuzz/fuzz_agent.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_agent_LDADD = $(POOL_TEST_LIBS)
+EXTRA_PROGRAMS += tests/fuzz/fuzz_agent
+tests_fuzz_fuzz_agent_SOURCES = tests/fuzz/fuzz_agent.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_agent_LDADD = $(POOL_TEST_LIBS)
+tests_fuzz_fuzz_agent_LDFLAGS = $(FUZZ_LINK)

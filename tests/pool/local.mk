@@ -1,4 +1,4 @@
-POOL_UNIT_TESTS = tests/pool/test_authority tests/pool/test_peer tests/pool/test_remote
+POOL_UNIT_TESTS = tests/pool/test_authority tests/pool/test_codec tests/pool/test_peer tests/pool/test_remote
 if HAVE_CHECK
 check_PROGRAMS += $(POOL_UNIT_TESTS)
 TESTS += $(POOL_UNIT_TESTS)
@@ -11,3 +11,5 @@ tests_pool_test_peer_SOURCES = tests/pool/test_peer.c
 tests_pool_test_peer_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
+tests_pool_test_codec_SOURCES = tests/pool/test_codec.c
+tests_pool_test_codec_LDADD = $(POOL_TEST_LIBS)
