@@ -115,6 +115,8 @@ int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct
         enum qemu_move move = MOVE_NONE;
         int r = co_qemu_look_at_move(vm, &move, &done, e);
 
+        if (r == 0 && w->progress)
+            w->progress(w->until & MOVE_BIT(move) ? 1 : done, w->arg);
         if (r < 0 || w->until & MOVE_BIT(move))
             return r;
         if (move == MOVE_DONE || ended_unused(w->from, move)) {
@@ -122,8 +124,6 @@ int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct
                          vm->uuid);
             return -EREMOTEIO;
         }
-        if (w->progress)
-            w->progress(done, w->arg);
         r = co_qemu_wait_news(vm, moves, w->deadline);
         if (r < 0) {
             err_errno(e, r, "the state of %s", vm->uuid);

@@ -13,6 +13,8 @@
  *   heedless:0 its guest does not hear the first request to give up a processor
  *   vague:0    says nothing useful of its processors
  *   lingering:0 takes no "cont" for some time after it has called a move completed
+ *   kvm:0      says that it uses KVM
+ *   fails:0    every move that leaves it fails     full:0     so does every mirror
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -30,8 +32,12 @@
 static int connection = -1;
 static unsigned received; /* commands, over all connections */
 static bool running, silenced;
-static unsigned lingering;      /* questions for the status until a move is over */
-static unsigned processors = 1; /* of PLACES */
+static unsigned lingering;        /* questions for the status until a move is over */
+static unsigned processors = 1;   /* of PLACES */
+static const char *move = "none"; /* its status */
+static bool pauses;               /* a move stops before its end */
+static const char *mirror;        /* the status of a job; NULL: there is none */
+static bool serves;               /* disks */
 #define PLACES 4
 static bool asked_back[PLACES];
 
@@ -135,8 +141,8 @@ static const struct command commands[] = {
     {.name = "qmp_capabilities"},
     {.name = "cont", .event = "RESUME", .event_data = "{}", .sets_running = true, .running = true},
     {.name = "stop", .event = "STOP", .event_data = "{}", .sets_running = true},
-    {.name = "migrate", .event = "MIGRATION", .event_data = "{\"status\": \"completed\"}"},
-    {.name = "migrate-incoming", .event = "MIGRATION", .event_data = "{\"status\": \"completed\"}"},
+    {.name = "migrate", .event = "MIGRATION", .event_data = "{\"status\": \"setup\"}"},
+    {.name = "migrate-incoming", .event = "MIGRATION", .event_data = "{\"status\": \"setup\"}"},
     {.name = "balloon", .event = "BALLOON_CHANGE", .event_data = "{\"actual\": 50331648}"},
     {.name = "system_reset",
      .event = "RESET",
@@ -201,10 +207,101 @@ static void give_up_processor(void)
     processors--;
 }
 
+/* ---- moves ---- */
+
+static bool capability_is_on(const json_t *arguments, const char *name)
+{
+    const json_t *list = json_object_get(arguments, "capabilities"), *entry;
+    bool on = false;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *capability = json_string_value(json_object_get(entry, "capability"));
+
+        if (capability && strcmp(capability, name) == 0)
+            on = json_is_true(json_object_get(entry, "state"));
+    }
+    return on;
+}
+
+static const struct {
+    const char *command;
+    const char **of, *becomes;
+} steps[] = {
+    {"migrate-incoming", &move, "setup"},
+    {"migrate-continue", &move, "completed"},
+    {"migrate-start-postcopy", &move, "pre-switchover"},
+    {"blockdev-mirror", &mirror, "ready"},
+    {"block-job-cancel", &mirror, "concluded"},
+    {"job-dismiss", &mirror, NULL},
+};
+
+/* What a command makes of moves and mirrors. */
+static void move_on(const char *name, const json_t *arguments)
+{
+    if (strcmp(name, "migrate-set-capabilities") == 0)
+        pauses = capability_is_on(arguments, "pause-before-switchover");
+    if (strcmp(name, "migrate") == 0)
+        move = told("fails", 0) ? "failed" : pauses ? "pre-switchover" : "completed";
+    if (strcmp(name, "migrate_cancel") == 0 && strcmp(move, "pre-switchover") == 0)
+        move = "cancelled";
+    if (strcmp(name, "nbd-server-start") == 0)
+        serves = true;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (strcmp(name, steps[i].command) == 0)
+            *steps[i].of = steps[i].becomes;
+    if (mirror && strcmp(mirror, "ready") == 0 && told("full", 0))
+        mirror = "concluded";
+}
+
+/* A guest that is awaited comes with the second look. */
+static const char *describe_move(void)
+{
+    static char text[200];
+
+    snprintf(text, sizeof text,
+             "{\"status\": \"%s\", \"socket-address\": [{\"type\": \"inet\", \"port\": \"4711\"}]}", move);
+    if (strcmp(move, "setup") == 0)
+        move = "completed";
+    return text;
+}
+
+static const char *describe_jobs(void)
+{
+    static char text[300];
+
+    snprintf(text, sizeof text,
+             "[{\"id\": \"other\", \"status\": \"running\"}, {\"id\": \"move0\", \"status\": \"%s\", "
+             "\"current-progress\": 5, \"total-progress\": 5%s}]",
+             mirror, told("full", 0) ? ", \"error\": \"no space\"" : "");
+    return mirror ? text : "[]";
+}
+
+/* Refusals without which an idempotent caller would not be put to the test. */
+static bool refuses_now(const char *name)
+{
+    bool stop = strcmp(name, "nbd-server-stop") == 0, refuses = stop && !serves;
+
+    if (stop)
+        serves = false;
+    return refuses || (lingering > 0 && strcmp(name, "cont") == 0);
+}
+
 static const char *answer_of(const char *name)
 {
     if (strcmp(name, "query-migrate") == 0)
-        return "{\"status\": \"completed\"}";
+        return describe_move();
+    if (strcmp(name, "query-jobs") == 0)
+        return describe_jobs();
+    if (strcmp(name, "query-kvm") == 0)
+        return told("kvm", 0) ? "{\"enabled\": true, \"present\": true}" : "{\"enabled\": false}";
+    if (strcmp(name, "query-version") == 0)
+        return "{\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": \"\"}";
+    if (strcmp(name, "query-block") == 0)
+        return "[{}, 7, {\"qdev\": \"/machine/peripheral/disk0/virtio-backend\", \"inserted\": "
+               "{\"node-name\": \"node0\"}}]";
+    if (strcmp(name, "query-named-block-nodes") == 0)
+        return "[{\"node-name\": \"node0\"}, {\"node-name\": \"move0\"}, {}, 3]";
     if (strcmp(name, "query-hotpluggable-cpus") == 0)
         give_up_processor();
     if (strcmp(name, "query-hotpluggable-cpus") == 0)
@@ -257,15 +354,17 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
     bool refuses, answers_first;
 
     received++;
-    refuses = told("error", received) || (lingering > 0 && strcmp(name, "cont") == 0);
+    refuses = told("error", received) || refuses_now(name);
     answers_first = told("odd", received);
     if (misbehave())
         return;
     if (c && c->sets_running && !refuses)
         running = c->running;
-    if (!refuses)
+    if (!refuses) {
         change_processors(name, arguments);
-    if (strcmp(name, "migrate") == 0 && told("lingering", 0))
+        move_on(name, arguments);
+    }
+    if ((strcmp(name, "migrate") == 0 || strcmp(name, "migrate-continue") == 0) && told("lingering", 0))
         lingering = 3;
     if (answers_first)
         answer(name, id, refuses);

@@ -2,7 +2,7 @@ if HAVE_CHECK
 check_PROGRAMS += $(HV_TESTS) tests/hv/fake_qemu
 TESTS += $(HV_TESTS)
 endif
-HV_TESTS = tests/hv/test_hardware tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qemu
+HV_TESTS = tests/hv/test_hardware tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qemu tests/hv/test_move_qmp tests/hv/test_move
 HV_LIBS = hv/libhv.a model/libmodel.a lib/libbase.a $(JANSSON_LIBS) $(TALLOC_LIBS) $(OPENSSL_LIBS) $(EV_LIBS) -lpthread
 HV_FIXTURE = tests/hv/fixture.c tests/hv/fixture.h
 HV_DEMO = $(HV_FIXTURE) tests/hv/demo.c tests/hv/demo.h
@@ -21,6 +21,12 @@ tests_hv_test_protocol_SOURCES = tests/hv/test_protocol.c $(HV_FIXTURE)
 tests_hv_test_protocol_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 tests_hv_test_qemu_SOURCES = tests/hv/test_qemu.c $(HV_DEMO)
 tests_hv_test_qemu_LDADD = $(HV_LIBS) $(CHECK_LIBS)
+tests_hv_test_move_qmp_SOURCES = tests/hv/test_move_qmp.c $(HV_MOVING)
+tests_hv_test_move_qmp_LDADD = $(HV_LIBS) $(CHECK_LIBS)
+tests_hv_test_move_SOURCES = tests/hv/test_move.c tests/hv/console.c tests/hv/console.h tests/hv/moving.c tests/hv/moving.h \
+	$(HV_DEMO)
+tests_hv_test_move_LDADD = $(HV_LIBS) $(CHECK_LIBS)
+EXTRA_DIST += tests/hv/pool_certificates.sh
 EXTRA_PROGRAMS += tests/hv/bench_start
 BENCHES += tests/hv/bench_start
 tests_hv_bench_start_SOURCES = tests/hv/bench_start.c $(HV_DEMO)

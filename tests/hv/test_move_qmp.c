@@ -1,0 +1,395 @@
+/* Moves between hosts whose QEMUs misbehave, whose steps fail, or whose daemons are killed: at most one guest
+ * runs, and one does unless its own QEMU has ended. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "hv/qemu/move.h"
+#include "lib/clock.h"
+#include "lib/fault.h"
+#include "lib/log.h"
+#include "tests/hv/moving.h"
+#include "tests/in_fiber.h"
+
+static struct fixture a, b;
+static struct moving *m; /* in memory that a daemon's death leaves */
+static struct hv_passage_options options;
+static char fake[300];
+
+static void misbehave(const char *how)
+{
+    setenv("FAKE_QEMU", how, 1);
+}
+
+static void open_host(struct fixture *f)
+{
+    struct qemu_cmdline_host host = {fake, "tcg", true};
+
+    if (!f->dir[0])
+        fixture_init(f);
+    ck_assert_int_eq(qemu_open_with(&f->options, &host, &f->hv), 0);
+}
+
+static void close_hosts(void)
+{
+    a.hv->driver->free(a.hv);
+    b.hv->driver->free(b.hv);
+}
+
+/* A guest with a disk that moves along. */
+static void co_begin(void)
+{
+    static const struct hv_disk disks[] = {{.bus = HV_BUS_VIRTIO, .path = "/dev/null", .format = "raw"}};
+    static const unsigned mirrors[] = {0};
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+    struct hv_vm_spec spec;
+
+    fixture_spec(&spec);
+    spec.disks = disks;
+    spec.n_disks = 1;
+    moving_init(m, &a, &b, &spec);
+    m->passage.mirrors = mirrors;
+    m->passage.n_mirrors = 1;
+    m->passage.options = options;
+    ck_assert_int_eq(a.hv->driver->co_start(a.hv, &spec, &facts, &e), 0);
+    fixture_forget(&a);
+    fixture_forget(&b);
+}
+
+static enum hv_state state_at(const struct fixture *f)
+{
+    return f->hv->driver->state(f->hv, m->spec.uuid);
+}
+
+/* Where it should be it runs, unless it was lost; elsewhere there is nothing of it. */
+static void co_assert_one(const char *story)
+{
+    const struct fixture *here = m->decided ? &b : &a, *elsewhere = m->decided ? &a : &b;
+    int64_t deadline = clock_in_ms(5000);
+
+    while (!m->lost && state_at(here) != HV_STATE_RUNNING && clock_now() < deadline)
+        ck_assert_int_eq(co_sleep_until(clock_in_ms(2), "the guest to run"), 0);
+    ck_assert_msg(state_at(here) == (m->lost ? HV_STATE_GONE : HV_STATE_RUNNING), "%s: state %d", story,
+                  state_at(here));
+    ck_assert_msg(state_at(elsewhere) == HV_STATE_GONE, "%s: elsewhere %d", story, state_at(elsewhere));
+    ck_assert_msg(!fixture_has_folder(elsewhere, m->spec.uuid), "%s: a folder is left elsewhere", story);
+    ck_assert_msg(fixture_count(elsewhere, HV_REPORT_STOPPED) == 0, "%s: an end is reported", story);
+}
+
+static void co_clear_away(const char *story)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    ck_assert_int_eq(a.hv->driver->co_stop(a.hv, m->spec.uuid, &e), 0);
+    ck_assert_int_eq(b.hv->driver->co_stop(b.hv, m->spec.uuid, &e), 0);
+    ck_assert_msg(!fixture_has_folder(&a, m->spec.uuid) && !fixture_has_folder(&b, m->spec.uuid),
+                  "%s: a folder is left", story);
+}
+
+/* ---- one move ---- */
+
+struct attempt {
+    unsigned kinds, n; /* the fault it meets; 0: none */
+    int result;
+    struct err error;
+    bool fired;
+};
+
+static void co_attempt(void *arg)
+{
+    struct attempt *t = arg;
+
+    fault_arm(t->kinds, t->n);
+    t->result = co_moving_run(m, &t->error);
+    t->fired = t->n > 0 && fault_fired();
+    fault_disarm();
+}
+
+/* From a start to an end, with QEMUs that behave like this at the source and at the destination. */
+static void co_survive(struct attempt *t, const char *at_source, const char *at_destination,
+                       const char *story)
+{
+    unsigned fds = fixture_fd_count();
+    struct fiber *fiber;
+
+    misbehave(at_source);
+    co_begin();
+    misbehave(at_destination);
+    fiber = fiber_ref(fiber_spawn("move", co_attempt, t));
+    ck_assert_int_eq(co_fiber_join(fiber, clock_in_ms(120000)), 0);
+    fiber_unref(fiber);
+    co_assert_one(story);
+    ck_assert_msg(t->result == (m->decided ? 0 : -1), "%s: result %d", story, t->result);
+    ck_assert_msg(m->decided || err_is_set(&t->error), "%s: no error", story);
+    co_clear_away(story);
+    ck_assert_msg(fixture_fd_count() == fds, "%s: descriptors", story);
+    ck_assert_msg(!fixture_has_children(), "%s: a child is left", story);
+    ck_assert_msg(fiber_count() == 1, "%s: fibers", story);
+    err_clear(&t->error);
+}
+
+static void co_move_well(const char *at_source)
+{
+    struct attempt t = {0};
+
+    co_survive(&t, at_source, "", at_source);
+    ck_assert(m->decided && !m->lost);
+    ck_assert(m->progress == 1);
+    ck_assert_uint_eq(m->reception.memory_port, 4711);
+    ck_assert_uint_ne(m->reception.disk_port, 0);
+}
+
+static void co_move_plainly(void *unused)
+{
+    open_host(&a);
+    open_host(&b);
+    co_move_well("");
+    co_move_well("kvm:0");
+    co_move_well("lingering:0");
+    options.post_copy = true;
+    co_move_well("");
+    options =
+        (struct hv_passage_options){.channels = 99, .compress = true, .bandwidth = 1, .auto_converge = true};
+    co_move_well("kvm:0");
+    close_hosts();
+}
+
+START_TEST(a_move_whose_qemus_are_well_succeeds)
+{
+    run_in_fiber(co_move_plainly, NULL);
+}
+END_TEST
+
+static void co_fail(const char *at_source, const char *why)
+{
+    struct attempt t = {0};
+
+    misbehave(at_source);
+    co_begin();
+    misbehave("");
+    ck_assert_int_eq(co_moving_run(m, &t.error), -1);
+    ck_assert(err_is(&t.error, "VM_MIGRATE_FAILED"));
+    ck_assert_msg(strstr(t.error.params[3], why) != NULL, "%s", t.error.params[3]);
+    co_assert_one(at_source);
+    co_clear_away(at_source);
+    err_clear(&t.error);
+}
+
+static void co_fail_all(void *unused)
+{
+    open_host(&a);
+    open_host(&b);
+    co_fail("fails:0", "cannot be moved");
+    co_fail("full:0", "no space");
+    close_hosts();
+}
+
+START_TEST(a_move_or_a_mirror_that_fails_says_why)
+{
+    run_in_fiber(co_fail_all, NULL);
+}
+END_TEST
+
+/* ---- QEMUs that misbehave ---- */
+
+/* A source answers some 25 commands, a destination 18; and one or two more. */
+#define COMMANDS 28
+
+static void co_meet_each(void *arg)
+{
+    const char *what = arg;
+
+    open_host(&a);
+    open_host(&b);
+    for (unsigned n = 0; n < 2 * COMMANDS; n++) {
+        struct attempt t = {0};
+        char how[40], story[60];
+        bool at_source = n < COMMANDS;
+
+        if (at_source && n <= 5)
+            continue; /* of its start */
+        snprintf(how, sizeof how, "%s:%u", what, n % COMMANDS);
+        snprintf(story, sizeof story, "%s at the %s", how, at_source ? "source" : "destination");
+        co_survive(&t, at_source ? how : "", at_source ? "" : how, story);
+    }
+    close_hosts();
+}
+
+#define MISBEHAVIOUR(name, what)         \
+    START_TEST(name)                     \
+    {                                    \
+        static char how[] = what;        \
+                                         \
+        run_in_fiber(co_meet_each, how); \
+    }                                    \
+    END_TEST
+
+MISBEHAVIOUR(a_qemu_that_refuses_any_command_leaves_one_guest, "error")
+MISBEHAVIOUR(a_connection_cut_at_any_command_leaves_one_guest, "cut")
+MISBEHAVIOUR(a_qemu_that_ends_at_any_command_leaves_one_guest_at_most, "exit")
+MISBEHAVIOUR(garbage_at_any_command_leaves_one_guest, "garbage")
+MISBEHAVIOUR(events_and_answers_in_odd_order_leave_one_guest, "odd")
+
+/* ---- faults ---- */
+
+static void co_sweep(void *arg)
+{
+    unsigned kinds = *(unsigned *)arg, n = 0;
+    struct attempt t;
+
+    open_host(&a);
+    open_host(&b);
+    do {
+        char story[40];
+
+        t = (struct attempt){.kinds = kinds, .n = ++n};
+        snprintf(story, sizeof story, "kinds %u, n %u", kinds, n);
+        fiber_set_shuffle_seed(n);
+        co_survive(&t, "", "", story);
+    } while (t.fired);
+    ck_assert_uint_ge(n, 20);
+    close_hosts();
+}
+
+static void sweep(unsigned kinds)
+{
+    run_in_fiber(co_sweep, &kinds);
+}
+
+START_TEST(every_failing_command_leaves_one_guest)
+{
+    sweep(FAULT_QMP);
+}
+END_TEST
+
+START_TEST(every_failing_wait_leaves_one_guest)
+{
+    sweep(FAULT_WAIT);
+}
+END_TEST
+
+START_TEST(cancelling_at_every_wait_leaves_one_guest)
+{
+    sweep(FAULT_CANCEL);
+}
+END_TEST
+
+/* ---- daemons that are killed ---- */
+
+static void co_move_to_be_killed(void *arg)
+{
+    struct err e = {0};
+
+    open_host(&a);
+    open_host(&b);
+    co_begin();
+    fault_arm_text(arg);
+    _exit(co_moving_run(m, &e) == 0 && !fault_fired() ? 0 : 1);
+}
+
+static void ignore_facts(const char *uuid, const struct hv_vm_facts *facts, void *arg)
+{
+    /* A guest that nobody has decided on is on neither side just like that. */
+    ck_assert(arg != &b || m->decided || facts->passage == HV_PASSAGE_ARRIVING);
+}
+
+static void co_repair(void *story)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    open_host(&a);
+    open_host(&b);
+    ck_assert_int_eq(a.hv->driver->co_adopt(a.hv, ignore_facts, &a, &e), 0);
+    ck_assert_int_eq(b.hv->driver->co_adopt(b.hv, ignore_facts, &b, &e), 0);
+    co_moving_settle(m);
+    ck_assert_msg(!m->lost, "%s: the guest is lost", (const char *)story);
+    co_assert_one(story);
+    co_clear_away(story);
+    close_hosts();
+}
+
+static void in_child(fiber_fn *co_fn, void *arg, int *status)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        run_in_fiber(co_fn, arg);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, status, 0), pid);
+}
+
+static bool kill_daemons_at(unsigned n)
+{
+    char when[40];
+    bool complete;
+    int status;
+
+    snprintf(when, sizeof when, "wait+qmp:%u:kill", n);
+    in_child(co_move_to_be_killed, when, &status);
+    complete = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    ck_assert_msg(complete || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL), "%s: status %#x", when,
+                  status);
+    in_child(co_repair, when, &status);
+    ck_assert_msg(status == 0, "%s: the repair failed", when);
+    return !complete;
+}
+
+START_TEST(daemons_killed_at_any_step_leave_one_guest)
+{
+    unsigned n = 1;
+
+    misbehave("");
+    fixture_init(&a);
+    fixture_init(&b);
+    while (kill_daemons_at(n))
+        n++;
+    ck_assert_uint_ge(n, 40);
+}
+END_TEST
+
+/* ---- how ---- */
+
+START_TEST(memory_is_copied_beside_a_running_guest_only_where_that_is_right)
+{
+    ck_assert(qemu_moves_beside(true, 7));
+    ck_assert(!qemu_moves_beside(false, 7));
+    ck_assert(!qemu_moves_beside(false, 8));
+    ck_assert(qemu_moves_beside(false, 9));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("move_qmp");
+    TCase *c = tcase_create("move_qmp");
+    const char *build = getenv("XAPID_BUILD");
+    char here[200];
+    int r;
+
+    snprintf(fake, sizeof fake, "%s/tests/hv/fake_qemu", build ? build : getcwd(here, sizeof here));
+    log_set_level(LOG_LEVEL_ERROR);
+    fixture_program_begin();
+    m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    tcase_set_timeout(c, TEST_HANG_GUARD_S);
+    tcase_add_test(c, a_move_whose_qemus_are_well_succeeds);
+    tcase_add_test(c, a_move_or_a_mirror_that_fails_says_why);
+    tcase_add_test(c, a_qemu_that_refuses_any_command_leaves_one_guest);
+    tcase_add_test(c, a_connection_cut_at_any_command_leaves_one_guest);
+    tcase_add_test(c, a_qemu_that_ends_at_any_command_leaves_one_guest_at_most);
+    tcase_add_test(c, garbage_at_any_command_leaves_one_guest);
+    tcase_add_test(c, events_and_answers_in_odd_order_leave_one_guest);
+    tcase_add_test(c, every_failing_command_leaves_one_guest);
+    tcase_add_test(c, every_failing_wait_leaves_one_guest);
+    tcase_add_test(c, cancelling_at_every_wait_leaves_one_guest);
+    tcase_add_test(c, daemons_killed_at_any_step_leave_one_guest);
+    tcase_add_test(c, memory_is_copied_beside_a_running_guest_only_where_that_is_right);
+    suite_add_tcase(s, c);
+    r = run_suite(s);
+    fixture_program_end();
+    return r;
+}
