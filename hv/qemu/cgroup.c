@@ -118,7 +118,7 @@ int cgroups_open_with(const char *mountinfo, struct cgroups *ret)
         if (r < 0)
             return r;
     }
-    *ret = (struct cgroups){TAKE_FD(fd), h.version};
+    *ret = (struct cgroups){.fd = TAKE_FD(fd), .version = h.version};
     return 0;
 }
 
@@ -135,6 +135,18 @@ void cgroups_close(struct cgroups *c)
 
 /* ---- one guest ---- */
 
+struct group_name {
+    char text[96];
+};
+
+static struct group_name name_of(const struct cgroups *c, const char *uuid)
+{
+    struct group_name name;
+
+    snprintf(name.text, sizeof name.text, "%s%s", uuid, c->host);
+    return name;
+}
+
 int cgroup_add(const struct cgroups *c, const char *uuid, pid_t pid)
 {
     CLEANUP_FD int fd = -1;
@@ -142,7 +154,7 @@ int cgroup_add(const struct cgroups *c, const char *uuid, pid_t pid)
 
     if (c->fd < 0)
         return 0;
-    fd = make_dir(c->fd, uuid);
+    fd = make_dir(c->fd, name_of(c, uuid).text);
     if (fd < 0)
         return fd;
     snprintf(text, sizeof text, "%d", (int)pid);
@@ -180,7 +192,7 @@ int cgroup_set(const struct cgroups *c, const char *uuid, const struct hv_schedu
 
     if (c->fd < 0)
         return 0;
-    fd = open_dir(c->fd, uuid);
+    fd = open_dir(c->fd, name_of(c, uuid).text);
     if (fd < 0)
         return fd;
     r = set_weight(c, fd, s->weight);
@@ -189,7 +201,7 @@ int cgroup_set(const struct cgroups *c, const char *uuid, const struct hv_schedu
 
 int cgroup_remove(const struct cgroups *c, const char *uuid)
 {
-    if (c->fd < 0 || unlinkat(c->fd, uuid, AT_REMOVEDIR) == 0 || errno == ENOENT)
+    if (c->fd < 0 || unlinkat(c->fd, name_of(c, uuid).text, AT_REMOVEDIR) == 0 || errno == ENOENT)
         return 0;
     return -errno;
 }

@@ -8,8 +8,10 @@
 #include "hv/schedule.h"
 
 struct cgroups {
-    int fd;      /* of the folder "xapid"; -1: there is none */
-    int version; /* 1, 2 */
+    int fd;        /* of the folder "xapid"; -1: there is none */
+    int version;   /* 1, 2 */
+    char host[40]; /* ends the names of the groups: two hosts on one machine have the same guest for a moment
+                    */
 };
 
 /* Find or make the folder; -errno says why there is none, and all that follows then does nothing. */

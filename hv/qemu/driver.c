@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "hv/qemu/probe.h"
 #include "hv/qemu/qemu.h"
@@ -81,6 +82,7 @@ int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *h
 {
     int vms_fd = vm_dirs_open(o->state_dir);
     struct qemu_hv *q;
+    struct stat st;
     int r;
 
     if (vms_fd < 0)
@@ -89,6 +91,9 @@ int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *h
     q->hv.driver = &driver;
     q->vms_fd = vms_fd;
     r = cgroups_open(&q->cgroups);
+    if (r == 0 && fstat(vms_fd, &st) == 0)
+        snprintf(q->cgroups.host, sizeof q->cgroups.host, "@%llx.%llx", (unsigned long long)st.st_dev,
+                 (unsigned long long)st.st_ino);
     if (r < 0)
         log_info("guests have no cgroups, so the weight and cap of their processors have no effect: %s",
                  strerror(-r));

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a VM's record says of its hardware is what a real guest finds."""
 
+import glob
 import os
 import time
 
@@ -135,8 +136,8 @@ def shares(d, c, vm):
 def cgroup(uuid):
     """The guest's folder in the hierarchy that has the cpu controller, or None."""
     for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"):
-        if os.path.exists(os.path.join(place, "xapid", uuid, "cgroup.procs")):
-            return os.path.join(place, "xapid", uuid)
+        for procs in glob.glob(os.path.join(place, "xapid", f"{uuid}@*", "cgroup.procs")):
+            return os.path.dirname(procs)
     return None
 
 
