@@ -103,11 +103,9 @@ static int co_restore(struct agent *a, struct hv_vm_spec *vm, const struct agent
     return rc;
 }
 
-/* Attach everything and start the guest; the caller cleans up when this fails. */
-static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec, void *mem,
-                               struct hv_vm_facts *ret, struct err *e)
+int co_agent_attach_all(struct agent *a, const struct agent_vm_spec *spec, void *mem, struct hv_vm_spec *ret,
+                        struct err *e)
 {
-    struct hv_vm_spec vm = spec->vm;
     struct hv_disk *disks = talloc_zero_array(mem, struct hv_disk, spec->n_disks + 1);
     struct hv_nic *nics = talloc_zero_array(mem, struct hv_nic, spec->n_nics + 1);
 
@@ -117,10 +115,22 @@ static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec
     for (unsigned i = 0; i < spec->n_nics; i++)
         if (co_agent_attach_nic(a, &spec->nics[i], mem, &nics[i], e) < 0)
             return -1;
-    vm.disks = disks;
-    vm.n_disks = spec->n_disks;
-    vm.nics = nics;
-    vm.n_nics = spec->n_nics;
+    *ret = spec->vm;
+    ret->disks = disks;
+    ret->n_disks = spec->n_disks;
+    ret->nics = nics;
+    ret->n_nics = spec->n_nics;
+    return 0;
+}
+
+/* Attach everything and start the guest; the caller cleans up when this fails. */
+static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec, void *mem,
+                               struct hv_vm_facts *ret, struct err *e)
+{
+    struct hv_vm_spec vm;
+
+    if (co_agent_attach_all(a, spec, mem, &vm, e) < 0)
+        return -1;
     return spec->image.sr.type ? co_restore(a, &vm, &spec->image, ret, e)
                                : a->hv->driver->co_start(a->hv, &vm, ret, e);
 }
@@ -134,7 +144,16 @@ int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e)
     return rc;
 }
 
-int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+void co_agent_clean_failed(struct agent *a, const char *uuid)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+
+    if (co_agent_vm_clean(a, uuid, &e) < 0)
+        log_warning("cleaning up after a failed start of VM %s: %s", uuid, err_text(mem, &e));
+}
+
+int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -144,9 +163,7 @@ int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct 
         return err_errno(e, rc, "%s/agent", a->state_dir);
     if (co_attach_and_start(a, spec, mem, ret, e) == 0)
         return 0;
-    CLEANUP_ERR struct err second = {0};
-    if (co_local_vm_clean(a, spec->vm.uuid, &second) < 0)
-        log_warning("cleaning up after a failed start of VM %s: %s", spec->vm.uuid, err_text(mem, &second));
+    co_agent_clean_failed(a, spec->vm.uuid);
     return -1;
 }
 

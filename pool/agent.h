@@ -149,6 +149,22 @@ int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct 
 /* The same of this host's agent, which never yields; NULL with that of another. */
 struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
 
+/* ---- a guest that moves from one host to another: the steps of hv/hv.h, asked of two agents in turn ---- */
+
+/* At the destination: attach what the guest is to have and await it. */
+int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
+                        struct hv_reception *ret, struct err *e);
+int co_agent_vm_move_switch(struct agent *a, const char *uuid, struct err *e);
+int co_agent_vm_move_accept(struct agent *a, const char *uuid, struct err *e);
+
+/* At the source; co_agent_vm_stop ends it there. */
+int co_agent_vm_move_prepare(struct agent *a, const char *uuid, const struct hv_passage *p,
+                             hv_progress_fn *progress, void *arg, struct err *e);
+int co_agent_vm_move_finish(struct agent *a, const char *uuid, struct err *e);
+int co_agent_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
+                           struct err *e);
+int co_agent_vm_move_cancel(struct agent *a, const char *uuid, struct err *e);
+
 /* ---- storage: as sm/sm.h has it, by the driver of the SR's type (SR_UNKNOWN_DRIVER) ---- */
 
 /* SR_OPERATION_NOT_SUPPORTED [uuid] for what the driver has no function for, as below. */

@@ -20,6 +20,14 @@ int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *
 int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, struct hv_nic *ret,
                         struct err *e);
 
+/* Attach everything that a guest is to have, and describe the guest to the hypervisor. The caller gives all
+ * back when this fails. */
+int co_agent_attach_all(struct agent *a, const struct agent_vm_spec *spec, void *mem, struct hv_vm_spec *ret,
+                        struct err *e);
+
+/* Give back what a guest holds that could not be brought up; a failure is logged. */
+void co_agent_clean_failed(struct agent *a, const char *uuid);
+
 /* devices.c: finish or undo what was being changed of a guest's devices when a daemon died. */
 int co_agent_settle_devices(struct agent *a, const char *vm_uuid, struct err *e);
 

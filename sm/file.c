@@ -386,20 +386,10 @@ static int co_file_vdi_detach(const struct sm_sr *sr, const char *location, stru
 
 static const char *const device_config[] = {"location", "absolute path of the folder that holds the images",
                                             NULL};
-static const char *const capabilities[] = {"SR_PROBE",
-                                           "SR_UPDATE",
-                                           "VDI_CREATE",
-                                           "VDI_INTRODUCE",
-                                           "VDI_DELETE",
-                                           "VDI_ATTACH",
-                                           "VDI_DETACH",
-                                           "VDI_CLONE",
-                                           "VDI_SNAPSHOT",
-                                           "VDI_RESIZE",
-                                           "VDI_RESIZE_ONLINE",
-                                           "VDI_UPDATE",
-                                           "VDI_GENERATE_CONFIG",
-                                           NULL};
+static const char *const capabilities[] = {
+    "SR_PROBE",   "SR_UPDATE",         "VDI_CREATE", "VDI_INTRODUCE",       "VDI_MIRROR",
+    "VDI_DELETE", "VDI_ATTACH",        "VDI_DETACH", "VDI_CLONE",           "VDI_SNAPSHOT",
+    "VDI_RESIZE", "VDI_RESIZE_ONLINE", "VDI_UPDATE", "VDI_GENERATE_CONFIG", NULL};
 
 const struct sm_driver sm_file_driver = {
     .type = "file",

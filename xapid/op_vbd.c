@@ -16,10 +16,11 @@ static const uint64_t hotplug = OP(PLUG) | OP(UNPLUG) | OP(UNPLUG_FORCE);
 static const uint64_t detaching = OP(UNPLUG) | OP(UNPLUG_FORCE);
 
 /* Operations of a VM during which its drives stay as they are. */
-static const uint64_t vm_is_changing = OP_BIT(VM_OPERATIONS_CLEAN_SHUTDOWN) |
-                                       OP_BIT(VM_OPERATIONS_HARD_SHUTDOWN) | OP_BIT(VM_OPERATIONS_SUSPEND) |
-                                       OP_BIT(VM_OPERATIONS_PAUSE) | OP_BIT(VM_OPERATIONS_CLEAN_REBOOT) |
-                                       OP_BIT(VM_OPERATIONS_HARD_REBOOT);
+static const uint64_t vm_is_changing =
+    OP_BIT(VM_OPERATIONS_CLEAN_SHUTDOWN) | OP_BIT(VM_OPERATIONS_HARD_SHUTDOWN) |
+    OP_BIT(VM_OPERATIONS_SUSPEND) | OP_BIT(VM_OPERATIONS_PAUSE) | OP_BIT(VM_OPERATIONS_CLEAN_REBOOT) |
+    OP_BIT(VM_OPERATIONS_HARD_REBOOT) | OP_BIT(VM_OPERATIONS_POOL_MIGRATE) |
+    OP_BIT(VM_OPERATIONS_MIGRATE_SEND);
 
 /* CD drives: insert and eject, and the medium that must or must not be there. */
 static int check_medium(const struct vbd *vbd, uint64_t bit, struct err *e)
@@ -113,7 +114,7 @@ static int check(struct db *db, const struct row *row, int operation, struct err
         check_plugged(vbd, OP_BIT(operation), e) < 0)
         return -1;
     if (operation != VBD_OPERATIONS_ATTACH && op_current_has(vm->current_operations, vm_is_changing))
-        return e ? err_operation_not_allowed(e, "The VM is changing its power state") : -1;
+        return e ? err_operation_not_allowed(e, "The VM is changing its power state or its host") : -1;
     return check_disk(db, vbd, operation, e);
 }
 

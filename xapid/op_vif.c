@@ -8,10 +8,11 @@ static const char *const messages[VIF_OPERATIONS_COUNT] = {
     [VIF_OPERATIONS_UNPLUG] = "VIF.unplug",
 };
 
-static const uint64_t vm_is_changing = OP_BIT(VM_OPERATIONS_CLEAN_SHUTDOWN) |
-                                       OP_BIT(VM_OPERATIONS_HARD_SHUTDOWN) | OP_BIT(VM_OPERATIONS_SUSPEND) |
-                                       OP_BIT(VM_OPERATIONS_PAUSE) | OP_BIT(VM_OPERATIONS_CLEAN_REBOOT) |
-                                       OP_BIT(VM_OPERATIONS_HARD_REBOOT);
+static const uint64_t vm_is_changing =
+    OP_BIT(VM_OPERATIONS_CLEAN_SHUTDOWN) | OP_BIT(VM_OPERATIONS_HARD_SHUTDOWN) |
+    OP_BIT(VM_OPERATIONS_SUSPEND) | OP_BIT(VM_OPERATIONS_PAUSE) | OP_BIT(VM_OPERATIONS_CLEAN_REBOOT) |
+    OP_BIT(VM_OPERATIONS_HARD_REBOOT) | OP_BIT(VM_OPERATIONS_POOL_MIGRATE) |
+    OP_BIT(VM_OPERATIONS_MIGRATE_SEND);
 
 static int check_hotplug(const struct vif *vif, const struct vm *vm, int operation, struct err *e)
 {
@@ -24,7 +25,7 @@ static int check_hotplug(const struct vif *vif, const struct vm *vm, int operati
     if (operation == VIF_OPERATIONS_UNPLUG && !vif->currently_attached)
         return e ? err_device_already_detached(e, REF_TEXT(vif->row.ref)) : -1;
     if (op_current_has(vm->current_operations, vm_is_changing))
-        return e ? err_operation_not_allowed(e, "The VM is changing its power state") : -1;
+        return e ? err_operation_not_allowed(e, "The VM is changing its power state or its host") : -1;
     return 0;
 }
 

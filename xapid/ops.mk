@@ -20,6 +20,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/cpuinfo.c \
 	xapid/host/cpuinfo.h \
 	xapid/host/enable.c \
+	xapid/host/evacuate.c \
 	xapid/host/faults.c \
 	xapid/host/faults.h \
 	xapid/host/here.h \
@@ -90,6 +91,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/vdi_create.c \
 	xapid/storage/vdi_destroy.c \
 	xapid/storage/vdi_introduce.c \
+	xapid/storage/vdi_migrate.c \
 	xapid/storage/vdi_resize.c \
 	xapid/storage/vdi_set.c \
 	xapid/vm/appliance.c \
@@ -110,6 +112,13 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/live_disks.c xapid/vm/live_disks.h \
 	xapid/vm/memory.c \
 	xapid/vm/memory.h \
+	xapid/vm/migrate.c \
+	xapid/vm/move.c \
+	xapid/vm/move.h \
+	xapid/vm/move_disks.c \
+	xapid/vm/move_disks.h \
+	xapid/vm/move_options.c \
+	xapid/vm/move_options.h \
 	xapid/vm/pause.c \
 	xapid/vm/placement.c \
 	xapid/vm/placement.h \

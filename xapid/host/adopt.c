@@ -8,9 +8,11 @@
 #include "lib/log.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/op_rules.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/image.h"
+#include "xapid/vm/lifecycle.h"
 #include "xapid/vm/record.h"
 
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
@@ -69,29 +71,65 @@ static bool is_here(const struct adoption *a, const struct vm *vm)
                          (ref_is_null(vm->resident_on) && ref_equal(a->host, a->x->host)));
 }
 
+/* Was the guest made after what the database says of its VM? Numbers of domains only grow. */
+static bool is_news(const struct host_guest *g, const struct vm *vm)
+{
+    return g->facts.passage == HV_PASSAGE_NONE && g->facts.domid > vm->domid;
+}
+
 /* The VM that a guest stands for; NULL when it is to be ended: an operation that was undone by a crash, a
- * database from before, a guest that has moved on. */
+ * database from before, a guest that has moved on, or was on its way here when the attempt was given up. */
 static const struct vm *vm_of(const struct adoption *a, const struct host_guest *g)
 {
     const struct vm *vm = (const struct vm *)db_get_by_uuid(a->x->db, CLASS_VM, g->uuid);
 
-    return may_run(vm) && !is_elsewhere(a, vm) ? vm : NULL;
+    if (!may_run(vm) || (is_elsewhere(a, vm) && !is_news(g, vm)))
+        return NULL;
+    return g->facts.passage != HV_PASSAGE_ARRIVING || is_here(a, vm) ? vm : NULL;
+}
+
+/* Is an operation at work on the VM that knows better, and settles it? */
+static bool is_busy(struct xapid *x, const char *uuid)
+{
+    const struct vm *vm = (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, uuid);
+
+    return vm && op_current_has(vm->current_operations, lifecycle_operations());
 }
 
 /* ---- guests ---- */
 
+/* One that has moved on may still have to hand over the last of its memory. */
+static void co_end(struct agent *agent, struct host_guest *g)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_ERR struct err second = {0};
+
+    log_warning("ending guest %s, which no VM stands for", g->uuid);
+    if (g->facts.passage == HV_PASSAGE_LEFT && co_agent_vm_move_drain(agent, g->uuid, NULL, NULL, &e) < 0)
+        log_warning("the memory of guest %s: %s", g->uuid, err_text(mem, &e));
+    if (co_agent_vm_stop(agent, g->uuid, &second) < 0)
+        log_warning("ending guest %s: %s", g->uuid, err_text(mem, &second));
+    g->facts.state = HV_STATE_GONE;
+}
+
 static void co_end_unknown(struct adoption *a, struct agent *agent)
 {
-    for (unsigned i = 0; i < a->guests->n; i++) {
-        CLEANUP_ERR struct err e = {0};
-        struct host_guest *g = &a->guests->v[i];
-        if (vm_of(a, g))
-            continue;
-        log_warning("ending guest %s, which no VM stands for", g->uuid);
-        if (co_agent_vm_stop(agent, g->uuid, &e) < 0)
-            log_warning("ending guest %s: %s", g->uuid, err_text(a->guests, &e));
-        g->facts.state = HV_STATE_GONE;
-    }
+    for (unsigned i = 0; i < a->guests->n; i++)
+        if (!is_busy(a->x, a->guests->v[i].uuid) && !vm_of(a, &a->guests->v[i]))
+            co_end(agent, &a->guests->v[i]);
+}
+
+/* A guest that was on its way is where its VM is recorded, which is here. */
+static void co_settle_passage(struct agent *agent, struct host_guest *g)
+{
+    CLEANUP_ERR struct err e = {0};
+    int rc = g->facts.passage == HV_PASSAGE_ARRIVING ? co_agent_vm_move_accept(agent, g->uuid, &e)
+                                                     : co_agent_vm_move_cancel(agent, g->uuid, &e);
+
+    if (rc < 0)
+        log_warning("guest %s was on its way: %s", g->uuid, e.code);
+    g->facts.state = agent_vm_state(agent, g->uuid);
 }
 
 /* A guest that a suspend, a resume or a checkpoint left standing still: where the VM counts as suspended the
@@ -117,6 +155,10 @@ static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err
     a->looks = talloc_zero_array(a->guests, struct vm_guest, a->guests->n + 1);
     for (unsigned i = 0; i < a->guests->n; i++) {
         struct host_guest *g = &a->guests->v[i];
+        if (is_busy(a->x, g->uuid))
+            continue;
+        if (vm_of(a, g) && g->facts.passage != HV_PASSAGE_NONE)
+            co_settle_passage(agent, g);
         const struct vm *vm = vm_of(a, g);
         if (vm)
             co_settle_held(agent, g, vm);
@@ -133,7 +175,10 @@ static void mend_one(struct txn *t, const struct adoption *a, const struct vm *v
 {
     int i = find(a, vm->uuid);
 
-    if (i >= 0 && !is_elsewhere(a, vm)) {
+    if (is_busy(a->x, vm->uuid)) {
+        if (is_here(a, vm))
+            lifecycle_guest_gone(a->x, a->host, vm->uuid, HV_STOP_KILLED); /* if so, once that has ended */
+    } else if (i >= 0 && vm_of(a, &a->guests->v[i])) {
         if (!is_up(vm))
             log_info("VM %s is up though it was not recorded so", vm->uuid);
         vm_record_started(t, a->x, vm, &a->looks[i]);

@@ -41,9 +41,10 @@ struct host_guests {
 };
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f);
 
-/* Take these over as all the guests that the host has: VMs that were there and have none become halted,
- * guests that stand for no VM, or for one that is up on another host, are ended. Reorders g. Not in a
- * transaction. */
+/* Take these over as all the guests that the host has: VMs that were there and have none become halted;
+ * guests that stand for no VM, or for one that is up on another host, are ended; a guest that was on its way
+ * is where its VM is recorded to be (xapid/vm/move.c). A VM that an operation is at work on is left to that.
+ * Reorders g. Not in a transaction. */
 int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struct err *e);
 
 /* ---- the parts; each in a file of its name, all inside the caller's transaction ---- */

@@ -240,15 +240,19 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
     return a->free > b->free;
 }
 
-int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bool force, struct ref *ret,
-                     struct err *e)
+/* Of all hosts but `never` (null: of all). */
+static int choose(struct xapid *x, const struct vm *vm, struct ref wanted, struct ref never, bool force,
+                  struct ref *ret, struct err *e)
 {
-    struct ref wanted = ref_is_null(prefer) ? vm->affinity : prefer;
     struct candidate best = {.host = REF_NULL};
     CLEANUP_ERR struct err last = {0};
+    unsigned n = 0;
 
     DB_FOREACH_HOST (x->db, host) {
         struct candidate c = {.host = host->row.ref, .preferred = ref_equal(host->row.ref, wanted)};
+        if (ref_equal(c.host, never))
+            continue;
+        n++;
         err_clear(&last);
         if (placement_check(x, vm, c.host, force, &last) < 0)
             continue;
@@ -261,10 +265,21 @@ int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bo
         *ret = best.host;
         return 0;
     }
-    if (db_count(x->db, CLASS_HOST) != 1)
+    if (n != 1)
         return err_no_hosts_available(e);
     err_move(e, &last);
     return -1;
+}
+
+int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bool force, struct ref *ret,
+                     struct err *e)
+{
+    return choose(x, vm, ref_is_null(prefer) ? vm->affinity : prefer, REF_NULL, force, ret, e);
+}
+
+int placement_choose_other(struct xapid *x, const struct vm *vm, struct ref *ret, struct err *e)
+{
+    return choose(x, vm, vm->affinity, vm->resident_on, false, ret, e);
 }
 
 /* ---- reservations ---- */

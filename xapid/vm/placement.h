@@ -26,9 +26,12 @@ int placement_check_without_storage(struct xapid *x, const struct vm *vm, struct
 
 /* The best of the hosts that pass: `prefer` if it does, or else the VM's affinity; the one with the fewest
  * VMs of its anti-affinity groups; the one with the most free memory. Errors: NO_HOSTS_AVAILABLE, or what is
- * wrong with the only host of the pool. */
+ * wrong with the only one that there is. */
 int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bool force, struct ref *ret,
                      struct err *e);
+
+/* The best of the other hosts, for a guest that is to leave its own. */
+int placement_choose_other(struct xapid *x, const struct vm *vm, struct ref *ret, struct err *e);
 
 /* Until it runs there its memory counts as taken on the host: VM.scheduled_to_be_resident_on. Recording that
  * the VM is up or down ends it, too. */

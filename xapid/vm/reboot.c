@@ -26,7 +26,8 @@ int co_vm_clean_reboot(struct call *c, const struct vm_clean_reboot_args *a, str
 {
     CLEANUP_OP struct op op = {0};
 
-    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CLEAN_REBOOT, &op, e) < 0)
+    if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CLEAN_REBOOT, &op, e) < 0 ||
+        co_vm_wait_moved(c, a->vm, &op, e) < 0)
         return -1;
     const char *uuid = talloc_strdup(c->mem, db_vm(c->db, a->vm)->uuid);
     struct agent *agent = vm_agent(c->x, a->vm, e);

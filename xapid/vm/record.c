@@ -194,6 +194,17 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
     set_console(t, x, vm, CONSOLE_PROTOCOL_VT100, g->facts.serial);
 }
 
+void vm_record_moved(struct txn *t, struct xapid *x, const struct vm *vm, struct ref host, int64_t domid)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+
+    vm_set_resident_on(t, vm, host);
+    vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    vm_set_domid(t, vm, domid);
+    FOREACH_REFERRER (txn_db(t), console, console, CONSOLE, VM, vm->row.ref)
+        console_set_location(t, console, console_url(mem, x, vm, console->row.ref));
+}
+
 /* ---- down ---- */
 
 static void drop_guest_metrics(struct txn *t, const struct vm *vm)

@@ -26,6 +26,9 @@ int co_vm_guest_look(struct xapid *x, void *ctx, struct ref host, const char *uu
 /* The guest is up: power state, host, consoles, attached drives and NICs, metrics. */
 void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct vm_guest *g);
 
+/* The guest has gone to another host as it was: nothing about it is new but where it is. */
+void vm_record_moved(struct txn *t, struct xapid *x, const struct vm *vm, struct ref host, int64_t domid);
+
 /* It is gone, whatever it was before. */
 void vm_record_stopped(struct txn *t, const struct vm *vm);
 

@@ -18,11 +18,10 @@ bool vm_disks_are_ide(const struct vm *vm)
     return bus && strcmp(bus, "ide") == 0;
 }
 
-int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd, struct ref host,
-                     struct agent_disk *d, struct err *e)
+/* Without what it holds. */
+static void describe_drive(struct xapid *x, const struct vm *vm, const struct vbd *vbd, struct agent_disk *d)
 {
     const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
-    struct sr_handle h;
 
     *d = (struct agent_disk){.userdevice = (unsigned)device_number(vbd->userdevice),
                              .cdrom = vbd->type == VBD_TYPE_CD,
@@ -30,6 +29,15 @@ int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const stru
                              .bus = vbd->type == VBD_TYPE_CD || vm_disks_are_ide(vm) ? HV_BUS_IDE
                                                                                      : HV_BUS_VIRTIO};
     memcpy(d->vbd_uuid, vbd->uuid, sizeof d->vbd_uuid);
+}
+
+int vm_describe_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd, struct ref host,
+                     struct agent_disk *d, struct err *e)
+{
+    const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
+    struct sr_handle h;
+
+    describe_drive(x, vm, vbd, d);
     if (!vdi)
         return 0;
     if (sr_open_at(x, ctx, vdi->SR, host, &h, e) < 0)
@@ -45,14 +53,36 @@ static int compare_disks(const void *a, const void *b)
     return x->userdevice < y->userdevice ? -1 : x->userdevice > y->userdevice;
 }
 
+/* The disk that stands in for the drive's own; NULL: none does. */
+static const struct vm_other_disk *other_disk(const struct vm_start_options *o, const struct vbd *vbd)
+{
+    for (unsigned i = 0; i < o->n_others; i++)
+        if (ref_equal(o->others[i].vbd, vbd->row.ref))
+            return &o->others[i];
+    return NULL;
+}
+
+static int add_disk(struct xapid *x, void *ctx, const struct vm *vm, const struct vbd *vbd, struct ref host,
+                    const struct vm_start_options *o, struct agent_disk *ret, struct err *e)
+{
+    const struct vm_other_disk *other = other_disk(o, vbd);
+
+    if (!other)
+        return vm_describe_disk(x, ctx, vm, vbd, host, ret, e);
+    describe_drive(x, vm, vbd, ret);
+    ret->sr = other->sr;
+    ret->location = other->location;
+    return 0;
+}
+
 static int add_disks(struct xapid *x, void *ctx, const struct vm *vm, struct ref host,
-                     struct agent_vm_spec *spec, struct err *e)
+                     const struct vm_start_options *o, struct agent_vm_spec *spec, struct err *e)
 {
     struct agent_disk *disks = talloc_zero_array(ctx, struct agent_disk, DEVICE_COUNT);
 
     FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref)
-        if (spec->n_disks < DEVICE_COUNT &&
-            vm_describe_disk(x, ctx, vm, vbd, host, &disks[spec->n_disks++], e) < 0)
+        if (spec->n_disks < DEVICE_COUNT && (vbd->currently_attached || !o->only_attached) &&
+            add_disk(x, ctx, vm, vbd, host, o, &disks[spec->n_disks++], e) < 0)
             return -1;
     qsort(disks, spec->n_disks, sizeof *disks, compare_disks);
     spec->disks = disks;
@@ -74,13 +104,16 @@ void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct a
     network_describe(ctx, db_network(x->db, vif->network), &n->network);
 }
 
-static void add_nics(struct xapid *x, void *ctx, const struct vm *vm, struct agent_vm_spec *spec)
+static void add_nics(struct xapid *x, void *ctx, const struct vm *vm, const struct vm_start_options *o,
+                     struct agent_vm_spec *spec)
 {
     struct agent_nic *nics = talloc_zero_array(ctx, struct agent_nic, VIF_DEVICE_COUNT);
 
     FOREACH_REFERRER (x->db, vif, vif, VIF, VM, vm->row.ref) {
         if (spec->n_nics == VIF_DEVICE_COUNT)
             break;
+        if (o->only_attached && !vif->currently_attached)
+            continue;
         vm_describe_nic(x, ctx, vif, &nics[spec->n_nics++]);
     }
     qsort(nics, spec->n_nics, sizeof *nics, compare_nics);
@@ -122,8 +155,8 @@ int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref ho
                                          .vcpus_params = copy_text_map(ctx, vm->VCPUs_params)}};
     memcpy(ret->vm.uuid, vm->uuid, sizeof ret->vm.uuid);
     describe_boot(ctx, vm, &ret->vm);
-    if (add_disks(x, ctx, vm, host, ret, e) < 0)
+    if (add_disks(x, ctx, vm, host, o, ret, e) < 0)
         return -1;
-    add_nics(x, ctx, vm, ret);
+    add_nics(x, ctx, vm, o, ret);
     return 0;
 }

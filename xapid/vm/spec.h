@@ -8,8 +8,18 @@
 #include "xapid/call.h"
 #include "xapid/server.h"
 
+/* A disk that stands in for a drive's own. */
+struct vm_other_disk {
+    struct ref vbd;
+    struct sm_sr sr;
+    const char *location;
+};
+
 struct vm_start_options {
     bool paused, force;
+    bool only_attached; /* the drives and NICs that its guest has, no more */
+    unsigned n_others;
+    const struct vm_other_disk *others;
 };
 
 /* As the host takes it, under a new domain number. Errors: what keeps it from running the VM (SR_HAS_NO_PBDS,

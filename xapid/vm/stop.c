@@ -88,11 +88,19 @@ int co_vm_stop_hard(struct call *c, struct ref ref, struct err *e)
     return vm->power_state == VM_POWER_STATE_HALTED ? 0 : co_stop(c, ref, uuid_of(c, ref), e);
 }
 
+int co_vm_wait_moved(struct call *c, struct ref ref, const struct op *own, struct err *e)
+{
+    if (co_op_wait_others(CLASS_VM, ref, OP_BIT(VM_OPERATIONS_MIGRATE_SEND), own) < 0)
+        return err_task_cancelled(e, REF_TEXT(c->task));
+    return call_row(c, CLASS_VM, ref, e) ? 0 : -1;
+}
+
 int co_vm_stop_clean(struct call *c, struct ref ref, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
 
-    if (co_op_begin(c, CLASS_VM, ref, VM_OPERATIONS_CLEAN_SHUTDOWN, &op, e) < 0)
+    if (co_op_begin(c, CLASS_VM, ref, VM_OPERATIONS_CLEAN_SHUTDOWN, &op, e) < 0 ||
+        co_vm_wait_moved(c, ref, &op, e) < 0)
         return -1;
     struct agent *agent = vm_agent(c->x, ref, e);
     if (!agent)
