@@ -190,7 +190,7 @@ START_TEST(what_is_missing_or_of_another_kind_is_named)
 {
     const struct codec_type *t = &codec_agent_place, *f = &codec_hv_vm_facts;
     static const char facts[] = "{\"state\":%s,\"domid\":%s,\"start_time\":1,\"vnc\":%s,\"serial\":true,"
-                                "\"held\":false}";
+                                "\"held\":false,\"passage\":\"none\"}";
     char text[300];
 
     ck_verdict(t, PLACE(SR, ",\"location\":\"a\",\"new\":[1]"), "");
