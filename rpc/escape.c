@@ -68,6 +68,13 @@ static const struct replacement json_table[128] = {
     ['"'] = {2, "\\\""}, ['\\'] = {2, "\\\\"}, ['\t'] = {2, "\\t"}, ['\n'] = {2, "\\n"}, ['\r'] = {2, "\\r"},
 };
 
+/* The first character at s, of this length, is one of the two that are Unicode but not in XML 1.0 (its
+ * production Char): U+FFFE and U+FFFF. */
+static bool is_no_xml(const char *s, size_t length)
+{
+    return length == 3 && memcmp(s, "\xef\xbf", 2) == 0 && (unsigned char)s[2] >= 0xbe;
+}
+
 /* One character at s (n > 0), written to `to`, at most 6 bytes. Returns the new end; *ret_used is what it
  * took. */
 static char *put_char(char *to, const struct replacement *table, const char *s, size_t n, unsigned *ret_used)
@@ -84,13 +91,11 @@ static char *put_char(char *to, const struct replacement *table, const char *s, 
         return to + (c >= 0x20 || c == '\t' || c == '\n' || c == '\r');
     }
     size_t length = utf8_next(s, n);
-    if (length == 0) {
-        memcpy(to, "\xef\xbf\xbd", 3);
-        return to + 3;
-    }
-    memcpy(to, s, length);
-    *ret_used = (unsigned)length;
-    return to + length;
+    bool good = length > 0 && !(table == xml_table && is_no_xml(s, length));
+    if (length > 0)
+        *ret_used = (unsigned)length;
+    memcpy(to, good ? s : "\xef\xbf\xbd", good ? length : 3);
+    return to + (good ? length : 3);
 }
 
 enum { LOOK = 8, EXPANSION = 6 };

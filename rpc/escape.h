@@ -2,7 +2,8 @@
 #define RPC_ESCAPE_H
 /*
  * Text as it stands inside XML and JSON: what is special is escaped, control characters other than tab, LF
- * and CR are dropped, bytes that are no UTF-8 become U+FFFD. Clean runs are copied eight bytes at a time.
+ * and CR are dropped, bytes that are no UTF-8 become U+FFFD, in XML also the two characters that it lacks,
+ * U+FFFE and U+FFFF (JSON has them). Clean runs are copied eight bytes at a time.
  * Never yields.
  */
 #include "lib/buf.h"

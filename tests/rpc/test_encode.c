@@ -140,13 +140,29 @@ START_TEST(what_is_no_utf8_is_replaced)
 }
 END_TEST
 
+/* A client's XML parser refuses the whole reply for one of these. */
+START_TEST(what_xml_lacks_is_replaced_there_and_stays_in_json)
+{
+    assert_both(enc_string(&e, "a\xef\xbf\xbe"
+                               "b"),
+                "<value>a" LOST "b</value>",
+                "\"a\xef\xbf\xbe"
+                "b\"");
+    assert_both(enc_string(&e, "\xef\xbf\xbf"), "<value>" LOST "</value>", "\"\xef\xbf\xbf\"");
+    /* their neighbours, and a character past the first plane that ends alike */
+    assert_both(enc_string(&e, "\xef\xbf\xbd\xef\xbe\xbf\xf0\x9f\xbf\xbf"),
+                "<value>\xef\xbf\xbd\xef\xbe\xbf\xf0\x9f\xbf\xbf</value>",
+                "\"\xef\xbf\xbd\xef\xbe\xbf\xf0\x9f\xbf\xbf\"");
+}
+END_TEST
+
 /* Every special character at every place of strings of every short length, against a plain loop. */
 START_TEST(each_place_of_a_string_is_escaped_alike)
 {
-    static const char *const specials[] = {"<",  "&", "\"", "\x01", "\xff", "\xc3\xa4", "\xf0\x9f\x98\x80",
-                                           "\n", "x"};
+    static const char *const specials[] = {
+        "<", "&", "\"", "\x01", "\xff", "\xc3\xa4", "\xf0\x9f\x98\x80", "\xef\xbf\xbf", "\n", "x"};
     static const char *const escaped[] = {"&lt;", "&amp;", "&quot;", "", LOST, "\xc3\xa4", "\xf0\x9f\x98\x80",
-                                          "\n",   "x"};
+                                          LOST,   "\n",    "x"};
     for (size_t length = 0; length < 40; length++) {
         for (size_t at = 0; at <= length; at++) {
             for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
@@ -355,6 +371,7 @@ int main(void)
     tcase_add_test(t, whole_floats_are_written_as_printf_would);
     tcase_add_test(t, special_characters);
     tcase_add_test(t, what_is_no_utf8_is_replaced);
+    tcase_add_test(t, what_xml_lacks_is_replaced_there_and_stays_in_json);
     tcase_add_test(t, each_place_of_a_string_is_escaped_alike);
     tcase_add_test(t, composites);
     tcase_add_test(t, typed_values);
