@@ -9,7 +9,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(SOURCE, "tests", "xapid"), os.path.join(SOURCE, "model")]
 
 import daemon  # noqa: E402
-from daemon import PASSWORD, XAPID, Daemon, fails, run, same  # noqa: E402,F401
+from daemon import PASSWORD, XAPID, Daemon, fails, run, same, wait_until  # noqa: E402,F401
 
 daemon.ADDRESS = "127.0.32.1"
 XE = os.path.join(daemon.BUILD, "xe", "xe")

@@ -6,9 +6,8 @@ import re
 import signal
 import socket
 import ssl
-import time
 
-from people import Daemon, daemon, fails, join, run, same, xe
+from people import Daemon, daemon, fails, join, run, same, wait_until, xe
 
 
 def seen(d):
@@ -130,8 +129,7 @@ def it_is_kept_over_a_kill_and_read_anew_on_request(d):
             f.write(text)
         os.rename(path + ".mine", path)
         own.process.send_signal(signal.SIGHUP)
-        while seen(own) == before:
-            time.sleep(0.01)
+        wait_until(lambda: seen(own) != before, "the daemon shows the new certificate")
         agree(own)
 
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -84,9 +85,36 @@ class Client:
             raise ApiError([value["error"]["message"], *value["error"]["data"]])
         return value["result"]
 
+    def await_change(self, classes, condition, what, timeout=60):
+        """Until the condition holds: looked at again after each event of these classes."""
+        token, deadline = "", time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"never happened: {what}"
+            token = self.call("event.from", classes, token, 10.0)["token"]
+
     def login(self, user="root", password=PASSWORD, originator="test"):
         self.session = self.plain("session.login_with_password", user, password, "1.0", originator)
         return self
+
+
+def wait_until(condition, what, timeout=60):
+    """Wait for what nothing tells of, such as a line in a log; the limit only guards against a hang."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.01)
+
+
+def wait_end(pid, timeout=60):
+    """Wait for the end of a process that is nobody's child here."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([fd], [], [], timeout)[0], f"{pid} does not end"
+    finally:
+        os.close(fd)
 
 
 class Daemon:
@@ -115,6 +143,11 @@ class Daemon:
         with open(os.path.join(self.dir, "stderr"), errors="replace") as f:
             return f.read()
 
+    def alive(self):
+        """True, or an error with what it said."""
+        assert self.process.poll() is None, f"xapid ended with {self.process.returncode}:\n{self.log()}"
+        return True
+
     def start(self):
         """Start it on the port it had before, or a free one, and wait until it serves."""
         port_file = os.path.join(self.dir, "port")
@@ -124,10 +157,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [XAPID, "--state-dir", self.dir, "--address", ADDRESS, "--port", str(self.port), "--hypervisor",
                  self.hypervisor, "--login-delay-ms", "100", "--foreground", *self.options], stdin=subprocess.DEVNULL, stderr=log)
-        while not (os.path.exists(port_file) and os.path.getsize(port_file)):
-            if self.process.poll() is not None:
-                raise AssertionError("xapid did not start:\n" + self.log())
-            time.sleep(0.01)
+        wait_until(lambda: self.alive() and os.path.exists(port_file) and os.path.getsize(port_file), "xapid serves")
         with open(port_file) as f:
             self.port = int(f.read())
 

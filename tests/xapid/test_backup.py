@@ -6,9 +6,8 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 
-from daemon import XAPID, Daemon, fails, same
+from daemon import XAPID, Daemon, fails, same, wait_until
 
 
 def copies(d):
@@ -16,10 +15,7 @@ def copies(d):
 
 
 def await_copy(d, number):
-    deadline = time.time() + 60
-    while len(copies(d)) < number:
-        assert time.time() < deadline, d.log()
-        time.sleep(0.05)
+    wait_until(lambda: d.alive() and len(copies(d)) >= number, f"{number} backups are made")
     return copies(d)
 
 
@@ -40,20 +36,19 @@ def backups_are_made_and_kept_within_bounds(d):
     """Each is whole, is one file, holds what was acknowledged before; a new one is made only after a change."""
     c = d.login()
     write(c, "first")
-    first = await_copy(d, 1)[0]
+    first, folder = await_copy(d, 1)[0], os.path.join(d.dir, "backups")
     with sqlite3.connect(first) as db:
         same(db.execute("PRAGMA journal_mode").fetchone(), ("delete",))
     same(os.stat(first).st_mode & 0o777, 0o600)
     made = os.stat(first).st_mtime
-    while os.stat(first).st_mtime == made:
-        time.sleep(0.05)
+    wait_until(lambda: os.stat(first).st_mtime != made, "the newest copy is known to be good still")
     seen = set(copies(d))
     while len(seen) < 5:
         write(c, f"more {len(seen)}")
+        wait_until(lambda: set(copies(d)) - seen, "another backup is made")
         seen |= set(copies(d))
-        time.sleep(0.02)
-    while len(copies(d)) > 3 or any(name.endswith(".new") for name in os.listdir(os.path.join(d.dir, "backups"))):
-        time.sleep(0.02)
+    wait_until(lambda: len(copies(d)) <= 3 and not any(name.endswith(".new") for name in os.listdir(folder)),
+               "old backups are gone")
     for copy in copies(d)[1:]:
         same(xapid(d, f"--check-db={copy}")[0], 0)
 

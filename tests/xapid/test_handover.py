@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
-from daemon import ADDRESS, XAPID, ApiError, Daemon, run, same
+from daemon import ADDRESS, XAPID, ApiError, Daemon, run, same, wait_end, wait_until
 
 
 class Loop(threading.Thread):
@@ -31,8 +30,7 @@ class Loop(threading.Thread):
     def more(self, n):
         """Wait until it has done n more."""
         goal = self.done + n
-        while self.done < goal and not self.error:
-            time.sleep(0.005)
+        wait_until(lambda: self.done >= goal or self.error, "more calls are answered")
         if self.error:
             raise self.error
 
@@ -91,9 +89,7 @@ def loops(d, session, seen):
 
 def served_again(d, times):
     """Wait until the daemon has begun to serve so many times."""
-    while d.log().count("serving https://") < times:
-        assert d.process.poll() is None, d.log()
-        time.sleep(0.01)
+    wait_until(lambda: d.alive() and d.log().count("serving https://") >= times, "the daemon serves again")
 
 
 def scripted(script):
@@ -121,8 +117,7 @@ def nobody_notices_that_another_process_goes_on(d):
         task = c.call("Async.VM.start", vms[0], False, False)
         starting = threading.Thread(target=own.client().plain, args=("VM.start", c.session, vms[1], False, False))
         starting.start()
-        while not all(c.call("VM.get_current_operations", vm) for vm in vms):
-            time.sleep(0.01)
+        c.await_change(["vm"], lambda: all(c.call("VM.get_current_operations", vm) for vm in vms), "both VMs are starting")
         for times in (2, 3):
             own.process.send_signal(signal.SIGUSR2)
             served_again(own, times)
@@ -135,8 +130,7 @@ def nobody_notices_that_another_process_goes_on(d):
         same(again.call("task.get_name_label", task), "Async.VM.start")
         same([again.call("VM.get_power_state", vm) for vm in vms], ["Running", "Running"])
         change = a_halted_vm(again)
-        while change not in seen and not running[3].error:
-            time.sleep(0.01)
+        wait_until(lambda: change in seen or running[3].error, "the watcher sees the change")
         session = again.call("session.get_record", c.session)
         same((session["originator"], session["is_local_superuser"]), ("test", True))
         again.call("session.logout")
@@ -153,18 +147,16 @@ def the_background_process_goes_on_too(d):
         own.port = int(open(os.path.join(own.dir, "port")).read())
         session = own.login().session
         os.kill(pid, signal.SIGUSR2)
-        while log().count("serving https://") < 2:
-            time.sleep(0.01)
+        wait_until(lambda: log().count("serving https://") == 2, "the daemon serves again")
         call_anew(own, session)
         same(int(open(os.path.join(own.dir, "lock")).read()), pid)
         os.rename(os.path.join(own.dir, "log", "xapid.log"), os.path.join(own.dir, "log", "old"))
         os.kill(pid, signal.SIGHUP)
-        while not os.path.exists(os.path.join(own.dir, "log", "xapid.log")) or "have been read" not in log():
-            time.sleep(0.01)
+        wait_until(lambda: os.path.exists(os.path.join(own.dir, "log", "xapid.log")) and "have been read" in log(),
+                   "the settings are read, and told of in a new log")
     finally:
         os.kill(pid, signal.SIGTERM)
-        while os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().split()[2] != "Z":
-            time.sleep(0.01)
+        wait_end(pid)
         shutil.rmtree(own.dir)
 
 

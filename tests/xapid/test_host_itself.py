@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import tarfile
-import time
 import xml.etree.ElementTree
 
-from daemon import ADDRESS, BUILD, Daemon, fails, run, same
+from daemon import ADDRESS, BUILD, Daemon, fails, run, same, wait_until
 
 
 def host_of(c):
@@ -29,8 +28,7 @@ def the_agent_starts_anew_and_ends(d):
     own.start()
     c = own.login()
     c.call("host.restart_agent", host_of(c))
-    while own.log().count("serving https://") < 2:
-        time.sleep(0.01)
+    wait_until(lambda: own.log().count("serving https://") == 2, "the daemon serves anew")
     again = own.client()
     again.session = c.session
     again.call("host.shutdown_agent")

@@ -3,9 +3,8 @@
 import base64
 import json
 import re
-import time
 
-from daemon import PASSWORD, Daemon, fails, run, same
+from daemon import PASSWORD, Daemon, fails, run, same, wait_until
 
 
 def a_halted_vm(c):
@@ -100,8 +99,7 @@ def metrics_count_calls(d):
     token = c.call("event.from", ["pool"], "", 0.0)["token"]
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "event.from", "params": [c.session, ["pool"], token, 60.0]})
     waiting.connection.request("POST", "/jsonrpc", body)
-    while read()["xapid_event_clients"] != after["xapid_event_clients"] + 1:
-        time.sleep(0.01)
+    wait_until(lambda: read()["xapid_event_clients"] == after["xapid_event_clients"] + 1, "a client waits for events")
 
 
 run([lines_say_whose_work_they_are_about, nothing_secret_is_logged, metrics_are_for_who_is_logged_in, metrics_count_calls])

@@ -2,9 +2,8 @@
 
 import os
 import tempfile
-import time
 
-from daemon import Daemon, fails, run, same
+from daemon import Daemon, fails, run, same, wait_until
 
 PLUGINS = tempfile.TemporaryDirectory()
 
@@ -82,11 +81,9 @@ def cancelling_the_task_ends_the_plugin(d):
     s = d.login()
     task = s.call("Async.host.call_plugin", s.call("host.get_all")[0], "sleeper", "x", {})
     pid_file = os.path.join(PLUGINS.name, "pid")
-    while not os.path.exists(pid_file) or not open(pid_file).read().strip():
-        time.sleep(0.01)
+    wait_until(lambda: os.path.exists(pid_file) and open(pid_file).read().strip(), "the plugin runs")
     s.call("task.cancel", task)
-    while s.call("task.get_status", task) == "pending":
-        time.sleep(0.01)
+    s.await_change(["task"], lambda: s.call("task.get_status", task) != "pending", "the task ends")
     same(s.call("task.get_status", task), "cancelled")
     assert not os.path.exists("/proc/" + open(pid_file).read().strip())
 

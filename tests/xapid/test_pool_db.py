@@ -4,11 +4,10 @@ import os
 import re
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 
 import daemon
-from daemon import ApiError, Daemon, XAPID, fails, same
+from daemon import ApiError, Daemon, XAPID, fails, same, wait_until
 
 XE = os.path.join(daemon.BUILD, "xe", "xe")
 ODD = "a \"quoted\" <tag> & back\\slash\ttab\nline é \ufffe \\x41"
@@ -124,6 +123,14 @@ def only_pool_admins_may(d, path):
     root.call("subject.destroy", subject)
 
 
+def description(d, pool):
+    """The pool's; None while the daemon goes on with another database."""
+    try:
+        return d.login().json("pool.get_name_description", pool)
+    except (OSError, ApiError):
+        return None
+
+
 def a_restore_brings_everything_back(d, c, pool, path):
     wanted = state(c)
     pid = d.process.pid
@@ -134,15 +141,7 @@ def a_restore_brings_everything_back(d, c, pool, path):
     c.call("pool.set_name_description", pool, "changed after the dump")
     c.call("secret.create", {"value": "made after the dump", "other_config": {}})
     same(xe(d, "pool-restore-database", f"file-name={path}", "--force"), (0, "", ""))
-    deadline = time.time() + 60
-    while True:
-        try:
-            if d.login().json("pool.get_name_description", pool) != "changed after the dump":
-                break
-        except (OSError, ApiError):
-            pass
-        assert time.time() < deadline, d.log()
-        time.sleep(0.05)
+    wait_until(lambda: d.alive() and description(d, pool) not in (None, "changed after the dump"), "the dump is restored")
     c = d.login()
     same_state(state(c), wanted)
     same(d.process.pid, pid)

@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
-from daemon import ADDRESS, PASSWORD, XAPID, Daemon, fails, run, same
+from daemon import ADDRESS, PASSWORD, XAPID, Daemon, fails, run, same, wait_end
 
 
 def gone(pid):
@@ -33,8 +32,7 @@ def it_goes_into_the_background_when_it_serves(d):
         again = subprocess.run([XAPID, "--state-dir", own.dir, "--port", "0", "--hypervisor", "sim"], stderr=subprocess.PIPE)
         same(again.returncode, 1)
         os.kill(pid, signal.SIGTERM)
-        while not gone(pid):
-            time.sleep(0.01)
+        wait_end(pid)
         log = open(os.path.join(own.dir, "log", "xapid.log")).read()
         assert "another xapid" in log and "stopping" in log, log
     finally:

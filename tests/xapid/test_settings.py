@@ -6,9 +6,8 @@ import signal
 import ssl
 import subprocess
 import tempfile
-import time
 
-from daemon import ADDRESS, XAPID, Daemon, run, same
+from daemon import ADDRESS, XAPID, Daemon, run, same, wait_until
 
 
 def check(*options, config=None):
@@ -98,9 +97,7 @@ class Reloading(Daemon):
         self.write(text)
         before = len(self.log())
         self.process.send_signal(signal.SIGHUP)
-        while "the settings have been read" not in self.log()[before:]:
-            assert self.process.poll() is None, self.log()
-            time.sleep(0.01)
+        wait_until(lambda: self.alive() and "the settings have been read" in self.log()[before:], "they are read")
         return self.log()[before:]
 
     def metrics_status(self):
@@ -121,8 +118,7 @@ def sighup_takes_what_can_be_taken(d):
         session.call("pool.get_all")
         own.write("metrics = no\nlog-level = error\n")
         own.process.send_signal(signal.SIGHUP)
-        while own.metrics_status() != 301:
-            time.sleep(0.01)
+        wait_until(lambda: own.metrics_status() == 301, "metrics are given no more")
 
 
 def a_file_with_a_mistake_changes_nothing(d):
