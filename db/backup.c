@@ -54,7 +54,7 @@ static int copy_pages(const char *from, const char *to, struct err *e)
         sql_get_int(source.sql, "SELECT count(*) FROM sqlite_schema", &unused, e) < 0)
         return -1;
     if (sqlite3_open_v2(to, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        sqlite3_exec(copy, "PRAGMA synchronous = OFF", NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(copy, DB_FILE_SMALL_CACHE "; PRAGMA synchronous = OFF", NULL, NULL, NULL) != SQLITE_OK ||
         !(b = sqlite3_backup_init(copy, "main", source.sql, "main")))
         return err_internal(e, "copying the database to %s: %s", to, sqlite3_errmsg(copy));
     rc = run_backup(b);

@@ -1,51 +1,50 @@
 /* What changed since a generation: the rows, kept in order of their last change, merged with the deletions.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "db/db_private.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 
 static struct tombstone *tombstone_at(const struct tombstones *t, uint32_t i)
 {
-    return &t->ring[(t->first + i) % t->cap];
+    return &t->ring[(t->first + i) % TOMBSTONES_MAX];
 }
 
 static void drop_first(struct tombstones *t)
 {
     t->oldest = tombstone_at(t, 0)->changed;
-    t->first = (t->first + 1) % t->cap;
+    t->first = (t->first + 1) % TOMBSTONES_MAX;
     t->n--;
 }
 
-static void make_room(struct tombstones *t)
+/* All of it is touched now: untouched pages would look like a leak for the first ten thousand deletions. */
+static struct tombstone *make_ring(void)
 {
-    uint32_t cap = t->cap ? t->cap * 2 : 64;
-    struct tombstone *ring;
+    size_t size = TOMBSTONES_MAX * sizeof(struct tombstone);
 
-    if (t->n < t->cap)
-        return;
-    ring = mem_resize(NULL, cap * sizeof *ring);
-    for (uint32_t i = 0; i < t->n; i++)
-        ring[i] = *tombstone_at(t, i);
-    free(t->ring);
-    t->ring = ring;
-    t->cap = cap;
-    t->first = 0;
+    return memset(mem_resize(NULL, size), 0, size);
+}
+
+static uint32_t now_s(void)
+{
+    return (uint32_t)(clock_now() / 1000000000);
 }
 
 /* Remember a deletion and forget those that are too old or too many. A generation is forgotten whole. */
 void tombstone_add(struct db *db, const struct row *row, uint64_t changed)
 {
     struct tombstones *t = &db->tombstones;
-    int64_t now = clock_now(), horizon = now - (int64_t)TOMBSTONE_LIFE_MS * 1000000;
+    uint32_t now = now_s();
 
-    while (t->n > 0 && (t->n >= TOMBSTONES_MAX || tombstone_at(t, 0)->when < horizon ||
+    if (!t->ring)
+        t->ring = make_ring();
+    while (t->n > 0 && (t->n >= TOMBSTONES_MAX || now - tombstone_at(t, 0)->when > TOMBSTONE_LIFE_S ||
                         tombstone_at(t, 0)->changed <= t->oldest))
         drop_first(t);
-    make_room(t);
     t->n++;
     *tombstone_at(t, t->n - 1) = (struct tombstone){
-        .cls = row->cls, .ref = row->ref, .created = row->created, .changed = changed, .when = now};
+        .ref = row->ref, .created = row->created, .changed = changed, .when = now, .cls = (uint16_t)row->cls};
 }
 
 void tombstones_fini(struct tombstones *t)

@@ -21,21 +21,21 @@ struct class_rows {
 /* ---- deletions remembered (changes.c) ---- */
 
 struct tombstone {
-    enum model_class_id cls;
     struct ref ref;
     uint64_t created, changed;
-    int64_t when; /* clock_now() */
+    uint32_t when; /* seconds of clock_now() */
+    uint16_t cls;  /* enum model_class_id */
 };
 
-/* A ring. */
+/* A ring of fixed size, so that deleting does not make the process grow. */
 struct tombstones {
-    struct tombstone *ring;
-    uint32_t first, n, cap;
+    struct tombstone *ring; /* of TOMBSTONES_MAX; made at the first deletion */
+    uint32_t first, n;
     uint64_t oldest; /* see db_oldest_tombstone */
 };
 
-#define TOMBSTONES_MAX 50000
-#define TOMBSTONE_LIFE_MS (3600 * 1000)
+#define TOMBSTONES_MAX 10000
+#define TOMBSTONE_LIFE_S 3600
 
 void tombstone_add(struct db *db, const struct row *row, uint64_t changed);
 void tombstones_fini(struct tombstones *t);

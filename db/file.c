@@ -54,6 +54,7 @@ static int open_sqlite(const char *path, struct db_file *f, struct err *e)
                         NULL) != SQLITE_OK)
         return err_internal(e, "the database %s cannot be opened: %s", path, sqlite3_errmsg(f->sql));
     sqlite3_busy_timeout(f->sql, 5000);
+    sqlite3_exec(f->sql, DB_FILE_SMALL_CACHE, NULL, NULL, NULL); /* without it, what is wrong is told later */
     return 0;
 }
 

@@ -39,6 +39,7 @@ static int configure(sqlite3 *sql, const char *path, struct err *e)
 {
     static const char *const settings[] = {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
                                            "PRAGMA foreign_keys = OFF",
+                                           "PRAGMA cache_size = -512", /* KiB; all that is read is in rows */
                                            "PRAGMA journal_size_limit = 16777216"};
 
     sqlite3_extended_result_codes(sql, 1);

@@ -1,5 +1,6 @@
 #include "xapid/backup.h"
 #include <errno.h>
+#include <malloc.h>
 #include <talloc.h>
 #include "db/backup.h"
 #include "lib/clock.h"
@@ -26,7 +27,9 @@ struct job {
 static int run_job(void *arg)
 {
     struct job *job = arg;
-    return backup_add(job->database, job->folder, job->bounds, &job->error);
+    int r = backup_add(job->database, job->folder, job->bounds, &job->error);
+    malloc_trim(0); /* SQLite's view of schema and pages, which nobody needs for hours */
+    return r;
 }
 
 /* ---- the fiber ---- */

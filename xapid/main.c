@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include "xapid/check_db.h"
 #include "xapid/config_check.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
     struct xapid_options options;
     enum options_action action;
 
+    mallopt(M_ARENA_MAX, 1); /* what a worker has freed serves the next one, on whichever thread it runs */
     handover_receive();
     if (options_read(argc, argv, &options, &action, &e) < 0)
         return complain(&e);

@@ -459,7 +459,7 @@ START_TEST(the_oldest_deletions_are_forgotten_when_there_are_too_many)
     struct ref vm;
 
     ck_assert_uint_eq(db_oldest_tombstone(db), gen);
-    for (int i = 0; i < 50000; i++) {
+    for (int i = 0; i < 10000; i++) {
         vm = make_vm(db, "x");
         delete_row(db, CLASS_VM, vm);
     }
