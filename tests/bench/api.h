@@ -52,4 +52,9 @@ char *api_vm_struct(const char *name);
 char *api_make_vm(struct api *a, const char *name);
 char *api_make_guest(struct api *a, const char *name);
 
+/* Give a VM a fresh disk, a NIC on the network that guests are installed on; the reference of the VBD, the
+ * VIF. They are not plugged. */
+char *api_add_disk(struct api *a, const char *vm, const char *device, unsigned bytes);
+char *api_add_nic(struct api *a, const char *vm, const char *device);
+
 #endif

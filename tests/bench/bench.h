@@ -27,6 +27,7 @@ void bench_bulk(const struct target *t);
 void bench_writes(const struct target *t);
 void bench_event(const struct target *t);
 void bench_killed(const struct target *t);
+void bench_devices(const struct target *t);
 void bench_size(const struct target *t);
 
 /* Print a text and exit. */

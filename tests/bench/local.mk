@@ -2,6 +2,7 @@
 EXTRA_PROGRAMS += tests/bench/bench
 BENCHES += tests/bench/bench
 tests_bench_bench_SOURCES = tests/bench/main.c tests/bench/bench.h tests/bench/report.c \
+	tests/bench/by_hand.c tests/bench/by_hand.h tests/bench/part_devices.c \
 	tests/bench/api.c tests/bench/api.h tests/bench/vms.c \
 	tests/bench/events.c tests/bench/events.h \
 	tests/bench/floor_http.c tests/bench/floor_http.h \

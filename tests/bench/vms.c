@@ -74,8 +74,7 @@ static char *first_ref(const char *reply, const char *what)
     return strndup(at, strcspn(at, "<"));
 }
 
-/* A NIC on the network that guests are installed on. */
-static void add_nic(struct api *a, const char *vm)
+char *api_add_nic(struct api *a, const char *vm, const char *device)
 {
     CLEANUP_FREE char *found = api_call(a, "network.get_all", 0, NULL);
     CLEANUP_FREE char *network = first_ref(found, "network");
@@ -85,15 +84,58 @@ static void add_nic(struct api *a, const char *vm)
              &text,
              "<struct><member><name>VM</name><value>%s</value></member>"
              "<member><name>network</name><value>%s</value></member>"
-             "<member><name>device</name><value>0</value></member>"
+             "<member><name>device</name><value>%s</value></member>"
              "<member><name>MAC</name><value></value></member>"
              "<member><name>MTU</name><value>1500</value></member>"
              "<member><name>other_config</name><value><struct></struct></value></member>"
              "<member><name>qos_algorithm_type</name><value></value></member>"
              "<member><name>qos_algorithm_params</name><value><struct></struct></value></member></struct>",
-             vm, network) > 0,
+             vm, network, device) > 0,
          "memory");
-    free(api_call_text(a, "VIF.create", PARAMS(text)));
+    return api_call_text(a, "VIF.create", PARAMS(text));
+}
+
+/* A VDI on the default SR. */
+static char *make_vdi(struct api *a, unsigned bytes)
+{
+    CLEANUP_FREE char *pools = api_call(a, "pool.get_all", 0, NULL);
+    CLEANUP_FREE char *pool = first_ref(pools, "pool");
+    CLEANUP_FREE char *sr = api_call_text(a, "pool.get_default_SR", PARAMS(pool));
+    CLEANUP_FREE char *text = NULL;
+
+    must(asprintf(&text,
+                  "<struct><member><name>name_label</name><value>disk</value></member>"
+                  "<member><name>SR</name><value>%s</value></member>"
+                  "<member><name>virtual_size</name><value>%u</value></member>"
+                  "<member><name>type</name><value>user</value></member>"
+                  "<member><name>sharable</name><value><boolean>0</boolean></value></member>"
+                  "<member><name>read_only</name><value><boolean>0</boolean></value></member>"
+                  "<member><name>other_config</name><value><struct></struct></value></member></struct>",
+                  sr, bytes) > 0,
+         "memory");
+    return api_call_text(a, "VDI.create", PARAMS(text));
+}
+
+char *api_add_disk(struct api *a, const char *vm, const char *device, unsigned bytes)
+{
+    CLEANUP_FREE char *vdi = make_vdi(a, bytes);
+    CLEANUP_FREE char *text = NULL;
+
+    must(asprintf(
+             &text,
+             "<struct><member><name>VM</name><value>%s</value></member>"
+             "<member><name>VDI</name><value>%s</value></member>"
+             "<member><name>userdevice</name><value>%s</value></member>"
+             "<member><name>bootable</name><value><boolean>0</boolean></value></member>"
+             "<member><name>mode</name><value>RW</value></member>"
+             "<member><name>type</name><value>Disk</value></member>"
+             "<member><name>empty</name><value><boolean>0</boolean></value></member>"
+             "<member><name>other_config</name><value><struct></struct></value></member>"
+             "<member><name>qos_algorithm_type</name><value></value></member>"
+             "<member><name>qos_algorithm_params</name><value><struct></struct></value></member></struct>",
+             vm, vdi, device) > 0,
+         "memory");
+    return api_call_text(a, "VBD.create", PARAMS(text));
 }
 
 char *api_make_guest(struct api *a, const char *name)
@@ -103,6 +145,6 @@ char *api_make_guest(struct api *a, const char *name)
     char *vm = api_call_text(a, "VM.clone", PARAMS(template, name));
 
     free(api_call(a, "VM.provision", PARAMS(vm)));
-    add_nic(a, vm);
+    free(api_add_nic(a, vm, "0"));
     return vm;
 }
