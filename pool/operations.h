@@ -117,7 +117,7 @@ struct vdis_result {
 /* One thing asked of an agent. */
 struct agent_call {
     const void *args;
-    void *result; /* NULL for operations without one; may be filled when it fails, too */
+    void *result;             /* NULL for operations without one; may be filled when it fails, too */
     void *ctx;                /* for what the result points to */
     hv_progress_fn *progress; /* NULL: nobody asks how far a long operation is */
     void *progress_arg;

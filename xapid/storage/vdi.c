@@ -11,6 +11,14 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/notes.h"
 
+/* After an attempt that failed: nothing was made or removed. When that is not known the note stays, for the
+ * next start to settle. */
+static void drop_note_after(struct xapid *x, const char *uuid, const struct err *e)
+{
+    if (!agent_outcome_unknown(e))
+        note_drop(x->options.state_dir, uuid);
+}
+
 /* ---- making ---- */
 
 struct unmaking {
@@ -77,7 +85,7 @@ int co_vdi_make(struct xapid *x, const struct sr_handle *h, void *ctx, const str
         return err_errno(e, rc, "note of disk %s", back.uuid);
     }
     if (co_make_storage(h, ctx, a, back.uuid, ret, e) < 0) {
-        note_drop(state_dir, back.uuid);
+        drop_note_after(x, back.uuid, e);
         return -1;
     }
     snprintf(back.location, sizeof back.location, "%s", ret->location);
@@ -166,7 +174,7 @@ int co_vdi_remove(struct xapid *x, struct ref ref, struct err *e)
     else
         rc = co_agent_vdi_destroy(h.agent, &h.sm, location, e);
     if (rc < 0) {
-        note_drop(x->options.state_dir, uuid);
+        drop_note_after(x, uuid, e);
         return -1;
     }
     return co_forget_removed(x, ref, uuid, e);
