@@ -45,8 +45,8 @@ static const char *const capabilities[VDI_OPERATIONS_COUNT] = {
 };
 
 /* Fine while a drive holds the disk in any way. */
-static const uint64_t allowed_attached = OP(RESIZE_ONLINE) | OP(ENABLE_CBT) | OP(DISABLE_CBT) | OP(MIRROR) |
-                                         OP(DATA_DESTROY) | OP(LIST_CHANGED_BLOCKS);
+static const uint64_t allowed_attached =
+    OP(RESIZE_ONLINE) | OP(ENABLE_CBT) | OP(DISABLE_CBT) | OP(DATA_DESTROY) | OP(LIST_CHANGED_BLOCKS);
 /* Fine while a guest writes to it: the guest follows (xapid/vm/live_disks.h). Not while a drive is being
  * attached.
  */

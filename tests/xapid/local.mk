@@ -6,6 +6,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_events \
 	tests/xapid/test_implicit \
 	tests/xapid/test_limits \
+	tests/xapid/test_move \
 	tests/xapid/test_options \
 	tests/xapid/test_passwd \
 	tests/xapid/test_placement \
@@ -21,6 +22,8 @@ tests_xapid_test_implicit_SOURCES = tests/xapid/test_implicit.c
 tests_xapid_test_implicit_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_limits_SOURCES = tests/xapid/test_limits.c
 tests_xapid_test_limits_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_move_SOURCES = tests/xapid/test_move.c tests/xapid/hosts.c tests/xapid/hosts.h
+tests_xapid_test_move_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
 tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c

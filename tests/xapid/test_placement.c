@@ -236,6 +236,28 @@ START_TEST(a_reservation_is_not_held_against_its_own_vm)
 }
 END_TEST
 
+START_TEST(a_start_whose_outcome_nobody_knows_keeps_others_away)
+{
+    struct ref vm = hosts_add_vm(&h, "vm", h.shared, h.network);
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_ERR struct err lost = {0};
+
+    ck_assert_int_eq(placement_reserve(&h.x, vm, h.host[1], &e), 0);
+    struct agent *agent = host_agent(&h.x, h.host[1], &e);
+    host_agent_drop(&h.x, h.host[1]);
+    err_cannot_contact_host(&lost, "host");
+    placement_release_after(&h.x, vm, &lost);
+    ck_assert_int_eq(placement_reserve(&h.x, vm, h.host[0], &e), -1);
+    ck_assert_str_eq(e.code, "HOST_OFFLINE");
+    host_agent_set(&h.x, h.host[1], agent);
+    struct txn *t = hosts_begin(&h);
+    placement_forget_reservations(t, h.host[1]);
+    hosts_commit(t);
+    err_clear(&e);
+    ck_assert_int_eq(placement_reserve(&h.x, vm, h.host[0], &e), 0);
+}
+END_TEST
+
 START_TEST(a_guest_that_has_begun_needs_the_features_it_began_with)
 {
     struct ref vm = hosts_add_vm(&h, "vm", h.shared, h.network);
@@ -335,6 +357,7 @@ int main(void)
     tcase_add_test(t, members_of_an_anti_affinity_group_spread);
     tcase_add_test(t, what_is_being_started_counts_as_there);
     tcase_add_test(t, a_reservation_is_not_held_against_its_own_vm);
+    tcase_add_test(t, a_start_whose_outcome_nobody_knows_keeps_others_away);
     tcase_add_test(t, a_guest_that_has_begun_needs_the_features_it_began_with);
     tcase_add_test(t, the_pool_has_what_all_its_processors_can);
     tcase_add_test(t, flags_become_words_of_cpuid);

@@ -13,6 +13,7 @@
 #include "xapid/storage/sr.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/lifecycle.h"
+#include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
@@ -197,6 +198,7 @@ static int mend_rows(const struct adoption *a, struct err *e)
     DB_FOREACH_VM (a->x->db, vm)
         if (may_run(vm))
             mend_one(t, a, vm);
+    placement_forget_reservations(t, a->host);
     return db_commit(t, e);
 }
 

@@ -23,7 +23,6 @@
 #include "xapid/storage/sr.h"
 #include "xapid/storage/vdi.h"
 #include "xapid/vm/lifecycle.h"
-#include "xapid/vm/placement.h"
 
 static int make_folder(const char *state_dir, const char *name, struct err *e)
 {
@@ -66,7 +65,6 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
     pool_rows(t, x);
     storage_rows(t, x, state_dir);
     template_rows(t, x, state_dir);
-    placement_forget_reservations(t);
     op_refresh_all(t);
     return db_commit(t, e);
 }

@@ -1,23 +1,14 @@
-/* VDI.pool_migrate: a disk goes to another SR, and all that means it means it there. */
+/* VDI.pool_migrate: a disk that no guest has goes to another SR, and all that means it means it there. */
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/move_disks.h"
 
-static int check_unused(struct call *c, struct ref vdi, struct err *e)
-{
-    FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, vdi)
-        if (vbd->currently_attached)
-            return err_vdi_in_use(e, REF_TEXT(vdi), "mirror");
-    return 0;
-}
-
 static int co_copy_and_record(struct call *c, struct moving_disks *d, struct undo *u, struct ref *ret,
                               struct err *e)
 {
-    if (co_move_disks_hold(c, d, e) < 0 || check_unused(c, d->v[0].source, e) < 0 ||
-        co_move_disks_copy(c, d, u, e) < 0)
+    if (co_move_disks_hold(c, d, e) < 0 || co_move_disks_copy(c, d, u, e) < 0)
         return -1;
     struct txn *t = db_begin(c->db);
     move_disks_record(t, d);
@@ -37,6 +28,8 @@ int co_vdi_pool_migrate(struct call *c, const struct vdi_pool_migrate_args *a, u
     const struct vdi *vdi = (const struct vdi *)call_row(c, CLASS_VDI, a->vdi, e);
 
     if (!vdi || !call_row(c, CLASS_SR, a->sr, e))
+        return -1;
+    if (op_check(c->db, &vdi->row, VDI_OPERATIONS_MIRROR, e) < 0)
         return -1;
     ret->r = a->vdi;
     if (ref_equal(vdi->SR, a->sr))

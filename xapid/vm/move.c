@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -255,19 +256,33 @@ static int record(struct moving *v, struct ref host, int64_t domid, struct err *
     return 0;
 }
 
-/* The guest has come to nothing at the destination before it ran there, and the source still has it whole.
- * With its disks there it would not: those have changed over. */
+enum { ACCEPT_TRIES = 5, ACCEPT_RETRY_MS = 200 };
+
+/* What fails may have been done, or succeed now: it is asked for more than once. */
+static int co_accept(struct moving *v, struct err *e)
+{
+    int rc = co_agent_vm_move_accept(v->to, v->uuid, e);
+
+    for (unsigned i = 1; rc < 0 && i < ACCEPT_TRIES && !err_is(e, "VM_BAD_POWER_STATE"); i++) {
+        err_clear(e);
+        co_sleep_until(clock_in_ms(ACCEPT_RETRY_MS), "another attempt to let VM %s run", v->uuid);
+        rc = co_agent_vm_move_accept(v->to, v->uuid, e);
+    }
+    return rc;
+}
+
+/* The guest has come to nothing at the destination before it ran there, for certain, and the source still has
+ * it whole. Not with disks that went along: those have changed over. */
 static bool co_go_back(struct moving *v, int64_t domid)
 {
     CLEANUP_ERR struct err e = {0};
-    struct undo undo = {0};
+    struct end end = {.x = v->c->x, .host = v->source};
 
-    if (v->disks.n > 0 || record(v, v->source, domid, &e) < 0)
+    memcpy(end.uuid, v->uuid, sizeof end.uuid);
+    if (v->disks.n > 0 || co_agent_vm_stop(v->to, v->uuid, &e) < 0 || record(v, v->source, domid, &e) < 0)
         return false;
     co_record_durable(v->c->x);
-    push_way_back(v, &undo);
-    co_undo_run(&undo);
-    return true;
+    return co_stay(&end) == 0;
 }
 
 static void co_end_at_source(struct moving *v)
@@ -284,8 +299,8 @@ static void co_end_at_source(struct moving *v)
 static int co_settle_in(struct moving *v, int64_t old_domid, struct err *e)
 {
     co_record_durable(v->c->x);
-    int rc = co_agent_vm_move_accept(v->to, v->uuid, e);
-    if (rc < 0 && err_is(e, "VM_BAD_POWER_STATE") && co_go_back(v, old_domid))
+    int rc = co_accept(v, e);
+    if (rc < 0 && co_go_back(v, old_domid))
         return -1;
     co_end_at_source(v);
     co_move_disks_bury(&v->disks);

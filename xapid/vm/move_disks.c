@@ -103,8 +103,12 @@ int co_move_disks_hold(struct call *c, struct moving_disks *d, struct err *e)
 {
     for (unsigned i = 0; i < d->n; i++) {
         struct moving_disk *m = &d->v[i];
-        if (co_op_begin(c, CLASS_VDI, m->source, VDI_OPERATIONS_MIRROR, &m->op, e) < 0 ||
-            co_vdi_doom(c->x, m->source, &m->old, e) < 0)
+        if (co_op_wait_others(CLASS_VDI, m->source, UINT64_MAX, NULL) < 0)
+            return err_task_cancelled(e, REF_TEXT(c->task));
+        if (!call_row(c, CLASS_VDI, m->source, e))
+            return -1;
+        op_mark(c->db, CLASS_VDI, m->source, VDI_OPERATIONS_MIRROR, c->task, &m->op);
+        if (co_vdi_doom(c->x, m->source, &m->old, e) < 0)
             return -1;
         m->doomed = true;
     }

@@ -290,6 +290,9 @@ int placement_reserve(struct xapid *x, struct ref ref, struct ref host, struct e
 
     if (!vm)
         return err_handle_invalid(e, "VM", REF_TEXT(ref));
+    struct ref before = vm->scheduled_to_be_resident_on;
+    if (db_host(x->db, before) && !ref_equal(before, host) && !host_is_reachable(x, before))
+        return err_host_offline(e, REF_TEXT(before));
     struct txn *t = db_begin(x->db);
     vm_set_scheduled_to_be_resident_on(t, vm, host);
     return db_commit(t, e);
@@ -308,9 +311,24 @@ void placement_release(struct xapid *x, struct ref ref)
         log_warning("the memory meant for VM %s stays reserved: %s", vm->uuid, e.code);
 }
 
-void placement_forget_reservations(struct txn *t)
+void placement_release_after(struct xapid *x, struct ref ref, const struct err *failure)
 {
-    DB_FOREACH_VM (txn_db(t), vm)
-        if (!ref_is_null(vm->scheduled_to_be_resident_on))
+    const struct vm *vm = db_vm(x->db, ref);
+
+    if (vm && agent_outcome_unknown(failure) && !host_is_reachable(x, vm->scheduled_to_be_resident_on))
+        return;
+    placement_release(x, ref);
+}
+
+/* Not those of operations in progress, which release them on their own. */
+void placement_forget_reservations(struct txn *t, struct ref host)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct set *vms = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SCHEDULED_TO_BE_RESIDENT_ON, host);
+
+    for (uint32_t i = 0; i < set_count(vms); i++) {
+        const struct vm *vm = db_vm(txn_db(t), vms->v[i].r);
+        if (map_count(vm->current_operations) == 0)
             vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    }
 }

@@ -38,7 +38,12 @@ int placement_choose_other(struct xapid *x, const struct vm *vm, struct ref *ret
 int placement_reserve(struct xapid *x, struct ref vm, struct ref host, struct err *e);
 void placement_release(struct xapid *x, struct ref vm);
 
-/* At the coordinator's start: nothing is on its way. */
-void placement_forget_reservations(struct txn *t);
+/* After a start that has failed: when the host was lost while it was at work nobody knows whether the guest
+ * is up, so the reservation stays, and keeps the VM from being started on another host (HOST_OFFLINE), until
+ * the host is back or the VM's power state is reset. */
+void placement_release_after(struct xapid *x, struct ref vm, const struct err *failure);
+
+/* What is on its way to this host is not any more: the host is back, or this daemon has just begun. */
+void placement_forget_reservations(struct txn *t, struct ref host);
 
 #endif

@@ -90,9 +90,14 @@ static int co_restore(struct call *c, struct ref ref, struct ref host, bool paus
     struct agent_vm_spec spec;
     struct undo undo = {0};
 
-    if (!agent || plan(c, ref, host, force, &spec, e) < 0 || co_agent_vm_start(agent, &spec, &facts, e) < 0)
+    if (!agent || plan(c, ref, host, force, &spec, e) < 0)
         return -1;
     memcpy(restored.uuid, spec.vm.uuid, sizeof restored.uuid);
+    if (co_agent_vm_start(agent, &spec, &facts, e) < 0) {
+        if (agent_outcome_unknown(e))
+            co_end_again(&restored);
+        return -1;
+    }
     undo_push(&undo, "end the restored guest", co_end_again, &restored, sizeof restored);
     if (co_record(c, ref, &restored, facts, paused, e) < 0) {
         co_undo_run(&undo);
@@ -114,7 +119,7 @@ static int co_resume_at(struct call *c, struct ref ref, struct ref host, bool pa
         return -1;
     if (co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
         co_restore(c, ref, host, paused, force, e) < 0) {
-        placement_release(c->x, ref);
+        placement_release_after(c->x, ref, e);
         return -1;
     }
     co_lifecycle_look_again(c->x, ref);

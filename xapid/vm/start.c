@@ -112,10 +112,13 @@ static int co_start_guest(struct call *c, struct ref ref, struct ref host, const
         return -1;
     if (vm_build_spec(c->x, c->mem, vm, host, o, &spec, e) < 0)
         return -1;
-    if (co_agent_vm_start(agent, &spec, &facts, e) < 0)
-        return -1;
     struct started started = {.x = c->x, .host = host};
     memcpy(started.uuid, spec.vm.uuid, sizeof started.uuid);
+    if (co_agent_vm_start(agent, &spec, &facts, e) < 0) {
+        if (agent_outcome_unknown(e))
+            co_stop_again(&started);
+        return -1;
+    }
     undo_push(&undo, "stop the guest", co_stop_again, &started, sizeof started);
     if (co_record(c, ref, &started, &facts, e) < 0) {
         co_undo_run(&undo);
@@ -145,7 +148,7 @@ int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct
         return -1;
     int rc = co_start_reserved(c, ref, host, o, e);
     if (rc < 0)
-        placement_release(c->x, ref);
+        placement_release_after(c->x, ref, e);
     return rc;
 }
 
