@@ -11,5 +11,10 @@ tests_pool_test_peer_SOURCES = tests/pool/test_peer.c
 tests_pool_test_peer_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
-tests_pool_test_codec_SOURCES = tests/pool/test_codec.c
-tests_pool_test_codec_LDADD = $(POOL_TEST_LIBS)
+
+POOL_SCRIPT_TESTS = \
+	tests/pool/test_migrate.py \
+	tests/pool/test_migrate_killed.py \
+	tests/pool/test_pool.py
+TESTS += $(POOL_SCRIPT_TESTS)
+EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py

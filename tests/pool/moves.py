@@ -1,0 +1,51 @@
+"""Two hosts of a pool and storage that both reach, for tests of guests that move between them."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
+from daemon import add_disk, make_vdi, make_vm  # noqa: E402
+
+
+class Moves:
+    """Two hosts and their coordinator's client, with storage that both reach."""
+
+    def __init__(self, hosts, folder):
+        self.hosts, self.c = hosts, hosts[0].client()
+        c = self.c
+        self.refs = [h.me(c) for h in hosts]
+        self.shared = c.SR.create(self.refs[0], {"location": folder}, 0, "shared", "", "file", "user", True, {})
+        pbd = c.PBD.create({"host": self.refs[1], "SR": self.shared, "device_config": {"location": folder},
+                            "other_config": {}})
+        c.PBD.plug(pbd)
+
+    def local_sr(self, i):
+        """The writable storage of one host only."""
+        records = self.c.SR.get_all_records()
+        here = [p["SR"] for p in self.c.PBD.get_all_records().values() if p["host"] == self.refs[i]]
+        return next(r for r in here if records[r]["type"] == "file" and not records[r]["shared"])
+
+    def vm(self, name, sr=None):
+        vm = make_vm(self.c, name, disks=0, nics=1)
+        disk = make_vdi(self.c, f"{name} disk", sr=sr or self.shared)
+        add_disk(self.c, vm, disk)
+        return vm
+
+    def at(self, vm):
+        return self.refs.index(self.c.VM.get_resident_on(vm))
+
+    def disk(self, vm):
+        return self.c.VBD.get_VDI(self.c.VM.get_VBDs(vm)[0])
+
+    def check_at(self, vm, i):
+        c, record = self.c, self.c.VM.get_record(vm)
+        assert record["power_state"] == "Running" and record["current_operations"] == {}, record
+        assert record["resident_on"] == self.refs[i] and record["scheduled_to_be_resident_on"].endswith("NULL"), record
+        for console in record["consoles"]:
+            assert f"//{self.hosts[i].address}/" in c.console.get_location(console) + "/"
+        assert guests(self.hosts[i], record["uuid"]) and not guests(self.hosts[1 - i], record["uuid"])
+
+
+def guests(host, uuid):
+    """Does the host hold anything for the guest?"""
+    return os.path.exists(os.path.join(host.state, "agent", f"{uuid}.json"))

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Guests go from one host of a pool to another: simulated ones for what the pool does about it, then a real one whose
+memory and disk are as they were."""
+
+import os
+import re
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
+import demo_guest  # noqa: E402
+from daemon import Lost, add_disk, fails, make_vdi, template, vif, wait_until  # noqa: E402
+from moves import Moves  # noqa: E402
+from pool import Pool, is_live  # noqa: E402
+
+MIB = 1 << 20
+
+
+def placement(m):
+    c = m.c
+    vm, local = m.vm("anywhere"), m.vm("tied", m.local_sr(1))
+    assert sorted(c.VM.get_possible_hosts(vm)) == sorted(m.refs)
+    assert c.VM.get_possible_hosts(local) == [m.refs[1]]
+    fails("VM_REQUIRES_SR", c.VM.assert_can_boot_here, local, m.refs[0])
+    fails("VM_REQUIRES_SR", c.VM.start_on, local, m.refs[0], False, False)
+    c.VM.start(local, False, False)
+    m.check_at(local, 1)
+    fails("VM_REQUIRES_SR", c.VM.pool_migrate, local, m.refs[0], {})
+    free = [int(c.host.compute_free_memory(r)) for r in m.refs]
+    assert free[0] > free[1], "the guest's memory is its host's"
+    c.VM.start(vm, False, False)
+    m.check_at(vm, 0)
+    c.VM.hard_shutdown(local)
+    c.VM.set_affinity(local, m.refs[0])
+    c.VM.start(local, False, False)
+    m.check_at(local, 1)
+    c.host.disable(m.refs[1])
+    c.VM.hard_shutdown(local)
+    fails("NO_HOSTS_AVAILABLE", c.VM.start, local, False, False)
+    c.host.enable(m.refs[1])
+    return vm, local
+
+
+def to_and_fro(m, vm):
+    """By the coordinator and by the member, whoever has the guest."""
+    for c in (m.c, m.hosts[1].client()):
+        c.VM.pool_migrate(vm, m.refs[1], {"live": "true"})
+        m.check_at(vm, 1)
+        c.VM.pool_migrate(vm, m.refs[0], {})
+        m.check_at(vm, 0)
+    fails("INVALID_VALUE", m.c.VM.pool_migrate, vm, m.refs[1], {"bandwidth": "much"})
+    assert [x for x in m.c.message.get_all_records().values() if x["name"] == "VM_MIGRATED"]
+
+
+def with_storage(m, local):
+    """As Xen Orchestra does it: ask the destination, ask whether it can be, do it."""
+    c = m.c
+    c.VM.start(local, False, False)
+    network = c.PIF.get_network(c.host.get_management_interface(m.refs[0]))
+    dest = c.host.migrate_receive(m.refs[0], network, {})
+    assert sorted(dest) == ["SM", "host", "master", "session_id", "xenops"], dest
+    assert dest["host"] == m.refs[0] and dest["master"] == f"http://{m.hosts[0].address}"
+    assert dest["xenops"].startswith(f"http://{m.hosts[0].address}/services/xenops?session_id=")
+    before = m.disk(local)
+    vdi_map = {before: m.local_sr(0)}
+    fails("VDI_NOT_IN_MAP", c.VM.assert_can_migrate, local, dest, True, {}, {}, {})
+    nic = c.VM.get_VIFs(local)[0]
+    fails("OPERATION_NOT_ALLOWED", c.VM.assert_can_migrate, local, dest, True, vdi_map, {nic: network}, {})
+    c.VM.assert_can_migrate(local, dest, True, vdi_map, {}, {})
+    assert c.VM.migrate_send(local, dest, True, vdi_map, {}, {}) == local
+    m.check_at(local, 0)
+    assert c.VDI.get_SR(m.disk(local)) == m.local_sr(0) and before not in c.VDI.get_all()
+    c.VM.hard_shutdown(local)
+    c.VM.destroy(local)
+
+
+def evacuation(m, vm):
+    c = m.c
+    others = [m.vm(f"evacuee {i}") for i in range(3)]
+    for o in others:
+        c.VM.start_on(o, m.refs[0], False, False)
+    tied = m.vm("stays", m.local_sr(0))
+    c.VM.start(tied, False, False)
+    why = c.host.get_vms_which_prevent_evacuation(m.refs[0])
+    assert list(why) == [tied] and why[tied][0] == "VM_REQUIRES_SR", why
+    assert fails("CANNOT_EVACUATE_HOST", c.host.evacuate, m.refs[0])[0].startswith("VM_REQUIRES_SR,")
+    c.VM.hard_shutdown(tied)
+    c.host.disable(m.refs[0])
+    c.host.evacuate(m.refs[0])
+    for v in (vm, *others):
+        m.check_at(v, 1)
+    c.host.enable(m.refs[0])
+    for v in others:
+        c.VM.hard_shutdown(v)
+
+
+def suspended(m, vm):
+    m.c.VM.set_suspend_SR(vm, m.shared)
+    m.c.VM.suspend(vm)
+    m.c.VM.resume_on(vm, m.refs[0], False, False)
+    m.check_at(vm, 0)
+    m.c.VM.pool_migrate(vm, m.refs[1], {})
+
+
+def member_dies(m, vm):
+    """The daemon only: its guest is found again. Until then nobody else may start it."""
+    m.check_at(vm, 1)
+    m.hosts[1].kill()
+    wait_until(lambda: not is_live(*m.hosts), "the member is missed")
+    assert m.c.VM.get_power_state(vm) == "Running"
+    fails("HOST_OFFLINE", m.c.VM.pool_migrate, vm, m.refs[0], {})
+    m.hosts[1].start()
+    wait_until(lambda: is_live(*m.hosts), "the member is back")
+    wait_until(lambda: m.c.PBD.get_record(pbd_of(m, 1))["currently_attached"], "its storage is attached")
+    m.check_at(vm, 1)
+    m.c.VM.pool_migrate(vm, m.refs[0], {})
+    m.check_at(vm, 0)
+
+
+def pbd_of(m, i):
+    return next(r for r, p in m.c.PBD.get_all_records().items() if p["SR"] == m.shared and p["host"] == m.refs[i])
+
+
+def simulated(folder):
+    with Pool(2) as hosts:
+        m = Moves(hosts, folder)
+        vm, local = placement(m)
+        to_and_fro(m, vm)
+        with_storage(m, local)
+        evacuation(m, vm)
+        suspended(m, vm)
+        member_dies(m, vm)
+
+
+# ---- a real guest ----
+
+def demo(m, name, sr):
+    c = m.c
+    vm = c.VM.clone(template(c, "Demo guest"), name)
+    c.VM.provision(vm)
+    c.VM.set_memory_limits(vm, 128 * MIB, 128 * MIB, 128 * MIB, 128 * MIB)
+    for b in c.VM.get_VBDs(vm):
+        old = c.VBD.get_VDI(b)
+        c.VBD.destroy(b)
+        c.VDI.destroy(old)
+    c.VIF.create(vif(c, vm, "0"))
+    add_disk(c, vm, make_vdi(c, f"{name} disk", sr=sr, size=32 * MIB), device="0")
+    return vm
+
+
+def console(m, vm):
+    return demo_guest.Console(m.hosts[m.at(vm)], m.c, vm)
+
+
+def fill(guest):
+    """Checksums of a file in the guest's memory and of its disk, both just written."""
+    guest.run("dd if=/dev/urandom of=/ram bs=1M count=8 2>/dev/null; "
+              "dd if=/ram of=/dev/vda bs=1M seek=8 2>/dev/null; sync")
+    return checksums(guest)
+
+
+def checksums(guest):
+    text = guest.run("md5sum < /ram; echo 3 > /proc/sys/vm/drop_caches; "
+                     "dd if=/dev/vda bs=1M skip=8 count=8 2>/dev/null | md5sum")
+    sums = re.findall(r"[0-9a-f]{32}", text)
+    assert len(sums) == 2 and sums[0] == sums[1], text
+    return sums[0]
+
+
+def move(m, vm, i, step):
+    guest = console(m, vm)
+    wrote, before = fill(guest), guest.tick()
+    guest.close()
+    began = time.monotonic()
+    step()
+    took = time.monotonic() - began
+    m.check_at(vm, i)
+    guest = console(m, vm)
+    after = guest.tick()
+    assert after > before, "it was not started anew"
+    assert checksums(guest) == wrote
+    guest.close()
+    print(f"moved in {took:.2f} s")
+
+
+def real(folder):
+    path = demo_guest.folder()
+    with Pool(2, "qemu", ["--demo-guest", path]) as hosts:
+        m = Moves(hosts, folder)
+        c, vm = m.c, demo(m, "real", m.shared)
+        c.VM.start_on(vm, m.refs[0], False, False)
+        demo_guest.wait_for_address(c, vm)
+        move(m, vm, 1, lambda: c.VM.pool_migrate(vm, m.refs[1], {}))
+        move(m, vm, 0, lambda: c.VM.pool_migrate(vm, m.refs[0], {}))
+        dest = {"host": m.refs[1]}
+        move(m, vm, 1, lambda: c.VM.migrate_send(vm, dest, True, {m.disk(vm): m.local_sr(1)}, {}, {}))
+        assert c.VDI.get_SR(m.disk(vm)) == m.local_sr(1)
+        c.VM.clean_shutdown(vm)
+        assert [len(h.guest_processes()) for h in hosts] == [0, 0]
+
+
+def main():
+    parts = {"simulated": simulated, "real": real}
+    for part in [parts[name] for name in sys.argv[1:]] or parts.values():
+        with tempfile.TemporaryDirectory(prefix="xapid-move-") as folder:
+            part(folder)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Lost as lost:
+        sys.exit(f"a daemon was lost: {lost}")
