@@ -261,7 +261,7 @@ struct hv_driver {
                            hv_progress_fn *progress, void *arg, struct err *e);
     int (*co_move_switch)(struct hv *hv, const char *uuid, struct err *e);
 
-    /* When it fails the guest is still leaving, and stands still: co_move_cancel. */
+    /* When it fails the guest is leaving still, and may have gone on by itself: co_move_cancel. */
     int (*co_move_finish)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_move_accept)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_move_drain)(struct hv *hv, const char *uuid, hv_progress_fn *progress, void *arg, struct err *e);

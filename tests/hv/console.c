@@ -74,12 +74,17 @@ static void co_read_console(void *arg)
     }
 }
 
-void co_console_open(struct console *c, struct hv *hv, const char *uuid)
+void console_attach(struct console *c, int fd)
 {
-    *c = (struct console){.fd = hv->driver->co_console(hv, uuid, "serial")};
-    REQUIRE(c->fd >= 0);
+    *c = (struct console){.fd = fd};
+    REQUIRE(fd >= 0);
     fiber_cond_init(&c->news);
     c->reader = fiber_ref(fiber_spawn("console", co_read_console, c));
+}
+
+void co_console_open(struct console *c, struct hv *hv, const char *uuid)
+{
+    console_attach(c, hv->driver->co_console(hv, uuid, "serial"));
 }
 
 void co_console_close(struct console *c)

@@ -19,8 +19,9 @@ struct console {
     struct buf output;
 };
 
-/* Begin to read; and stop. */
+/* Begin to read; and stop. console_attach takes over a descriptor. */
 void co_console_open(struct console *c, struct hv *hv, const char *uuid);
+void console_attach(struct console *c, int fd);
 void co_console_close(struct console *c);
 
 /* Wait for n more ticks. */

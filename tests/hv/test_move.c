@@ -1,6 +1,7 @@
 /* The demo guest moves between two hosts with real QEMUs: what it keeps in its memory and on its disk, who
  * has it when something fails. */
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -267,7 +268,7 @@ START_TEST(a_disk_moves_along_while_the_guest_writes_to_it)
 }
 END_TEST
 
-/* ---- when something fails ---- */
+/* ---- new daemons ---- */
 
 static void note_facts(const char *uuid, const struct hv_vm_facts *facts, void *arg)
 {
@@ -285,6 +286,54 @@ static struct hv_vm_facts co_reopen(struct fixture *f)
     ASSERT_OK(f->hv->driver->co_adopt(f->hv, note_facts, &facts, &e), &e);
     return facts;
 }
+
+/* ---- a guest with other hardware ---- */
+
+/* Firmware, a screen, processors and memory to grow into; and it is paused. */
+static void co_move_paused(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+    struct hv_vm_spec spec;
+    char greeting[5] = "";
+    int vnc;
+
+    co_open(&a);
+    co_open(&b);
+    fixture_spec(&spec);
+    spec.vcpus_max = 4;
+    spec.memory_max = 2 * spec.memory;
+    moving_init(&m, &a, &b, &spec);
+    moving_certify(&m);
+    ASSERT_OK(a.hv->driver->co_start(a.hv, &spec, &facts, &e), &e);
+    ASSERT_OK(a.hv->driver->co_pause(a.hv, spec.uuid, &e), &e);
+    m.spec.start_paused = true;
+    m.spec.domid = 8;
+    ASSERT_OK(co_moving_run(&m, &e), &e);
+    ck_assert(m.decided && m.reception.facts.vnc && m.reception.facts.domid == 8);
+    ck_assert_int_eq(b.hv->driver->state(b.hv, spec.uuid), HV_STATE_PAUSED);
+    facts = co_reopen(&b);
+    ck_assert(facts.state == HV_STATE_PAUSED && facts.passage == HV_PASSAGE_NONE && !facts.held);
+    ASSERT_OK(b.hv->driver->co_unpause(b.hv, spec.uuid, &e), &e);
+    ck_assert_int_eq(b.hv->driver->state(b.hv, spec.uuid), HV_STATE_RUNNING);
+    vnc = b.hv->driver->co_console(b.hv, spec.uuid, "vnc");
+    ck_assert_int_ge(vnc, 0);
+    ck_assert_int_eq(co_wait_fd(vnc, EV_READ, clock_in_ms(60000), "the screen"), 0);
+    ck_assert_int_eq(read(vnc, greeting, 4), 4);
+    ck_assert_str_eq(greeting, "RFB ");
+    close(vnc);
+    ASSERT_OK(b.hv->driver->co_stop(b.hv, spec.uuid, &e), &e);
+    a.hv->driver->free(a.hv);
+    b.hv->driver->free(b.hv);
+}
+
+START_TEST(a_paused_guest_with_a_screen_arrives_paused)
+{
+    run_in_fiber(co_move_paused, NULL);
+}
+END_TEST
+
+/* ---- when something fails ---- */
 
 static void co_expect_home(void)
 {
@@ -431,6 +480,7 @@ static void co_cancel(void *unused)
         co_expect_home();
     }
     co_check_memories();
+    co_use_it(&a);
     co_end(&a);
 }
 
@@ -456,6 +506,7 @@ int main(void)
     tcase_add_test(c, a_guest_moves_there_and_back_and_forgets_nothing);
     tcase_add_test(c, post_copy_compression_and_channels_forget_nothing_either);
     tcase_add_test(c, a_disk_moves_along_while_the_guest_writes_to_it);
+    tcase_add_test(c, a_paused_guest_with_a_screen_arrives_paused);
     tcase_add_test(c, a_guest_goes_on_at_home_after_any_step_before_the_decision);
     tcase_add_test(c, a_destination_that_dies_leaves_the_guest_at_home);
     tcase_add_test(c, hosts_that_are_not_who_they_should_be_get_nothing);
