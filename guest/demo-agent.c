@@ -258,9 +258,15 @@ static json_t *do_hostname(void)
     return json_pack("{s:s}", "host-name", name);
 }
 
-static const char *const commands[] = {
-    "guest-sync",       "guest-sync-delimited", "guest-ping",    "guest-info", "guest-network-get-interfaces",
-    "guest-get-osinfo", "guest-get-host-name",  "guest-shutdown"};
+static const char *const commands[] = {"guest-sync",
+                                       "guest-sync-delimited",
+                                       "guest-ping",
+                                       "guest-info",
+                                       "guest-network-get-interfaces",
+                                       "guest-get-osinfo",
+                                       "guest-get-host-name",
+                                       "guest-set-vcpus",
+                                       "guest-shutdown"};
 
 static json_t *do_info(void)
 {
@@ -316,6 +322,28 @@ static void do_shutdown(const json_t *arguments)
         answer_error("GenericError", "mode must be powerdown, reboot or halt");
 }
 
+static bool switch_processor(const json_t *entry)
+{
+    char path[100];
+    snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
+             (int)json_integer_value(json_object_get(entry, "logical-id")));
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = fd >= 0 && write(fd, json_is_true(json_object_get(entry, "online")) ? "1" : "0", 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+/* How many were switched before one could not be. */
+static json_t *do_set_vcpus(const json_t *arguments)
+{
+    const json_t *list = json_object_get(arguments, "vcpus");
+    size_t n = 0;
+    while (n < json_array_size(list) && switch_processor(json_array_get(list, n)))
+        n++;
+    return json_integer((json_int_t)n);
+}
+
 static void execute(const char *name, const json_t *arguments)
 {
     bool delimited = strcmp(name, "guest-sync-delimited") == 0;
@@ -332,6 +360,8 @@ static void execute(const char *name, const json_t *arguments)
         value = do_osinfo();
     else if (strcmp(name, "guest-get-host-name") == 0)
         value = do_hostname();
+    else if (strcmp(name, "guest-set-vcpus") == 0)
+        value = do_set_vcpus(arguments);
     else if (strcmp(name, "guest-shutdown") == 0) {
         do_shutdown(arguments);
         return;

@@ -52,13 +52,27 @@ static void send_sync(struct agent_proto *p, int64_t now, int64_t patience_ms)
     p->wake_at = now + patience_ms * MS;
 }
 
+/* The first cannot be switched off, so it is not spoken of. */
+static void add_processors(struct buf *out, unsigned online, unsigned present)
+{
+    buf_add_lit(out, "{\"execute\":\"guest-set-vcpus\",\"arguments\":{\"vcpus\":[");
+    for (unsigned i = 1; i < present; i++)
+        buf_printf(out, "%s{\"logical-id\":%u,\"online\":%s}", i > 1 ? "," : "", i,
+                   i < online ? "true" : "false");
+    buf_add_lit(out, "]}}\n");
+}
+
 static void send_order(struct agent_proto *p, int64_t now)
 {
     const char *mode = p->order == ORDER_REBOOT ? "reboot" : "powerdown";
 
-    buf_printf(&p->out, "{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"%s\"}}\n", mode);
+    if (p->order == ORDER_PROCESSORS)
+        add_processors(&p->out, p->online, p->present);
+    else
+        buf_printf(&p->out, "{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"%s\"}}\n", mode);
+    p->obeying = p->order;
     p->order = ORDER_NONE;
-    p->order_refused = false;
+    p->order_refused = p->order_done = false;
     p->state = AGENT_ORDERING;
     p->wake_at = now + OBEY_MS * MS;
 }
@@ -138,6 +152,12 @@ static void take_answer(struct agent_proto *p, const json_t *value)
     }
 }
 
+/* How many of the processors were switched is the answer. */
+static bool is_obeyed(const struct agent_proto *p, const json_t *value)
+{
+    return p->obeying != ORDER_PROCESSORS || json_integer_value(value) == (json_int_t)p->present - 1;
+}
+
 /* An error counts as an answer: the agent does not know the question. */
 static void take_message(struct agent_proto *p, const json_t *message, int64_t now)
 {
@@ -150,7 +170,8 @@ static void take_message(struct agent_proto *p, const json_t *message, int64_t n
         if (json_is_integer(value) && json_integer_value(value) == p->sync_id)
             begin_round(p, now);
     } else if (p->state == AGENT_ORDERING) {
-        p->order_refused = is_error;
+        p->order_done = !is_error && is_obeyed(p, value);
+        p->order_refused = !p->order_done;
         begin_round(p, now);
     } else if (p->state == AGENT_ASKING) {
         if (value)
@@ -216,7 +237,14 @@ void agent_proto_wake(struct agent_proto *p, int64_t now)
 void agent_proto_order(struct agent_proto *p, enum agent_order order, int64_t now)
 {
     p->order = order;
-    p->order_refused = false;
+    p->order_refused = p->order_done = false;
     if (order != ORDER_NONE && p->state == AGENT_IDLE)
         send_order(p, now);
+}
+
+void agent_proto_order_processors(struct agent_proto *p, unsigned online, unsigned present, int64_t now)
+{
+    p->online = online;
+    p->present = present;
+    agent_proto_order(p, ORDER_PROCESSORS, now);
 }

@@ -22,10 +22,10 @@ enum agent_proto_state {
     AGENT_SYNCING,  /* a sync is sent */
     AGENT_ASKING,   /* a question of the round is sent */
     AGENT_IDLE,     /* until the next round */
-    AGENT_ORDERING, /* the order to shut down is sent; it is not answered when it succeeds */
+    AGENT_ORDERING, /* an order is sent; one to shut down is not answered when it succeeds */
 };
 
-enum agent_order { ORDER_NONE, ORDER_POWERDOWN, ORDER_REBOOT };
+enum agent_order { ORDER_NONE, ORDER_POWERDOWN, ORDER_REBOOT, ORDER_PROCESSORS };
 
 struct agent_proto {
     enum agent_proto_state state;
@@ -34,10 +34,13 @@ struct agent_proto {
     int64_t wake_at; /* call agent_proto_wake then; CLOCK_NEVER: not at all */
     int64_t sync_id;
     unsigned question;
-    unsigned quiet_rounds;  /* rounds without an address */
-    bool introduced;        /* version, host name and system are known since the last sync */
-    enum agent_order order; /* wanted, not sent yet */
-    bool order_refused;     /* the last order sent was answered by an error */
+    unsigned quiet_rounds;    /* rounds without an address */
+    bool introduced;          /* version, host name and system are known since the last sync */
+    enum agent_order order;   /* wanted, not sent yet */
+    enum agent_order obeying; /* the last that was sent */
+    unsigned online, present; /* of ORDER_PROCESSORS */
+    bool order_refused;       /* the last order sent was answered by an error, or done in part */
+    bool order_done;          /* it was answered otherwise */
     const struct agent_nic_name *nics;
     unsigned n_nics;
     void *known_ctx; /* owns what `known` points to */
@@ -64,5 +67,8 @@ bool agent_proto_is_synced(const struct agent_proto *p);
 /* Have the guest shut down or reboot; sent as soon as the question under way is answered. ORDER_NONE takes
  * back one that is not sent yet. */
 void agent_proto_order(struct agent_proto *p, enum agent_order order, int64_t now);
+
+/* Have it use the first `online` of the processors that are there and switch the others off. */
+void agent_proto_order_processors(struct agent_proto *p, unsigned online, unsigned present, int64_t now);
 
 #endif

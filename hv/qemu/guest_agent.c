@@ -18,7 +18,7 @@ struct guest_agent {
     struct agent_nic_name *nics;
     int dir_fd, fd;
     bool open, paused;
-    bool refused_told;
+    bool answer_told;
     size_t spent; /* of the budget */
     ev_io reader, writer;
     ev_timer wake, refill;
@@ -74,9 +74,9 @@ static void follow(struct guest_agent *a)
         a->proto.changed = false;
         a->handlers.info(&a->proto.known, a->arg);
     }
-    if (a->proto.order_refused && !a->refused_told) {
-        a->refused_told = true;
-        a->handlers.refused(a->arg);
+    if ((a->proto.order_refused || a->proto.order_done) && !a->answer_told) {
+        a->answer_told = true;
+        a->handlers.answered(a->arg);
     }
 }
 
@@ -215,9 +215,21 @@ bool guest_agent_is_there(const struct guest_agent *a)
 
 void guest_agent_order(struct guest_agent *a, enum agent_order order)
 {
-    a->refused_told = false;
+    a->answer_told = false;
     agent_proto_order(&a->proto, order, clock_now());
     follow(a);
+}
+
+void guest_agent_order_processors(struct guest_agent *a, unsigned online, unsigned present)
+{
+    a->answer_told = false;
+    agent_proto_order_processors(&a->proto, online, present, clock_now());
+    follow(a);
+}
+
+bool guest_agent_obeyed(const struct guest_agent *a)
+{
+    return a->proto.order_done;
 }
 
 bool guest_agent_refused(const struct guest_agent *a)

@@ -10,7 +10,7 @@ struct guest_agent;
 
 struct guest_agent_handlers {
     void (*info)(const struct hv_guest_info *info, void *arg); /* there is news */
-    void (*refused)(void *arg);                                /* the last order was answered by an error */
+    void (*answered)(void *arg);                               /* the last order was */
 };
 
 /* dir_fd: the guest's folder, which must stay open. nics are copied. Never fails: without a connection the
@@ -29,6 +29,8 @@ void guest_agent_set_paused(struct guest_agent *a, bool paused);
 /* Is there an agent that an order can be given to? */
 bool guest_agent_is_there(const struct guest_agent *a);
 void guest_agent_order(struct guest_agent *a, enum agent_order order);
+void guest_agent_order_processors(struct guest_agent *a, unsigned online, unsigned present);
 bool guest_agent_refused(const struct guest_agent *a);
+bool guest_agent_obeyed(const struct guest_agent *a); /* only orders that leave it alive */
 
 #endif

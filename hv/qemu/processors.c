@@ -21,6 +21,7 @@
 
 #define COMMAND_MS 10000
 #define UNPLUG_MS 30000
+#define SWITCH_ON_MS 5000
 #define AGAIN_MS 2000
 #define LOOK_MS 50
 #define SLOTS_MAX 512 /* QEMU's "pc" ends at 255 */
@@ -193,6 +194,69 @@ static int co_set_count(struct qemu_vm *vm, unsigned wanted, unsigned *now, stru
     return err_operation_not_allowed(e, "The guest did not give up its processors");
 }
 
+/* ---- without KVM ---- */
+
+/* QEMU 7.2 forgets to take a processor's listener out of the guest's memory when it removes one that it
+ * emulated itself: the next change of that memory (a device that is plugged, a processor that is added, a
+ * reboot) writes to what was freed, and the process ends. So such processors stay, and the guest's agent
+ * switches them off. */
+static bool can_remove(const struct qemu_vm *vm)
+{
+    return strcmp(vm->hv->accelerator, "kvm") == 0;
+}
+
+static int co_wait_answered(struct qemu_vm *vm, int64_t deadline)
+{
+    int r = 0;
+
+    while (r == 0 && !vm->gone && vm->agent && !guest_agent_obeyed(vm->agent) &&
+           !guest_agent_refused(vm->agent))
+        r = co_cond_wait(&vm->changed, deadline, "%s to switch processors", vm->uuid);
+    return r;
+}
+
+/* Have the agent use `wanted` of those that are there. */
+static int co_switch(struct qemu_vm *vm, unsigned wanted, unsigned present, int64_t deadline, struct err *e)
+{
+    int r;
+
+    if (!vm->agent || !guest_agent_is_there(vm->agent))
+        return err_operation_not_allowed(e,
+                                         "Without KVM only the guest's agent can switch processors off, and "
+                                         "there is none");
+    if (qemu_vm_note_changed(vm, e) < 0)
+        return -1;
+    guest_agent_order_processors(vm->agent, wanted, present);
+    r = co_wait_answered(vm, deadline);
+    if (r == 0 && vm->agent && guest_agent_obeyed(vm->agent))
+        return 0;
+    if (vm->agent)
+        guest_agent_order(vm->agent, ORDER_NONE);
+    if (r == -ECANCELED)
+        return err_errno(e, r, "processors of %s", vm->uuid);
+    return err_operation_not_allowed(e, "The guest did not switch its processors");
+}
+
+/* Those that were switched off before are switched on again, where the guest has an agent; new ones come as
+ * the guest has it, and its agent may not see them yet. */
+static int co_set_emulated(struct qemu_vm *vm, unsigned wanted, unsigned *now, struct err *e)
+{
+    CLEANUP_ERR struct err ignored = {0};
+    unsigned present;
+    int r = co_look(vm, wanted, false, &present, e);
+
+    if (r == 0 && wanted < present)
+        r = co_switch(vm, wanted, present, clock_in_ms(UNPLUG_MS), e);
+    else if (r == 0)
+        r = co_set_count(vm, wanted, &present, e);
+    if (r < 0)
+        return r;
+    if (wanted == present && vm->agent && guest_agent_is_there(vm->agent))
+        co_switch(vm, wanted, present, clock_in_ms(SWITCH_ON_MS), &ignored);
+    *now = wanted;
+    return 0;
+}
+
 /* ---- the share ---- */
 
 /* Threads that QEMU names are believed to be its own only if the kernel says so. */
@@ -253,14 +317,15 @@ int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const st
 {
     struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)hv, uuid);
     struct hv_schedule s;
-    int r;
+    int r = 0;
 
     if (!vm)
         return err_vm_bad_power_state(e, uuid, "Running", "Halted");
     if (hv_schedule_read(params, &s, e) < 0)
         return -1;
     qemu_vm_ref(vm);
-    r = n > 0 ? co_set_count(vm, n, ret_now, e) : 0;
+    if (n > 0)
+        r = can_remove(vm) ? co_set_count(vm, n, ret_now, e) : co_set_emulated(vm, n, ret_now, e);
     if (r == 0)
         r = co_qemu_pin(vm, &s, e);
     if (r == 0 && !vm->gone)

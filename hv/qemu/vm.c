@@ -118,7 +118,7 @@ static void agent_info(const struct hv_guest_info *info, void *arg)
     report(arg, &(struct hv_report){.kind = HV_REPORT_GUEST_INFO, .info = info});
 }
 
-static void agent_refused(void *arg)
+static void agent_answered(void *arg)
 {
     struct qemu_vm *vm = arg;
 
@@ -127,7 +127,7 @@ static void agent_refused(void *arg)
 
 static void set_agent_open(struct qemu_vm *vm, bool open)
 {
-    static const struct guest_agent_handlers handlers = {.info = agent_info, .refused = agent_refused};
+    static const struct guest_agent_handlers handlers = {.info = agent_info, .answered = agent_answered};
 
     if (!vm->agent) {
         vm->agent = guest_agent_new(vm->dir_fd, vm->nics, vm->n_nics, &handlers, vm);

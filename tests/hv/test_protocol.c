@@ -286,6 +286,26 @@ START_TEST(an_order_is_sent_at_the_end_of_a_round_too_and_at_once_when_idle)
 }
 END_TEST
 
+START_TEST(processors_are_switched_and_the_agent_says_how_many)
+{
+    agent_introduced();
+    agent_proto_order_processors(&agent, 2, 4, now);
+    assert_sent("{\"execute\":\"guest-set-vcpus\",\"arguments\":{\"vcpus\":["
+                "{\"logical-id\":1,\"online\":true},{\"logical-id\":2,\"online\":false},"
+                "{\"logical-id\":3,\"online\":false}]}}\n");
+    ck_assert(!agent.order_done && !agent.order_refused);
+    agent_says("{\"return\":3}\n");
+    ck_assert(agent.order_done && !agent.order_refused);
+    agent_proto_fini(&agent);
+
+    agent_introduced();
+    agent_proto_order_processors(&agent, 1, 4, now);
+    agent_says("{\"return\":1}\n");
+    ck_assert(!agent.order_done && agent.order_refused);
+    agent_proto_fini(&agent);
+}
+END_TEST
+
 START_TEST(what_a_guest_says_is_cut_to_size)
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
@@ -533,6 +553,7 @@ int main(void)
     tcase_add_test(c, an_agent_that_falls_silent_is_synchronised_anew);
     tcase_add_test(c, a_sync_that_is_not_answered_is_tried_again_ever_slower);
     tcase_add_test(c, an_order_waits_for_the_question_under_way);
+    tcase_add_test(c, processors_are_switched_and_the_agent_says_how_many);
     tcase_add_test(c, an_order_is_sent_at_the_end_of_a_round_too_and_at_once_when_idle);
     tcase_add_test(c, what_a_guest_says_is_cut_to_size);
     tcase_add_test(c, paths_and_names_cannot_change_an_option);

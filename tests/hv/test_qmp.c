@@ -28,9 +28,11 @@ static void misbehave(const char *how)
     setenv("FAKE_QEMU", how, 1);
 }
 
+static char accelerator[8] = "kvm";
+
 static void open_driver(void)
 {
-    struct qemu_cmdline_host host = {fake, "tcg", true};
+    struct qemu_cmdline_host host = {fake, accelerator, true};
 
     if (!f.dir[0])
         fixture_init(&f);
@@ -302,6 +304,27 @@ END_TEST
 START_TEST(a_guest_that_missed_a_request_is_asked_again)
 {
     run_in_fiber(co_change_processors, (void *)(uintptr_t) "heedless:0");
+}
+END_TEST
+
+/* Nothing that QEMU emulates may be removed, and the fake one's guest has no agent. */
+static void co_keep_emulated_processors(void *unused)
+{
+    unsigned now = 0;
+
+    strcpy(accelerator, "tcg");
+    co_start_for("");
+    ck_assert_str_eq(co_with_processors(4, &now), "");
+    ck_assert_uint_eq(now, 4);
+    ck_assert_str_eq(co_with_processors(2, &now), "OPERATION_NOT_ALLOWED");
+    ck_assert_uint_eq(now, 4);
+    ck_assert_str_eq(co_with_processors(4, &now), "");
+    co_stop_it();
+}
+
+START_TEST(without_kvm_and_agent_no_processor_is_taken)
+{
+    run_in_fiber(co_keep_emulated_processors, NULL);
 }
 END_TEST
 
@@ -700,6 +723,7 @@ int main(void)
     tcase_add_test(c, a_guest_that_does_not_obey_is_left_running);
     tcase_add_test(c, the_power_button_is_pressed_again);
     tcase_add_test(c, processors_are_plugged_in_and_out_in_order);
+    tcase_add_test(c, without_kvm_and_agent_no_processor_is_taken);
     tcase_add_test(c, a_guest_that_missed_a_request_is_asked_again);
     tcase_add_test(c, a_qemu_without_places_for_processors_is_an_error);
     tcase_add_test(c, threads_of_others_are_not_pinned);

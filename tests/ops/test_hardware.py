@@ -6,7 +6,7 @@ import os
 import time
 
 import demo_guest
-from daemon import Daemon, Failure, fails, template, wait_until
+from daemon import Daemon, Failure, add_disk, fails, make_vdi, template, wait_until
 from demo_guest import Console
 from invariants import check
 
@@ -105,6 +105,11 @@ def processors(d, c, vm, console):
         raise
     wait_until(lambda: online(console) == "0", "the guest has one processor")
     assert int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm))) == 1
+    disk = add_disk(c, vm, make_vdi(c))  # QEMU must be the same machine still
+    c.VBD.plug(disk)
+    c.VBD.unplug(disk)
+    c.VM.set_VCPUs_number_live(vm, "2")
+    wait_until(lambda: online(console) == "0-1", "the guest has two processors")
 
 
 def shares(d, c, vm):
