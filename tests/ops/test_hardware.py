@@ -108,7 +108,7 @@ def processors(d, c, vm, console):
     disk = add_disk(c, vm, make_vdi(c))  # QEMU must be the same machine still
     c.VBD.plug(disk)
     c.VBD.unplug(disk)
-    c.VM.set_VCPUs_number_live(vm, "2")
+    wait_until(lambda: gives_up_processors(c, vm, "2"), "the guest takes a processor back", 300)
     wait_until(lambda: online(console) == "0-1", "the guest has two processors")
 
 

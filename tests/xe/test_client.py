@@ -229,7 +229,26 @@ class Completion(Case):
                       if r["uuid"].startswith(WEB[:-1]) and r["uuid"] != WEB and not r["is_a_template"])
 
     def test_words_that_are_known(self):
-        self.assertEqual(self.complete("xe vbd-create type=D"), ["Disk"])
+        self.assertEqual(self.complete("xe vbd-create type="), ["CD", "Disk", "Floppy"])
+        self.assertEqual(self.complete("xe vdi-create type=s"), ["system", "suspend"])
+
+    def test_types_of_storage_are_the_servers(self):
+        for kind in ("nfs", "file"):
+            self.server.add("SM", type=kind)
+        self.assertEqual(sorted(self.complete(self.at("sr-create type="))), ["file", "nfs"])
+
+    def test_a_name_with_blanks(self):
+        self.server.change("VM", "OpaqueRef:" + WEB, name_label="my web 1")
+        self.assertEqual(self.complete(self.at("vm-start vm=my\\ w")), ["my\\ web\\ 1"])
+        self.assertEqual(self.complete(self.at("vm-start vm=my\\ web\\ 1 pa")), ["paused="])
+
+    def test_a_value_is_offered_once(self):
+        states = self.complete(self.at("vm-list power-state="))
+        self.assertEqual(sorted(states), sorted(set(states)))
+        self.assertIn("halted", states)
+
+    def test_one_of_several_params(self):
+        self.assertEqual(self.complete("xe vm-list params=uuid,name-l"), ["uuid,name-label"])
 
 
 if __name__ == "__main__":
