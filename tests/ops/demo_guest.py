@@ -94,5 +94,5 @@ class Console:
         while not re.search(rb"\ndone \d+\r?\n", self.text):
             assert time.monotonic() < guard, f"the guest does not end: {command}"
             self.read()
-        output = re.split(rb"\ndone \d+\r?\n", self.text)[0].decode().split("begin\r\n", 1)[1]
+        output = re.search(r"begin\r?\n(.*?)^done \d+\r?\n", self.text.decode(), re.DOTALL | re.MULTILINE)[1]
         return re.sub(r"(?m)^tick \d+ [\d.]+\r?\n?", "", output).strip()
