@@ -157,7 +157,7 @@ void by_hand_await(struct by_hand *b, const char *text)
         hear(b);
 }
 
-void by_hand_ask(struct by_hand *b, const char *command, const char *arguments)
+bool by_hand_try(struct by_hand *b, const char *command, const char *arguments)
 {
     CLEANUP_BUF struct buf line = {0};
 
@@ -167,9 +167,16 @@ void by_hand_ask(struct by_hand *b, const char *command, const char *arguments)
     must(write(b->monitor, line.data, line.len) == (ssize_t)line.len, command);
     while (!strstr(buf_cstr(&b->heard), "\"return\"")) {
         if (strstr(b->heard.data, "\"error\""))
-            die("QEMU by hand refuses %s: %s", command, b->heard.data);
+            return false;
         hear(b);
     }
+    return true;
+}
+
+void by_hand_ask(struct by_hand *b, const char *command, const char *arguments)
+{
+    if (!by_hand_try(b, command, arguments))
+        die("QEMU by hand refuses %s: %s", command, b->heard.data);
 }
 
 void by_hand_pass(struct by_hand *b, int fd)

@@ -39,7 +39,8 @@ void by_hand_start(struct by_hand *b, bool incoming);
 void by_hand_kill(struct by_hand *b);
 void by_hand_wait(struct by_hand *b);
 
-/* A command and its answer; dies when QEMU refuses. arguments: a JSON object, or NULL. */
+/* A command and its answer; arguments: a JSON object, or NULL. False, or the end, when QEMU refuses. */
+bool by_hand_try(struct by_hand *b, const char *command, const char *arguments);
 void by_hand_ask(struct by_hand *b, const char *command, const char *arguments);
 
 /* Wait until its monitor has said this text since the last command was sent. */

@@ -80,7 +80,8 @@ static void unplug(struct bench_devices *d, const char *argument)
 static void unplug_disk(struct bench_devices *d)
 {
     unplug(d, "{\"id\":\"benchdisk\"}");
-    by_hand_ask(&d->hand, "blockdev-del", "{\"node-name\":\"bench\"}");
+    while (!by_hand_try(&d->hand, "blockdev-del", "{\"node-name\":\"bench\"}"))
+        ; /* in use a moment longer */
 }
 
 static void plug_nic(struct bench_devices *d)
