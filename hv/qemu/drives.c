@@ -66,7 +66,35 @@ static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32
     return co_qemu_ask(vm, "blockdev-add", arguments, NULL, e);
 }
 
-/* ---- CD drives ---- */
+/* ---- trays ---- */
+
+/* A guest may close its tray whenever it likes; its firmware does when it looks for drives. */
+#define TRAY_TRIES 20
+
+/* Is this entry of query-block the drive? A virtio disk is a part of its device. */
+static bool is_drive(const json_t *entry, const char *id)
+{
+    static const char peripheral[] = "/machine/peripheral/";
+    const char *qdev = json_string_value(json_object_get(entry, "qdev"));
+    size_t n = strlen(id);
+
+    if (!qdev)
+        return false;
+    if (strncmp(qdev, peripheral, sizeof peripheral - 1) == 0)
+        qdev += sizeof peripheral - 1;
+    return strncmp(qdev, id, n) == 0 && (qdev[n] == '\0' || qdev[n] == '/');
+}
+
+static const json_t *find_drive(const json_t *blocks, const char *id)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (blocks, i, entry)
+        if (is_drive(entry, id))
+            return entry;
+    return NULL;
+}
 
 static int co_move_tray(struct qemu_vm *vm, bool open, const char *id, struct err *e)
 {
@@ -75,11 +103,46 @@ static int co_move_tray(struct qemu_vm *vm, bool open, const char *id, struct er
     return co_qemu_ask(vm, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", id, "force", true), NULL, e);
 }
 
+/* 1, 0 or -errno. */
+static int co_tray_is_open(struct qemu_vm *vm, const char *id, struct err *e)
+{
+    json_t *blocks = NULL;
+    int r = co_qemu_ask(vm, "query-block", NULL, &blocks, e);
+
+    if (r == 0)
+        r = json_is_true(json_object_get(find_drive(blocks, id), "tray_open"));
+    json_decref(blocks);
+    return r;
+}
+
+/* A command that needs an open tray. What QEMU refuses is tried again when the tray was closed meanwhile.
+ * arguments are taken over. */
+static int co_at_open_tray(struct qemu_vm *vm, const char *id, const char *command, json_t *arguments,
+                           struct err *e)
+{
+    int r = -EREMOTEIO, open = 0;
+
+    for (unsigned i = 0; i < TRAY_TRIES && r == -EREMOTEIO && open == 0; i++) {
+        err_clear(e);
+        r = co_move_tray(vm, true, id, e);
+        if (r < 0)
+            break;
+        r = co_qemu_ask(vm, command, json_incref(arguments), NULL, e);
+        if (r == -EREMOTEIO) {
+            CLEANUP_ERR struct err unknown = {0};
+
+            open = co_tray_is_open(vm, id, &unknown);
+        }
+    }
+    json_decref(arguments);
+    return r;
+}
+
+/* ---- CD drives ---- */
+
 static int co_empty(struct qemu_vm *vm, const char *id, struct err *e)
 {
-    int r = co_move_tray(vm, true, id, e);
-
-    return r < 0 ? r : co_qemu_ask(vm, "blockdev-remove-medium", json_pack("{s:s}", "id", id), NULL, e);
+    return co_at_open_tray(vm, id, "blockdev-remove-medium", json_pack("{s:s}", "id", id), e);
 }
 
 static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
@@ -93,8 +156,8 @@ static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
     if (r == 0)
         r = co_add_node(vm, medium, node, e);
     if (r == 0)
-        r = co_qemu_ask(vm, "blockdev-insert-medium", json_pack("{s:s, s:s}", "id", id, "node-name", node),
-                        NULL, e);
+        r = co_at_open_tray(vm, id, "blockdev-insert-medium",
+                            json_pack("{s:s, s:s}", "id", id, "node-name", node), e);
     return r < 0 ? r : co_move_tray(vm, false, id, e);
 }
 
@@ -124,31 +187,6 @@ int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct e
 }
 
 /* ---- what is there ---- */
-
-/* Is this entry of query-block the drive? A virtio disk is a part of its device. */
-static bool is_drive(const json_t *entry, const char *id)
-{
-    static const char peripheral[] = "/machine/peripheral/";
-    const char *qdev = json_string_value(json_object_get(entry, "qdev"));
-    size_t n = strlen(id);
-
-    if (!qdev)
-        return false;
-    if (strncmp(qdev, peripheral, sizeof peripheral - 1) == 0)
-        qdev += sizeof peripheral - 1;
-    return strncmp(qdev, id, n) == 0 && (qdev[n] == '\0' || qdev[n] == '/');
-}
-
-static const json_t *find_drive(const json_t *blocks, const char *id)
-{
-    json_t *entry;
-    size_t i;
-
-    json_array_foreach (blocks, i, entry)
-        if (is_drive(entry, id))
-            return entry;
-    return NULL;
-}
 
 /* A tray that stands open was left so by a change that was cut short. */
 int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_presence *ret, struct err *e)

@@ -15,6 +15,7 @@
  *   lingering:0 takes no "cont" for some time after it has called a move completed
  *   kvm:0      says that it uses KVM
  *   fails:0    every move that leaves it fails     full:0     so does every mirror
+ *   restless:0 its guest closes the tray of a CD drive between commands    shut:0     its tray never opens
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -38,6 +39,7 @@ static const char *move = "none"; /* its status */
 static bool pauses;               /* a move stops before its end */
 static const char *mirror;        /* the status of a job; NULL: there is none */
 static bool serves;               /* disks */
+static bool tray_open, loaded;    /* the CD drive, disk3 */
 #define PLACES 4
 static bool asked_back[PLACES];
 
@@ -277,6 +279,35 @@ static const char *describe_jobs(void)
     return mirror ? text : "[]";
 }
 
+/* ---- the CD drive ---- */
+
+/* A restless guest closes it again at once every other time, and whenever a disk is opened. */
+static void change_drive(const char *name)
+{
+    static unsigned openings;
+
+    if (strcmp(name, "blockdev-open-tray") == 0 && !tray_open)
+        tray_open = !told("shut", 0) && (openings++ % 2 == 1 || !told("restless", 0));
+    if (strcmp(name, "blockdev-close-tray") == 0 ||
+        (told("restless", 0) && strcmp(name, "blockdev-add") == 0))
+        tray_open = false;
+    if (strcmp(name, "blockdev-insert-medium") == 0)
+        loaded = true;
+    if (strcmp(name, "blockdev-remove-medium") == 0)
+        loaded = false;
+}
+
+static const char *describe_drives(void)
+{
+    static char text[300];
+
+    snprintf(text, sizeof text,
+             "[{}, 7, {\"qdev\": \"/machine/peripheral/disk0/virtio-backend\", \"inserted\": "
+             "{\"node-name\": \"node0\"}}, {\"qdev\": \"disk3\", \"tray_open\": %s%s}]",
+             tray_open ? "true" : "false", loaded ? ", \"inserted\": {\"node-name\": \"node3\"}" : "");
+    return text;
+}
+
 /* Refusals without which an idempotent caller would not be put to the test. */
 static bool refuses_now(const char *name)
 {
@@ -284,6 +315,8 @@ static bool refuses_now(const char *name)
 
     if (stop)
         serves = false;
+    if (strcmp(name, "blockdev-insert-medium") == 0 || strcmp(name, "blockdev-remove-medium") == 0)
+        refuses = !tray_open;
     return refuses || (lingering > 0 && strcmp(name, "cont") == 0);
 }
 
@@ -298,8 +331,7 @@ static const char *answer_of(const char *name)
     if (strcmp(name, "query-version") == 0)
         return "{\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": \"\"}";
     if (strcmp(name, "query-block") == 0)
-        return "[{}, 7, {\"qdev\": \"/machine/peripheral/disk0/virtio-backend\", \"inserted\": "
-               "{\"node-name\": \"node0\"}}]";
+        return describe_drives();
     if (strcmp(name, "query-named-block-nodes") == 0)
         return "[{\"node-name\": \"node0\"}, {\"node-name\": \"move0\"}, {}, 3]";
     if (strcmp(name, "query-hotpluggable-cpus") == 0)
@@ -362,6 +394,7 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
         running = c->running;
     if (!refuses) {
         change_processors(name, arguments);
+        change_drive(name);
         move_on(name, arguments);
     }
     if ((strcmp(name, "migrate") == 0 || strcmp(name, "migrate-continue") == 0) && told("lingering", 0))

@@ -384,6 +384,55 @@ START_TEST(memory_given_back_is_reported)
 }
 END_TEST
 
+/* ---- a CD drive while it runs ---- */
+
+static enum hv_presence co_look_into_drive(void)
+{
+    CLEANUP_ERR struct err e = {0};
+    enum hv_presence presence = HV_ABSENT;
+
+    ck_assert_int_eq(hv->driver->co_look(hv, spec.uuid, HV_DEVICE_DISK, 3, &presence, &e), 0);
+    return presence;
+}
+
+static void co_change_media(void *how)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct hv_disk medium = {
+        .userdevice = 3, .cdrom = true, .readonly = true, .path = "/m", .format = "raw"};
+
+    co_start_for(how);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(hv->driver->co_insert(hv, spec.uuid, &medium, &e), 0);
+        ck_assert_int_eq(co_look_into_drive(), HV_PRESENT);
+    }
+    ck_assert_int_eq(hv->driver->co_eject(hv, spec.uuid, 3, &e), 0);
+    ck_assert_int_eq(co_look_into_drive(), HV_EMPTY);
+    co_stop_it();
+}
+
+START_TEST(a_guest_that_closes_its_tray_gets_its_medium_all_the_same)
+{
+    run_in_fiber(co_change_media, (void *)(uintptr_t) "restless:0");
+}
+END_TEST
+
+static void co_face_shut_tray(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    co_start_for("shut:0");
+    ck_assert_int_eq(hv->driver->co_eject(hv, spec.uuid, 3, &e), -1);
+    ck_assert(err_is(&e, "INTERNAL_ERROR"));
+    co_stop_it();
+}
+
+START_TEST(a_tray_that_never_opens_is_an_error)
+{
+    run_in_fiber(co_face_shut_tray, NULL);
+}
+END_TEST
+
 /* The monitor hangs (its fourth command is never answered); the end comes all the same. */
 static void co_stop_silent(void *unused)
 {
@@ -728,6 +777,8 @@ int main(void)
     tcase_add_test(c, a_qemu_without_places_for_processors_is_an_error);
     tcase_add_test(c, threads_of_others_are_not_pinned);
     tcase_add_test(c, memory_given_back_is_reported);
+    tcase_add_test(c, a_guest_that_closes_its_tray_gets_its_medium_all_the_same);
+    tcase_add_test(c, a_tray_that_never_opens_is_an_error);
     tcase_add_test(c, a_qemu_that_does_not_answer_is_killed);
     tcase_add_test(c, every_failing_command_leaves_nothing);
     tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);
