@@ -168,9 +168,9 @@ int co_qemu_cancel_move(struct qemu_vm *vm, struct err *e)
         double done;
 
         r = co_qemu_look_at_move(vm, &move, &done, &failed);
-        if (r == -EREMOTEIO || (r == 0 && move == MOVE_NONE))
+        if (r == 0 && move == MOVE_NONE)
             return 0;
-        if (r == 0 && move == MOVE_DONE)
+        if (r == -EREMOTEIO || (r == 0 && move == MOVE_DONE))
             return co_qemu_wait_settled(vm, e);
         err_move(e, &failed);
         if (r == 0)

@@ -52,7 +52,7 @@ struct qemu_move_wait {
 /* Wait until it is one of those. */
 int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct err *e);
 
-/* QEMU calls a migration completed a moment before it takes "cont" again: wait for that. */
+/* QEMU calls a migration completed, or failed, a moment before it takes "cont" again: wait for that. */
 int co_qemu_wait_settled(struct qemu_vm *vm, struct err *e);
 
 /* End one that may be under way, and wait until it is over. */

@@ -536,6 +536,22 @@ START_TEST(a_saved_guest_goes_on_once_its_move_is_over)
 }
 END_TEST
 
+static void co_fail_to_save(void *how)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    co_start_for(how);
+    ck_assert_int_eq(co_save_and_go_on(&e), -1);
+    ck_assert_int_eq(hv->driver->state(hv, spec.uuid), HV_STATE_RUNNING);
+    co_stop_it();
+}
+
+START_TEST(a_guest_that_cannot_be_saved_goes_on_once_its_move_is_over)
+{
+    run_in_fiber(co_fail_to_save, (void *)(uintptr_t) "fails:0,lingering:0");
+}
+END_TEST
+
 START_TEST(every_failing_wait_leaves_nothing)
 {
     unsigned kinds = FAULT_WAIT;
@@ -784,6 +800,7 @@ int main(void)
     tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);
     tcase_add_test(c, a_restored_guest_stands_still_until_it_is_let_go);
     tcase_add_test(c, a_saved_guest_goes_on_once_its_move_is_over);
+    tcase_add_test(c, a_guest_that_cannot_be_saved_goes_on_once_its_move_is_over);
     tcase_add_test(c, every_failing_wait_leaves_nothing);
     tcase_add_test(c, cancelling_at_every_wait_leaves_nothing);
     tcase_add_test(c, a_daemon_killed_at_any_step_of_a_start_leaves_nothing_that_is_not_repaired);
