@@ -2,7 +2,7 @@ if HAVE_CHECK
 check_PROGRAMS += $(HV_TESTS) tests/hv/fake_qemu
 TESTS += $(HV_TESTS)
 endif
-HV_TESTS = tests/hv/test_hardware tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qemu tests/hv/test_move_qmp tests/hv/test_move
+HV_TESTS = tests/hv/test_hardware tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qmp_live tests/hv/test_qemu tests/hv/test_move_qmp tests/hv/test_move
 HV_LIBS = hv/libhv.a model/libmodel.a lib/libbase.a $(JANSSON_LIBS) $(TALLOC_LIBS) $(OPENSSL_LIBS) $(EV_LIBS) -lpthread
 HV_FIXTURE = tests/hv/fixture.c tests/hv/fixture.h
 HV_DEMO = $(HV_FIXTURE) tests/hv/demo.c tests/hv/demo.h
@@ -13,15 +13,18 @@ tests_hv_test_sim_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 HV_MOVING = $(HV_FIXTURE) tests/hv/moving.c tests/hv/moving.h
 tests_hv_test_sim_move_SOURCES = tests/hv/test_sim_move.c $(HV_MOVING)
 tests_hv_test_sim_move_LDADD = $(HV_LIBS) $(CHECK_LIBS)
-tests_hv_test_qmp_SOURCES = tests/hv/test_qmp.c $(HV_FIXTURE)
+HV_FAKED = tests/hv/faked.c tests/hv/faked.h
+tests_hv_test_qmp_SOURCES = tests/hv/test_qmp.c $(HV_FAKED) $(HV_FIXTURE)
 tests_hv_test_qmp_LDADD = $(HV_LIBS) $(CHECK_LIBS)
+tests_hv_test_qmp_live_SOURCES = tests/hv/test_qmp_live.c $(HV_FAKED) $(HV_FIXTURE)
+tests_hv_test_qmp_live_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 tests_hv_fake_qemu_SOURCES = tests/hv/fake_qemu.c
 tests_hv_fake_qemu_LDADD = $(JANSSON_LIBS)
 tests_hv_test_protocol_SOURCES = tests/hv/test_protocol.c $(HV_FIXTURE)
 tests_hv_test_protocol_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 tests_hv_test_qemu_SOURCES = tests/hv/test_qemu.c $(HV_DEMO)
 tests_hv_test_qemu_LDADD = $(HV_LIBS) $(CHECK_LIBS)
-tests_hv_test_move_qmp_SOURCES = tests/hv/test_move_qmp.c $(HV_MOVING)
+tests_hv_test_move_qmp_SOURCES = tests/hv/test_move_qmp.c $(HV_FAKED) $(HV_MOVING)
 tests_hv_test_move_qmp_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 tests_hv_test_move_SOURCES = tests/hv/test_move.c tests/hv/console.c tests/hv/console.h tests/hv/moving.c tests/hv/moving.h \
 	$(HV_DEMO)

@@ -11,27 +11,13 @@
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/log.h"
+#include "tests/hv/faked.h"
 #include "tests/hv/moving.h"
 #include "tests/in_fiber.h"
 
 static struct fixture a, b;
 static struct moving *m; /* in memory that a daemon's death leaves */
 static struct hv_passage_options options;
-static char fake[300];
-
-static void misbehave(const char *how)
-{
-    setenv("FAKE_QEMU", how, 1);
-}
-
-static void open_host(struct fixture *f)
-{
-    struct qemu_cmdline_host host = {fake, "tcg", true};
-
-    if (!f->dir[0])
-        fixture_init(f);
-    ck_assert_int_eq(qemu_open_with(&f->options, &host, &f->hv), 0);
-}
 
 static void close_hosts(void)
 {
@@ -116,9 +102,9 @@ static void co_survive(struct attempt *t, const char *at_source, const char *at_
     unsigned fds = fixture_fd_count();
     struct fiber *fiber;
 
-    misbehave(at_source);
+    faked_misbehave(at_source);
     co_begin();
-    misbehave(at_destination);
+    faked_misbehave(at_destination);
     fiber = fiber_ref(fiber_spawn("move", co_attempt, t));
     ck_assert_int_eq(co_fiber_join(fiber, clock_in_ms(120000)), 0);
     fiber_unref(fiber);
@@ -145,8 +131,8 @@ static void co_move_well(const char *at_source)
 
 static void co_move_plainly(void *unused)
 {
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     co_move_well("");
     co_move_well("kvm:0");
     co_move_well("lingering:0");
@@ -168,9 +154,9 @@ static void co_fail(const char *at_source, const char *why)
 {
     struct attempt t = {0};
 
-    misbehave(at_source);
+    faked_misbehave(at_source);
     co_begin();
-    misbehave("");
+    faked_misbehave("");
     ck_assert_int_eq(co_moving_run(m, &t.error), -1);
     ck_assert(err_is(&t.error, "VM_MIGRATE_FAILED"));
     ck_assert_msg(strstr(t.error.params[3], why) != NULL, "%s", t.error.params[3]);
@@ -181,8 +167,8 @@ static void co_fail(const char *at_source, const char *why)
 
 static void co_fail_all(void *unused)
 {
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     co_fail("fails:0", "cannot be moved");
     co_fail("full:0", "no space");
     close_hosts();
@@ -203,8 +189,8 @@ static void co_meet_each(void *arg)
 {
     const char *what = arg;
 
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     for (unsigned n = 0; n < 2 * COMMANDS; n++) {
         struct attempt t = {0};
         char how[40], story[60];
@@ -241,8 +227,8 @@ static void co_sweep(void *arg)
     unsigned kinds = *(unsigned *)arg, n = 0;
     struct attempt t;
 
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     do {
         char story[40];
 
@@ -284,8 +270,8 @@ static void co_move_to_be_killed(void *arg)
 {
     struct err e = {0};
 
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     co_begin();
     fault_arm_text(arg);
     _exit(co_moving_run(m, &e) == 0 && !fault_fired() ? 0 : 1);
@@ -301,8 +287,8 @@ static void co_repair(void *story)
 {
     CLEANUP_ERR struct err e = {0};
 
-    open_host(&a);
-    open_host(&b);
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
     ck_assert_int_eq(a.hv->driver->co_adopt(a.hv, ignore_facts, &a, &e), 0);
     ck_assert_int_eq(b.hv->driver->co_adopt(b.hv, ignore_facts, &b, &e), 0);
     co_moving_settle(m);
@@ -343,7 +329,7 @@ START_TEST(daemons_killed_at_any_step_leave_one_guest)
 {
     unsigned n = 1;
 
-    misbehave("");
+    faked_misbehave("");
     fixture_init(&a);
     fixture_init(&b);
     while (kill_daemons_at(n))
@@ -367,11 +353,8 @@ int main(void)
 {
     Suite *s = suite_create("move_qmp");
     TCase *c = tcase_create("move_qmp");
-    const char *build = getenv("XAPID_BUILD");
-    char here[200];
     int r;
 
-    snprintf(fake, sizeof fake, "%s/tests/hv/fake_qemu", build ? build : getcwd(here, sizeof here));
     log_set_level(LOG_LEVEL_ERROR);
     fixture_program_begin();
     m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -13,31 +13,19 @@
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/log.h"
-#include "tests/hv/fixture.h"
+#include "tests/hv/faked.h"
 #include "tests/in_fiber.h"
 
 static struct fixture f;
 static struct hv *hv;
 static struct hv_vm_spec spec;
-static char fake[300];
 static unsigned fds_before;
 static int state_fd; /* above 0: lives begin as restored ones */
 
-static void misbehave(const char *how)
-{
-    setenv("FAKE_QEMU", how, 1);
-}
-
-static char accelerator[8] = "kvm";
-
 static void open_driver(void)
 {
-    struct qemu_cmdline_host host = {fake, accelerator, true};
-
-    if (!f.dir[0])
-        fixture_init(&f);
-    ck_assert_int_eq(qemu_open_with(&f.options, &host, &hv), 0);
-    f.hv = hv;
+    faked_open(&f, "kvm");
+    hv = f.hv;
 }
 
 /* ---- one life, which may fail anywhere ---- */
@@ -115,7 +103,7 @@ static void co_survive(struct life *l, const char *story)
     assert_nothing_left(l, story);
     err_clear(&l->error);
 
-    misbehave("");
+    faked_misbehave("");
     fixture_forget(&f);
     co_live(&again);
     ck_assert_msg(again.done, "%s: a retry fails: %s", story,
@@ -138,7 +126,7 @@ static void co_meet_each(void *arg)
     for (unsigned n = 0; n < COMMANDS; n++) {
         l = (struct life){0};
         snprintf(how, sizeof how, "%s:%u", what, n);
-        misbehave(how);
+        faked_misbehave(how);
         co_survive(&l, how);
     }
     hv->driver->free(hv);
@@ -168,7 +156,7 @@ static void co_meet_harmless(void *arg)
     for (unsigned n = 0; n < COMMANDS; n++) {
         l = (struct life){0};
         snprintf(how, sizeof how, "slow:%u,odd:%u,split:%u", n, n, n);
-        misbehave(how);
+        faked_misbehave(how);
         co_survive(&l, how);
         ck_assert_msg(l.done, "%s is no reason to fail", how);
     }
@@ -188,7 +176,7 @@ static void co_hear_why(void *unused)
 
     open_driver();
     fixture_spec(&spec);
-    misbehave("die:0");
+    faked_misbehave("die:0");
     ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), -1);
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
     ck_assert_str_eq(e.params[2], "fake: this is why");
@@ -209,7 +197,7 @@ static void co_shut_down_deaf(void *unused)
 
     open_driver();
     fixture_spec(&spec);
-    misbehave("deaf:0");
+    faked_misbehave("deaf:0");
     ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
     ck_assert_int_eq(hv->driver->co_shutdown(hv, spec.uuid, clock_in_ms(50), &e), -1);
     ck_assert(err_is(&e, "VM_SHUTDOWN_TIMEOUT"));
@@ -233,7 +221,7 @@ static void co_shut_down_drowsy(void *unused)
 
     open_driver();
     fixture_spec(&spec);
-    misbehave("drowsy:0");
+    faked_misbehave("drowsy:0");
     ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
     ck_assert_int_eq(hv->driver->co_shutdown(hv, spec.uuid, clock_in_ms(60000), &e), 0);
     ck_assert_int_eq(co_fixture_report(&f, HV_REPORT_STOPPED, spec.uuid)->reason, HV_STOP_GUEST_SHUTDOWN);
@@ -246,193 +234,6 @@ START_TEST(the_power_button_is_pressed_again)
 }
 END_TEST
 
-/* ---- processors and memory while it runs ---- */
-
-/* A guest with this many of four processors; the error's code that the change ends with, "" for none. */
-static const char *co_with_processors(unsigned wanted, unsigned *now)
-{
-    static char code[64];
-    CLEANUP_ERR struct err e = {0};
-
-    hv->driver->co_set_processors(hv, spec.uuid, wanted, NULL, now, &e);
-    snprintf(code, sizeof code, "%s", err_is_set(&e) ? e.code : "");
-    return code;
-}
-
-static void co_start_for(const char *how)
-{
-    CLEANUP_ERR struct err e = {0};
-    struct hv_vm_facts facts;
-
-    open_driver();
-    fixture_spec(&spec);
-    spec.vcpus_max = 4;
-    misbehave(how);
-    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
-}
-
-static void co_stop_it(void)
-{
-    CLEANUP_ERR struct err e = {0};
-
-    ck_assert_int_eq(hv->driver->co_stop(hv, spec.uuid, &e), 0);
-    ck_assert(!fixture_has_children());
-    hv->driver->free(hv);
-}
-
-static void co_change_processors(void *how)
-{
-    unsigned now = 0;
-
-    co_start_for(how);
-    ck_assert_str_eq(co_with_processors(4, &now), "");
-    ck_assert_uint_eq(now, 4);
-    ck_assert_str_eq(co_with_processors(2, &now), "");
-    ck_assert_uint_eq(now, 2);
-    ck_assert_str_eq(co_with_processors(2, &now), "");
-    ck_assert_str_eq(co_with_processors(5, &now), "INTERNAL_ERROR");
-    ck_assert_uint_eq(now, 2);
-    co_stop_it();
-}
-
-START_TEST(processors_are_plugged_in_and_out_in_order)
-{
-    run_in_fiber(co_change_processors, (void *)(uintptr_t) "");
-}
-END_TEST
-
-START_TEST(a_guest_that_missed_a_request_is_asked_again)
-{
-    run_in_fiber(co_change_processors, (void *)(uintptr_t) "heedless:0");
-}
-END_TEST
-
-/* Nothing that QEMU emulates may be removed, and the fake one's guest has no agent. */
-static void co_keep_emulated_processors(void *unused)
-{
-    unsigned now = 0;
-
-    strcpy(accelerator, "tcg");
-    co_start_for("");
-    ck_assert_str_eq(co_with_processors(4, &now), "");
-    ck_assert_uint_eq(now, 4);
-    ck_assert_str_eq(co_with_processors(2, &now), "OPERATION_NOT_ALLOWED");
-    ck_assert_uint_eq(now, 4);
-    ck_assert_str_eq(co_with_processors(4, &now), "");
-    co_stop_it();
-}
-
-START_TEST(without_kvm_and_agent_no_processor_is_taken)
-{
-    run_in_fiber(co_keep_emulated_processors, NULL);
-}
-END_TEST
-
-static void co_hear_nothing_useful(void *unused)
-{
-    unsigned now = 0;
-
-    co_start_for("vague:0");
-    ck_assert_str_eq(co_with_processors(4, &now), "INTERNAL_ERROR");
-    co_stop_it();
-}
-
-START_TEST(a_qemu_without_places_for_processors_is_an_error)
-{
-    run_in_fiber(co_hear_nothing_useful, NULL);
-}
-END_TEST
-
-/* The threads that it names are not its own, and are let alone. */
-static void co_pin_strangers(void *unused)
-{
-    const struct map *params = map_with(NULL, NULL, "mask", "0");
-    CLEANUP_ERR struct err e = {0};
-    cpu_set_t before, after;
-    unsigned now = 0;
-
-    co_start_for("");
-    sched_getaffinity(1, sizeof before, &before);
-    ck_assert_int_eq(hv->driver->co_set_processors(hv, spec.uuid, 0, params, &now, &e), 0);
-    ck_assert_uint_eq(now, 0);
-    sched_getaffinity(1, sizeof after, &after);
-    ck_assert(CPU_EQUAL(&before, &after));
-    talloc_free((void *)(uintptr_t)params);
-    co_stop_it();
-}
-
-START_TEST(threads_of_others_are_not_pinned)
-{
-    run_in_fiber(co_pin_strangers, NULL);
-}
-END_TEST
-
-static void co_give_memory_back(void *unused)
-{
-    CLEANUP_ERR struct err e = {0};
-
-    co_start_for("");
-    fixture_forget(&f);
-    ck_assert_int_eq(hv->driver->co_set_memory(hv, spec.uuid, 48 << 20, &e), 0);
-    ck_assert_int_eq(co_fixture_report(&f, HV_REPORT_MEMORY, spec.uuid)->memory, 48 << 20);
-    co_stop_it();
-}
-
-START_TEST(memory_given_back_is_reported)
-{
-    run_in_fiber(co_give_memory_back, NULL);
-}
-END_TEST
-
-/* ---- a CD drive while it runs ---- */
-
-static enum hv_presence co_look_into_drive(void)
-{
-    CLEANUP_ERR struct err e = {0};
-    enum hv_presence presence = HV_ABSENT;
-
-    ck_assert_int_eq(hv->driver->co_look(hv, spec.uuid, HV_DEVICE_DISK, 3, &presence, &e), 0);
-    return presence;
-}
-
-static void co_change_media(void *how)
-{
-    CLEANUP_ERR struct err e = {0};
-    const struct hv_disk medium = {
-        .userdevice = 3, .cdrom = true, .readonly = true, .path = "/m", .format = "raw"};
-
-    co_start_for(how);
-    for (unsigned i = 0; i < 2; i++) {
-        ck_assert_int_eq(hv->driver->co_insert(hv, spec.uuid, &medium, &e), 0);
-        ck_assert_int_eq(co_look_into_drive(), HV_PRESENT);
-    }
-    ck_assert_int_eq(hv->driver->co_eject(hv, spec.uuid, 3, &e), 0);
-    ck_assert_int_eq(co_look_into_drive(), HV_EMPTY);
-    co_stop_it();
-}
-
-START_TEST(a_guest_that_closes_its_tray_gets_its_medium_all_the_same)
-{
-    run_in_fiber(co_change_media, (void *)(uintptr_t) "restless:0");
-}
-END_TEST
-
-static void co_face_shut_tray(void *unused)
-{
-    CLEANUP_ERR struct err e = {0};
-
-    co_start_for("shut:0");
-    ck_assert_int_eq(hv->driver->co_eject(hv, spec.uuid, 3, &e), -1);
-    ck_assert(err_is(&e, "INTERNAL_ERROR"));
-    co_stop_it();
-}
-
-START_TEST(a_tray_that_never_opens_is_an_error)
-{
-    run_in_fiber(co_face_shut_tray, NULL);
-}
-END_TEST
-
 /* The monitor hangs (its fourth command is never answered); the end comes all the same. */
 static void co_stop_silent(void *unused)
 {
@@ -441,7 +242,7 @@ static void co_stop_silent(void *unused)
 
     open_driver();
     fixture_spec(&spec);
-    misbehave("silent:5");
+    faked_misbehave("silent:5");
     ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
     ck_assert_int_eq(hv->driver->co_stop(hv, spec.uuid, &e), 0);
     ck_assert_int_eq(co_fixture_report(&f, HV_REPORT_STOPPED, spec.uuid)->reason, HV_STOP_REQUESTED);
@@ -465,7 +266,7 @@ static void co_sweep(void *arg)
     struct life l;
 
     open_driver();
-    misbehave("");
+    faked_misbehave("");
     do {
         snprintf(story, sizeof story, "fault %u of kinds %u", ++n, kinds);
         l = (struct life){.kinds = kinds, .n = n};
@@ -524,7 +325,7 @@ static void co_outlast(void *arg)
     struct life l = {0};
 
     open_driver();
-    misbehave("lingering:0");
+    faked_misbehave("lingering:0");
     co_survive(&l, "a move that lingers");
     ck_assert(l.done);
     hv->driver->free(hv);
@@ -539,11 +340,17 @@ END_TEST
 static void co_fail_to_save(void *how)
 {
     CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
 
-    co_start_for(how);
+    open_driver();
+    fixture_spec(&spec);
+    faked_misbehave(how);
+    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
     ck_assert_int_eq(co_save_and_go_on(&e), -1);
     ck_assert_int_eq(hv->driver->state(hv, spec.uuid), HV_STATE_RUNNING);
-    co_stop_it();
+    err_clear(&e);
+    ck_assert_int_eq(hv->driver->co_stop(hv, spec.uuid, &e), 0);
+    hv->driver->free(hv);
 }
 
 START_TEST(a_guest_that_cannot_be_saved_goes_on_once_its_move_is_over)
@@ -682,7 +489,7 @@ START_TEST(a_daemon_killed_at_any_step_of_a_start_leaves_nothing_that_is_not_rep
 {
     unsigned n = 1;
 
-    misbehave("");
+    faked_misbehave("");
     fixture_init(&f);
     while (kill_daemon_at(n))
         n++;
@@ -707,7 +514,7 @@ START_TEST(a_daemon_killed_at_any_moment_of_a_start_leaves_nothing_that_is_not_r
     int status;
     pid_t pid;
 
-    misbehave("");
+    faked_misbehave("");
     fixture_init(&f);
     for (long us = 0; us < 6000; us += 60) {
         snprintf(story, sizeof story, "killed after %ld us", us);
@@ -754,7 +561,7 @@ START_TEST(a_guest_whose_qemu_is_silent_is_taken_over_all_the_same)
     int status;
     pid_t pid;
 
-    misbehave("silent:5");
+    faked_misbehave("silent:5");
     fixture_init(&f);
     fixture_spec(&spec);
     pid = fork();
@@ -770,11 +577,8 @@ int main(void)
 {
     Suite *s = suite_create("qmp");
     TCase *c = tcase_create("qmp");
-    const char *build = getenv("XAPID_BUILD");
-    char here[200];
     int r;
 
-    snprintf(fake, sizeof fake, "%s/tests/hv/fake_qemu", build ? build : getcwd(here, sizeof here));
     log_set_level(LOG_LEVEL_ERROR);
     fixture_program_begin();
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
@@ -787,14 +591,6 @@ int main(void)
     tcase_add_test(c, the_last_words_of_a_dying_qemu_are_the_reason);
     tcase_add_test(c, a_guest_that_does_not_obey_is_left_running);
     tcase_add_test(c, the_power_button_is_pressed_again);
-    tcase_add_test(c, processors_are_plugged_in_and_out_in_order);
-    tcase_add_test(c, without_kvm_and_agent_no_processor_is_taken);
-    tcase_add_test(c, a_guest_that_missed_a_request_is_asked_again);
-    tcase_add_test(c, a_qemu_without_places_for_processors_is_an_error);
-    tcase_add_test(c, threads_of_others_are_not_pinned);
-    tcase_add_test(c, memory_given_back_is_reported);
-    tcase_add_test(c, a_guest_that_closes_its_tray_gets_its_medium_all_the_same);
-    tcase_add_test(c, a_tray_that_never_opens_is_an_error);
     tcase_add_test(c, a_qemu_that_does_not_answer_is_killed);
     tcase_add_test(c, every_failing_command_leaves_nothing);
     tcase_add_test(c, every_failing_command_of_a_restored_guest_leaves_nothing);
