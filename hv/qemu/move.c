@@ -13,13 +13,13 @@
 #define SWITCH_MS 60000   /* for what is left when the guest stands still already */
 #define MIRRORS_SHARE 0.8 /* of a move's progress, when there are any */
 #define CHANNELS_MAX 16
-#define BEFORE_9_0 9
+#define MENDED_IN 9 /* QEMU 9.0 */
 
 /* ---- how ---- */
 
 bool qemu_moves_beside(bool kvm, int64_t qemu_major)
 {
-    return kvm || qemu_major >= BEFORE_9_0;
+    return kvm || qemu_major >= MENDED_IN;
 }
 
 static int co_ask_beside(struct qemu_vm *vm, bool *ret, struct err *e)
@@ -255,7 +255,9 @@ static int co_prepare(struct qemu_vm *vm, void *arg, struct err *e)
         return 0;
     if (vm->passage.state == HV_PASSAGE_LEAVING)
         return co_prepare_again(vm, e);
-    if (qemu_vm_is_changed(vm) || vm->passage.state != HV_PASSAGE_NONE) {
+    if (vm->passage.state == HV_PASSAGE_ARRIVING)
+        return fail_not_leaving(vm, e);
+    if (qemu_vm_is_changed(vm)) {
         err_internal(e, "devices or processors of %s were plugged or unplugged since its start", vm->uuid);
         return -EINVAL;
     }
