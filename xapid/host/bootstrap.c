@@ -101,6 +101,7 @@ void co_host_attach_storage(struct xapid *x, struct ref host)
         if (co_attach_pbd(x, mem, pbds->v[i].r, &e) < 0)
             log_warning("attaching the SR of a PBD: %s", err_text(mem, &e));
     }
+    co_vdi_settle_notes(x);
 }
 
 static void add_guest(const char *uuid, const struct hv_vm_facts *f, void *arg)
@@ -129,7 +130,6 @@ int co_host_bootstrap(struct xapid *x, struct err *e)
     if (make_rows(x, state_dir, e) < 0)
         return -1;
     co_host_attach_storage(x, x->host);
-    co_vdi_settle_notes(x);
     blobs_settle(x);
     return co_adopt(x, e) < 0 ? -1 : faults_start(x, e);
 }

@@ -3,10 +3,59 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/fiber.h"
+#include "lib/mem.h"
+
+/* ---- which disks operations are at work on ---- */
+
+struct worker {
+    char vdi_uuid[UUID_TEXT_SIZE];
+    LIST_ENTRY(worker) link;
+};
+static LIST_HEAD(, worker) workers = LIST_HEAD_INITIALIZER(workers);
+
+static struct worker *find_worker(const char *vdi_uuid)
+{
+    struct worker *w;
+
+    LIST_FOREACH (w, &workers, link)
+        if (strcmp(w->vdi_uuid, vdi_uuid) == 0)
+            return w;
+    return NULL;
+}
+
+bool note_is_at_work(const char *vdi_uuid)
+{
+    return find_worker(vdi_uuid) != NULL;
+}
+
+static void begin_work(const char *vdi_uuid)
+{
+    struct worker *w = find_worker(vdi_uuid);
+
+    if (w)
+        return;
+    w = mem_zalloc(sizeof *w);
+    snprintf(w->vdi_uuid, sizeof w->vdi_uuid, "%s", vdi_uuid);
+    LIST_INSERT_HEAD(&workers, w, link);
+}
+
+void note_give_up(const char *vdi_uuid)
+{
+    struct worker *w = find_worker(vdi_uuid);
+
+    if (w)
+        LIST_REMOVE(w, link);
+    free(w);
+}
+
+/* ---- the notes ---- */
 
 struct writing {
     char folder[512];
@@ -43,6 +92,7 @@ int co_note_write(const char *state_dir, const char *vdi_uuid, const char *sr_uu
 
     if (snprintf(w.folder, sizeof w.folder, "%s/making", state_dir) >= (int)sizeof w.folder)
         return -ENAMETOOLONG;
+    begin_work(vdi_uuid);
     return co_run_worker(write_note, &w, "note of disk %s", vdi_uuid);
 }
 
@@ -50,6 +100,7 @@ void note_drop(const char *state_dir, const char *vdi_uuid)
 {
     char path[600];
 
+    note_give_up(vdi_uuid);
     if (snprintf(path, sizeof path, "%s/making/%s", state_dir, vdi_uuid) < (int)sizeof path)
         unlink(path);
 }

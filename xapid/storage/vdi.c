@@ -11,11 +11,13 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/notes.h"
 
-/* After an attempt that failed: nothing was made or removed. When that is not known the note stays, for the
- * next start to settle. */
+/* After an attempt that failed: nothing was made or removed. When that is not known the note stays, to be
+ * settled. */
 static void drop_note_after(struct xapid *x, const char *uuid, const struct err *e)
 {
-    if (!agent_outcome_unknown(e))
+    if (agent_outcome_unknown(e))
+        note_give_up(uuid);
+    else
         note_drop(x->options.state_dir, uuid);
 }
 
@@ -37,6 +39,7 @@ static int co_unmake(void *arg)
 
     if (sr_open(u->x, mem, u->sr, &h, &e) < 0 || co_agent_vdi_destroy(h.agent, &h.sm, u->location, &e) < 0) {
         log_warning("removing disk %s: %s", u->uuid, err_text(mem, &e));
+        note_give_up(u->uuid);
         return -EIO;
     }
     note_drop(u->x->options.state_dir, u->uuid);
@@ -149,8 +152,10 @@ static int co_forget_removed(struct xapid *x, struct ref ref, const char *uuid, 
 {
     CLEANUP_ERR struct err first = {0};
 
-    if (delete_row(x, ref, &first) < 0 && delete_row(x, ref, e) < 0)
+    if (delete_row(x, ref, &first) < 0 && delete_row(x, ref, e) < 0) {
+        note_give_up(uuid);
         return -1;
+    }
     co_vdi_made(x, uuid);
     return 0;
 }
@@ -256,6 +261,8 @@ void co_vdi_settle_notes(struct xapid *x)
 
     for (unsigned i = 0; i < n; i++) {
         CLEANUP_ERR struct err e = {0};
+        if (note_is_at_work(notes[i].vdi_uuid))
+            continue;
         if (co_settle(x, &notes[i], &e) == 0)
             co_vdi_made(x, notes[i].vdi_uuid);
         else

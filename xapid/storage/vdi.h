@@ -4,7 +4,7 @@
  * Making and removing disks so that storage and rows agree whatever happens in between.
  *
  * Before storage is touched, a note with the disk's uuid goes to STATE/making/ (durable); it goes away once
- * the rows are durable too. At the daemon's start co_vdi_settle_notes looks at what notes a crash left: a
+ * the rows are durable too. co_vdi_settle_notes looks at what notes a crash left, or a host that was lost: a
  * disk with a row but no storage loses its row, one with storage but no row loses its storage.
  */
 #include "lib/undo.h"
@@ -31,8 +31,8 @@ void co_vdi_made(struct xapid *x, const char *vdi_uuid);
 int co_vdi_remove(struct xapid *x, struct ref vdi, struct err *e);
 
 /* Removing a disk together with other changes of rows: doom it, delete its row in the transaction of all, and
- * once that is committed bury it; where it is not, spare it. What cannot be buried now is at the next start.
- */
+ * once that is committed bury it; where it is not, spare it. What cannot be buried now is
+ * once its host is back, or at the next start. */
 struct vdi_doomed {
     struct ref vdi, sr;
     char uuid[UUID_TEXT_SIZE], location[256];
@@ -42,7 +42,8 @@ void vdi_doomed_delete_row(struct txn *t, const struct vdi_doomed *d);
 void co_vdi_bury(struct xapid *x, const struct vdi_doomed *d);
 void vdi_spare(struct xapid *x, const struct vdi_doomed *d);
 
-/* After a crash. SRs must be attached; what cannot be settled now keeps its note. */
+/* After a crash, and when a host is back. Its SRs must be attached; what cannot be settled now keeps its
+ * note, and what operations are at work on is theirs. */
 void co_vdi_settle_notes(struct xapid *x);
 
 struct vdi_names {
