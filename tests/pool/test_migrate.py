@@ -4,17 +4,41 @@ memory and disk are as they were."""
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import Lost, add_disk, fails, make_vdi, template, vif, wait_until  # noqa: E402
+from daemon import BUILD, Lost, add_disk, fails, make_vdi, template, vif, wait_until  # noqa: E402
 from moves import Moves  # noqa: E402
-from pool import Pool, is_live  # noqa: E402
+from pool import PORT, Pool, is_live  # noqa: E402
 
 MIB = 1 << 20
+
+
+def xe(host, *words):
+    """What xe prints when asked at a host, and how it ends."""
+    done = subprocess.run([os.path.join(BUILD, "xe", "xe"), "-s", host.address, "-p", PORT, "-u", "root", "-pw", "secret",
+                           *words], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def at_the_shell(m, vm):
+    """Asked at the member, which has nothing to say itself."""
+    uuids = [m.c.host.get_uuid(r) for r in m.refs]
+    name = m.c.VM.get_name_label(vm)
+    assert xe(m.hosts[1], "vm-migrate", f"vm={name}", f"host={uuids[1]}", "--live") == (0, "", "")
+    m.check_at(vm, 1)
+    assert xe(m.hosts[1], "host-evacuate", f"uuid={uuids[1]}")[0] == 0
+    m.check_at(vm, 0)
+    stuck = m.vm("stuck", m.local_sr(1))
+    m.c.host.disable(m.refs[1])
+    status, out, err = xe(m.hosts[1], "vm-start", "vm=stuck")
+    assert status == 1 and "no suitable hosts" in out and "VM_REQUIRES_SR" not in err, (status, out, err)
+    m.c.host.enable(m.refs[1])
+    m.c.VM.destroy(stuck)
 
 
 def placement(m):
@@ -127,6 +151,7 @@ def simulated(folder):
         m = Moves(hosts, folder)
         vm, local = placement(m)
         to_and_fro(m, vm)
+        at_the_shell(m, vm)
         with_storage(m, local)
         evacuation(m, vm)
         suspended(m, vm)

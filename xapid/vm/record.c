@@ -13,14 +13,20 @@
 
 #define STORE_RETRY_MS 200
 
+#define DOMID_EPOCH 1767225600 /* 2026 began */
+
+/* The database forgets the numbers of guests that are gone, and another coordinator never knew some: each
+ * daemon begins with the seconds that have passed, which no earlier one has counted up to. */
 int64_t vm_next_domid(struct xapid *x)
 {
     static int64_t last;
 
-    if (last == 0)
+    if (last == 0) {
+        last = clock_wall() > DOMID_EPOCH ? clock_wall() - DOMID_EPOCH : 0;
         DB_FOREACH_VM (x->db, vm)
             if (vm->domid > last)
                 last = vm->domid;
+    }
     return ++last;
 }
 

@@ -8,7 +8,7 @@
 #include "xapid/call.h"
 #include "xapid/server.h"
 
-/* A number for a guest's domain that no other in this pool has had since the daemon's start. */
+/* A number for a guest's domain, larger than those of all before it in this pool. */
 int64_t vm_next_domid(struct xapid *x);
 
 /* A guest that is up, as the agent of its host knows it. */
