@@ -1,7 +1,9 @@
 #include "hv/qemu/cgroup.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -161,16 +163,65 @@ int cgroup_add(const struct cgroups *c, const char *uuid, pid_t pid)
     return write_text(fd, "cgroup.procs", text);
 }
 
+/* The range of a weight, and what one is that nobody has set. */
+struct scale {
+    const char *file;
+    unsigned least, usual, most;
+};
+
+static const struct scale *scale_of(const struct cgroups *c)
+{
+    static const struct scale version_1 = {"cpu.shares", 2, 1024, 262144},
+                              version_2 = {"cpu.weight", 1, 100, 10000};
+
+    return c->version == 1 ? &version_1 : &version_2;
+}
+
+static int write_weight(int dir_fd, const struct scale *scale, unsigned weight)
+{
+    unsigned n = weight < scale->least ? scale->least : weight > scale->most ? scale->most : weight;
+    char text[24];
+
+    snprintf(text, sizeof text, "%u", n);
+    return write_text(dir_fd, scale->file, text);
+}
+
+/* 0 when there is none. */
+static unsigned read_weight(int dir_fd, const char *group, const struct scale *scale)
+{
+    char path[256 + 32], text[24] = "";
+    CLEANUP_FD int fd = -1;
+
+    snprintf(path, sizeof path, "%s/%s", group, scale->file);
+    fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 || read(fd, text, sizeof text - 1) < 0 ? 0 : (unsigned)strtoul(text, NULL, 10);
+}
+
+/* All guests together weigh what they weigh alone: as one group of the usual weight they would all have to do
+ * with as much of a busy host as one other process. */
+static void weigh_all(const struct cgroups *c)
+{
+    const struct scale *scale = scale_of(c);
+    int fd = open_dir(c->fd, ".");
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    unsigned sum = 0;
+
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && sum < scale->most)
+            sum += read_weight(c->fd, entry->d_name, scale);
+    if (dir)
+        closedir(dir);
+    write_weight(c->fd, scale, sum ? sum : scale->usual); /* without it they have the usual weight */
+}
+
 /* XenAPI's usual weight is 256, that of version 1 is 1024 and that of version 2 is 100, which ends at 10000.
  */
 static int set_weight(const struct cgroups *c, int fd, unsigned weight)
 {
     unsigned n = c->version == 1 ? weight * 4 : (weight * 100 + HV_WEIGHT_DEFAULT / 2) / HV_WEIGHT_DEFAULT;
-    char text[24];
 
-    n = c->version == 1 && n < 2 ? 2 : n < 1 ? 1 : c->version == 2 && n > 10000 ? 10000 : n;
-    snprintf(text, sizeof text, "%u", n);
-    return write_text(fd, c->version == 1 ? "cpu.shares" : "cpu.weight", text);
+    return write_weight(fd, scale_of(c), n);
 }
 
 static int set_cap(const struct cgroups *c, int fd, unsigned cap)
@@ -196,12 +247,16 @@ int cgroup_set(const struct cgroups *c, const char *uuid, const struct hv_schedu
     if (fd < 0)
         return fd;
     r = set_weight(c, fd, s->weight);
+    weigh_all(c);
     return r < 0 ? r : set_cap(c, fd, s->cap);
 }
 
 int cgroup_remove(const struct cgroups *c, const char *uuid)
 {
-    if (c->fd < 0 || unlinkat(c->fd, name_of(c, uuid).text, AT_REMOVEDIR) == 0 || errno == ENOENT)
+    if (c->fd < 0)
         return 0;
-    return -errno;
+    if (unlinkat(c->fd, uuid, AT_REMOVEDIR) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    weigh_all(c);
+    return 0;
 }

@@ -2,7 +2,8 @@
 #define HV_QEMU_CGROUP_H
 /*
  * A cgroup for each guest, below "xapid" in the hierarchy that has the cpu controller: version 2 where that
- * has it, else version 1. Where neither can be written, guests go without. Leaf code: 0 or -errno.
+ * has it, else version 1. "xapid" weighs as much as its guests together. Where neither can be written, guests
+ * go without. Leaf code: 0 or -errno.
  */
 #include <sys/types.h>
 #include "hv/schedule.h"

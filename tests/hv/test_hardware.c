@@ -478,6 +478,30 @@ START_TEST(version_2_goes_first_when_it_has_the_controller)
 }
 END_TEST
 
+/* A busy host gives them what their weights say, not what one process gets. */
+START_TEST(all_guests_weigh_as_much_as_each_of_them)
+{
+    struct hv_schedule s = {.weight = 256};
+    struct cgroups c;
+
+    fixture_init(&f);
+    make_folder("xapid");
+    ck_assert_int_eq(open_groups("1 2 0:1 /", "rw - cgroup cgroup rw,cpu\n", &c), 0);
+    write_file("xapid/cpu.shares", "");
+    make_folder("xapid/u");
+    make_folder("xapid/v");
+    write_file("xapid/u/cpu.shares", "");
+    write_file("xapid/u/cpu.cfs_quota_us", "");
+    write_file("xapid/v/cpu.shares", "2048\n");
+    ck_assert_int_eq(cgroup_set(&c, "u", &s), 0);
+    assert_file("xapid/cpu.shares", "3072");
+    make_folder("xapid/gone");
+    ck_assert_int_eq(cgroup_remove(&c, "gone"), 0);
+    assert_file("xapid/cpu.shares", "3072");
+    cgroups_close(&c);
+}
+END_TEST
+
 START_TEST(without_the_controller_there_are_no_groups_and_no_failures)
 {
     struct hv_schedule s = {.weight = 1};
@@ -517,6 +541,7 @@ int main(void)
     tcase_add_test(c, a_share_has_weight_cap_and_mask);
     tcase_add_loop_test(c, a_bad_share_is_refused_by_its_name, 0, sizeof bad_shares / sizeof *bad_shares);
     tcase_add_test(c, version_1_counts_in_shares_and_microseconds);
+    tcase_add_test(c, all_guests_weigh_as_much_as_each_of_them);
     tcase_add_test(c, version_2_goes_first_when_it_has_the_controller);
     tcase_add_test(c, without_the_controller_there_are_no_groups_and_no_failures);
     suite_add_tcase(s, c);
