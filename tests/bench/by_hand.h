@@ -23,6 +23,7 @@ struct by_hand {
     unsigned n_sockets;
     int monitor_socket;
     char tap[IFNAMSIZ]; /* "" without */
+    const char *beside; /* the uuid of a guest whose share of the processors it has a part of; NULL: none */
     pid_t pid;
     int monitor;
     struct buf heard; /* from the monitor since the last command that was sent */
@@ -39,8 +40,7 @@ void by_hand_start(struct by_hand *b, bool incoming);
 void by_hand_kill(struct by_hand *b);
 void by_hand_wait(struct by_hand *b);
 
-/* A command and its answer; arguments: a JSON object, or NULL. False, or the end, when QEMU refuses. */
-bool by_hand_try(struct by_hand *b, const char *command, const char *arguments);
+/* A command and its answer; dies when QEMU refuses. arguments: a JSON object, or NULL. */
 void by_hand_ask(struct by_hand *b, const char *command, const char *arguments);
 
 /* Wait until its monitor has said this text since the last command was sent. */

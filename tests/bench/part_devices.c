@@ -16,7 +16,7 @@
 
 struct bench_devices {
     struct api api;
-    char *vm, *vbd, *vif;
+    char *vm, *uuid, *vbd, *vif;
     struct guest_process process; /* whose command line is used by hand */
     struct by_hand hand;
     char folder[512], disk[600], state[600]; /* of the guest by hand; disk and state are files */
@@ -70,18 +70,21 @@ static void plug_disk(struct bench_devices *d)
                 "{\"driver\":\"virtio-blk-pci\",\"id\":\"benchdisk\",\"drive\":\"bench\"}");
 }
 
-/* The guest has to let go of it. */
-static void unplug(struct bench_devices *d, const char *argument)
+/* The guest has to let go of it. Its virtio half is deleted, and told of, before the device itself. */
+static void unplug(struct bench_devices *d, const char *id)
 {
-    by_hand_ask(&d->hand, "device_del", argument);
-    by_hand_await(&d->hand, "\"DEVICE_DELETED\"");
+    CLEANUP_BUF struct buf argument = {0}, event = {0};
+
+    buf_printf(&argument, "{\"id\":\"%s\"}", id);
+    buf_printf(&event, "\"DEVICE_DELETED\", \"data\": {\"device\": \"%s\"", id);
+    by_hand_ask(&d->hand, "device_del", buf_cstr(&argument));
+    by_hand_await(&d->hand, buf_cstr(&event));
 }
 
 static void unplug_disk(struct bench_devices *d)
 {
-    unplug(d, "{\"id\":\"benchdisk\"}");
-    while (!by_hand_try(&d->hand, "blockdev-del", "{\"node-name\":\"bench\"}"))
-        ; /* in use a moment longer */
+    unplug(d, "benchdisk");
+    by_hand_ask(&d->hand, "blockdev-del", "{\"node-name\":\"bench\"}");
 }
 
 static void plug_nic(struct bench_devices *d)
@@ -97,7 +100,7 @@ static void plug_nic(struct bench_devices *d)
 
 static void unplug_nic(struct bench_devices *d)
 {
-    unplug(d, "{\"id\":\"benchnic\"}");
+    unplug(d, "benchnic");
     by_hand_ask(&d->hand, "netdev_del", "{\"id\":\"benchnet\"}");
     by_hand_set_tap(TAP, false);
 }
@@ -210,20 +213,25 @@ static void set_up_by_hand(struct bench_devices *d)
     guest_find(&d->process, uuid);
     free(api_call(&d->api, "VM.hard_shutdown", PARAMS(vm)));
     by_hand_init(&d->hand, &d->process, d->folder);
+    d->hand.beside = d->uuid;
     by_hand_start(&d->hand, false);
     by_hand_ask(&d->hand, "cont", NULL);
 }
 
-/* The other has booted as long by then. */
+/* The other, which started a little later, is given as long again. */
 static void await_boot(struct bench_devices *d)
 {
+    int64_t began = clock_now(), left;
+
     for (;;) {
         CLEANUP_FREE char *metrics = api_call_text(&d->api, "VM.get_guest_metrics", PARAMS(d->vm));
 
         if (strcmp(metrics, "OpaqueRef:NULL") != 0)
-            return;
+            break;
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
+    left = clock_now() - began;
+    nanosleep(&(struct timespec){left / 1000000000, left % 1000000000}, NULL);
 }
 
 void bench_devices(const struct target *t)
@@ -231,9 +239,10 @@ void bench_devices(const struct target *t)
     static struct bench_devices d;
 
     api_open(&d.api, t);
-    set_up_by_hand(&d);
     d.vm = api_make_guest(&d.api, "devices");
+    d.uuid = api_call_text(&d.api, "VM.get_uuid", PARAMS(d.vm));
     start(&d.api, d.vm);
+    set_up_by_hand(&d);
     await_boot(&d);
     take_turns(&d, moves, sizeof moves / sizeof *moves);
     d.vbd = api_add_disk(&d.api, d.vm, "1", DISK_BYTES);
@@ -243,6 +252,7 @@ void bench_devices(const struct target *t)
     by_hand_fini(&d.hand);
     guest_free(&d.process);
     free(d.vm);
+    free(d.uuid);
     free(d.vbd);
     free(d.vif);
     api_close(&d.api);
