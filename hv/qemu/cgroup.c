@@ -186,15 +186,27 @@ static int write_weight(int dir_fd, const struct scale *scale, unsigned weight)
     return write_text(dir_fd, scale->file, text);
 }
 
-/* 0 when there is none. */
+/* The beginning of a file of a group; "" when there is none, or nothing in it. */
+static void read_text(int dir_fd, const char *group, const char *file, char text[24])
+{
+    char path[256 + 32];
+    CLEANUP_FD int fd = -1;
+    ssize_t n;
+
+    snprintf(path, sizeof path, "%s/%s", group, file);
+    fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? 0 : read(fd, text, 23);
+    text[n > 0 ? n : 0] = '\0';
+}
+
+/* 0 where nobody is: a group may be left by a daemon that was killed. */
 static unsigned read_weight(int dir_fd, const char *group, const struct scale *scale)
 {
-    char path[256 + 32], text[24] = "";
-    CLEANUP_FD int fd = -1;
+    char weight[24], member[24];
 
-    snprintf(path, sizeof path, "%s/%s", group, scale->file);
-    fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 || read(fd, text, sizeof text - 1) < 0 ? 0 : (unsigned)strtoul(text, NULL, 10);
+    read_text(dir_fd, group, "cgroup.procs", member);
+    read_text(dir_fd, group, scale->file, weight);
+    return member[0] ? (unsigned)strtoul(weight, NULL, 10) : 0;
 }
 
 /* All guests together weigh what they weigh alone: as one group of the usual weight they would all have to do

@@ -490,9 +490,15 @@ START_TEST(all_guests_weigh_as_much_as_each_of_them)
     write_file("xapid/cpu.shares", "");
     make_folder("xapid/u");
     make_folder("xapid/v");
+    make_folder("xapid/left");
+    write_file("xapid/u/cgroup.procs", "");
     write_file("xapid/u/cpu.shares", "");
     write_file("xapid/u/cpu.cfs_quota_us", "");
+    write_file("xapid/v/cgroup.procs", "12\n13\n");
     write_file("xapid/v/cpu.shares", "2048\n");
+    write_file("xapid/left/cgroup.procs", "");
+    write_file("xapid/left/cpu.shares", "1024\n");
+    ck_assert_int_eq(cgroup_add(&c, "u", 11), 0);
     ck_assert_int_eq(cgroup_set(&c, "u", &s), 0);
     assert_file("xapid/cpu.shares", "3072");
     make_folder("xapid/gone");
