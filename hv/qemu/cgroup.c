@@ -224,6 +224,8 @@ static void weigh_all(const struct cgroups *c)
             sum += read_weight(c->fd, entry->d_name, scale);
     if (dir)
         closedir(dir);
+    else if (fd >= 0)
+        close(fd);
     write_weight(c->fd, scale, sum ? sum : scale->usual); /* without it they have the usual weight */
 }
 
