@@ -268,6 +268,14 @@ int co_attachments_release(const char *state_dir, const char *vm_uuid, struct er
     return rc;
 }
 
+/* A daemon was killed while it wrote the note: what it was about to do has not begun. */
+static bool is_half_written(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n > 4 && strcmp(name + n - 4, ".tmp") == 0;
+}
+
 const char **attachments_guests(void *ctx, const char *state_dir, unsigned *ret_n)
 {
     CLEANUP_TALLOC char *folder = talloc_asprintf(NULL, "%s/agent", state_dir);
@@ -279,6 +287,8 @@ const char **attachments_guests(void *ctx, const char *state_dir, unsigned *ret_
         return guests;
     for (struct dirent *d; (d = readdir(dir));) {
         char *uuid = talloc_strndup(ctx, d->d_name, UUID_TEXT_SIZE - 1);
+        if (is_half_written(d->d_name))
+            unlinkat(dirfd(dir), d->d_name, 0);
         if (!uuid_is_valid(uuid) || strcmp(d->d_name + UUID_TEXT_SIZE - 1, ".json") != 0)
             continue;
         guests = talloc_realloc(ctx, guests, const char *, *ret_n + 1);

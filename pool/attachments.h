@@ -45,7 +45,9 @@ int co_attachments_release_device(const char *state_dir, const char *vm_uuid, co
  */
 int co_attachments_release(const char *state_dir, const char *vm_uuid, struct err *e);
 
-/* Uuids of the guests that have a note; a talloc'd array on ctx. */
+/* Uuids of the guests that have a note, a talloc'd array on ctx. At the start of a daemon: notes that were
+ * cut short are removed.
+ */
 const char **attachments_guests(void *ctx, const char *state_dir, unsigned *ret_n);
 
 #endif

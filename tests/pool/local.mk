@@ -1,10 +1,19 @@
-POOL_UNIT_TESTS = tests/pool/test_authority tests/pool/test_codec tests/pool/test_peer tests/pool/test_remote
+POOL_UNIT_TESTS = \
+	tests/pool/test_attachments \
+	tests/pool/test_authority \
+	tests/pool/test_codec \
+	tests/pool/test_frames \
+	tests/pool/test_membership \
+	tests/pool/test_peer \
+	tests/pool/test_remote
 if HAVE_CHECK
 check_PROGRAMS += $(POOL_UNIT_TESTS)
 TESTS += $(POOL_UNIT_TESTS)
 endif
 POOL_TEST_LIBS = pool/libpool.a hv/libhv.a sm/libsm.a net/libnet.a rpc/librpc.a model/libmodel.a lib/libbase.a \
 	$(CHECK_LIBS) $(xapid_system_libraries)
+tests_pool_test_attachments_SOURCES = tests/pool/test_attachments.c
+tests_pool_test_attachments_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_authority_SOURCES = tests/pool/test_authority.c
 tests_pool_test_authority_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_peer_SOURCES = tests/pool/test_peer.c
