@@ -1,6 +1,12 @@
 #include "lib/fd.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
 #include <unistd.h>
+#include "lib/buf.h"
+#include "lib/cleanup.h"
+#include "lib/mem.h"
 
 int fd_write_all(int fd, const void *bytes, size_t n)
 {
@@ -15,4 +21,24 @@ int fd_write_all(int fd, const void *bytes, size_t n)
         n -= done > 0 ? (size_t)done : 0;
     }
     return 0;
+}
+
+static int sync_folder_of(const char *path)
+{
+    CLEANUP_FREE char *copy = mem_strdup(path);
+    CLEANUP_FD int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int fd_replace_file(const char *path, const void *bytes, size_t n)
+{
+    CLEANUP_BUF struct buf beside = {0};
+    buf_printf(&beside, "%s.new", path);
+    CLEANUP_FD int fd = open(buf_cstr(&beside), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int r = fd < 0 ? -errno : fd_write_all(fd, bytes, n);
+
+    if (r == 0 && (fsync(fd) < 0 || rename(buf_cstr(&beside), path) < 0))
+        r = -errno;
+    return r < 0 ? r : sync_folder_of(path);
 }

@@ -7,4 +7,8 @@
 /* Write all of it, however many calls that takes: 0, or -errno with some of it written. */
 int fd_write_all(int fd, const void *bytes, size_t n);
 
+/* Give the file at path this content, at once and durably, whether or not it was there; mode 0600. Half of it
+ * lies beside it meanwhile, as path.new. 0, or -errno with the old content in place. */
+int fd_replace_file(const char *path, const void *bytes, size_t n);
+
 #endif

@@ -1,7 +1,6 @@
 #include "xapid/session/passwd.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "lib/buf.h"
+#include "lib/fd.h"
 #include "lib/cleanup.h"
 #include "lib/mem.h"
 
@@ -142,30 +142,6 @@ static void copy_other_lines(struct buf *to, char *text, const char *user)
     }
 }
 
-static int sync_folder_of(const char *path)
-{
-    CLEANUP_FREE char *copy = mem_strdup(path);
-    CLEANUP_FD int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-/* Write beside the file and rename over it. */
-static int replace_file(const char *path, const struct buf *content)
-{
-    CLEANUP_BUF struct buf name = {0};
-    buf_printf(&name, "%s.new", path);
-    const char *beside = buf_cstr(&name);
-    CLEANUP_FD int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = write(fd, content->data, content->len);
-    if (n < 0 || fsync(fd) < 0)
-        return -errno;
-    if ((size_t)n < content->len)
-        return -ENOSPC;
-    return rename(beside, path) < 0 ? -errno : sync_folder_of(path);
-}
-
 int passwd_set(const char *path, const char *user, const char *password)
 {
     if (!name_is_valid(user))
@@ -186,5 +162,5 @@ int passwd_set(const char *path, const char *user, const char *password)
     buf_add_char(&text, ':');
     add_hex(&text, entry.key, KEY_SIZE);
     buf_add_char(&text, '\n');
-    return replace_file(path, &text);
+    return fd_replace_file(path, text.data, text.len);
 }
