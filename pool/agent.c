@@ -149,11 +149,11 @@ void co_agent_clean_failed(struct agent *a, const char *uuid)
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
 
-    if (co_agent_vm_clean(a, uuid, &e) < 0)
+    if (co_local_vm_clean(a, uuid, &e) < 0)
         log_warning("cleaning up after a failed start of VM %s: %s", uuid, err_text(mem, &e));
 }
 
-int co_agent_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
+int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -326,4 +326,10 @@ int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct
     if (a->hv->driver->co_adopt(a->hv, visit, arg, e) < 0)
         return -1;
     return co_sweep(a, e);
+}
+
+int co_agent_vm_list(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                     void *arg, struct err *e)
+{
+    return a->hv->driver->co_adopt(a->hv, visit, arg, e);
 }

@@ -115,8 +115,6 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
 int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
 int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e);
-/* The same of this host's agent, which never yields; guests of another host are taken for running. */
-enum hv_state agent_vm_state(struct agent *a, const char *uuid);
 /* A connected descriptor, or -errno. */
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
@@ -146,8 +144,6 @@ struct agent_device {
 /* All that the guest has, on ctx; NULL when the host holds nothing for it. */
 int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct agent_device **ret,
                         unsigned *ret_n, struct err *e);
-/* The same of this host's agent, which never yields; NULL with that of another. */
-struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
 
 /* ---- a guest that moves from one host to another: the steps of hv/hv.h, asked of two agents in turn ---- */
 
@@ -164,6 +160,10 @@ int co_agent_vm_move_finish(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
                            struct err *e);
 int co_agent_vm_move_cancel(struct agent *a, const char *uuid, struct err *e);
+
+/* The guests that are alive now. */
+int co_agent_vm_list(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
+                     void *arg, struct err *e);
 
 /* ---- storage: as sm/sm.h has it, by the driver of the SR's type (SR_UNKNOWN_DRIVER) ---- */
 

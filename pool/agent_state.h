@@ -65,8 +65,18 @@ int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_console(struct agent *a, const char *uuid, const char *kind);
 int co_local_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
 int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_move_accept(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_move_cancel(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
+                           struct err *e);
+int co_local_vm_move_finish(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_move_prepare(struct agent *a, const char *uuid, const struct hv_passage *p,
+                             hv_progress_fn *progress, void *arg, struct err *e);
+int co_local_vm_move_switch(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_pause(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_reboot(struct agent *a, const char *uuid, int64_t deadline, struct err *e);
+int co_local_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
+                        struct hv_reception *ret, struct err *e);
 int co_local_vm_reset(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);

@@ -6,6 +6,7 @@ static const char *const boot_names[] = {"kernel", "bios", "uefi", NULL};
 static const char *const bus_names[] = {"virtio", "ide", NULL};
 const char *const codec_hv_state_names[] = {"gone", "running", "paused", NULL};
 const char *const codec_hv_device_kind_names[] = {"disk", "nic", NULL};
+static const char *const passage_names[] = {"none", "arriving", "leaving", "left", NULL};
 static const char *const reason_names[] = {"guest_shutdown", "guest_reboot", "guest_crash",
                                            "killed",         "requested",    NULL};
 static const char *const report_names[] = {"stopped", "rebooted", "guest_info", "paused", "resumed",
@@ -123,8 +124,49 @@ static const struct codec_field hv_vm_facts_fields[] = {
     CODEC_FIELD_BOOL(struct hv_vm_facts, vnc),
     CODEC_FIELD_BOOL(struct hv_vm_facts, serial),
     CODEC_FIELD_BOOL(struct hv_vm_facts, held),
+    CODEC_FIELD_ENUM(struct hv_vm_facts, passage, passage_names),
     {0}};
 const struct codec_type codec_hv_vm_facts = CODEC_TYPE(struct hv_vm_facts, hv_vm_facts_fields);
+
+/* ---- moves ---- */
+
+/* An array of numbers is one of structs that hold one. */
+struct mirror {
+    unsigned userdevice;
+};
+static const struct codec_field mirror_fields[] = {CODEC_FIELD_UNSIGNED(struct mirror, userdevice), {0}};
+static const struct codec_type codec_mirror = CODEC_TYPE(struct mirror, mirror_fields);
+
+static const struct codec_field hv_passage_options_fields[] = {
+    CODEC_FIELD_INT(struct hv_passage_options, bandwidth),
+    CODEC_FIELD_UNSIGNED(struct hv_passage_options, downtime_ms),
+    CODEC_FIELD_UNSIGNED(struct hv_passage_options, channels),
+    CODEC_FIELD_BOOL(struct hv_passage_options, compress),
+    CODEC_FIELD_BOOL(struct hv_passage_options, auto_converge),
+    CODEC_FIELD_BOOL(struct hv_passage_options, post_copy),
+    {0}};
+static const struct codec_type codec_hv_passage_options =
+    CODEC_TYPE(struct hv_passage_options, hv_passage_options_fields);
+
+static const struct codec_field hv_passage_fields[] = {
+    CODEC_FIELD_UUID(struct hv_passage, source),
+    CODEC_FIELD_UUID(struct hv_passage, destination),
+    CODEC_FIELD_TEXT(struct hv_passage, address),
+    CODEC_FIELD_UNSIGNED(struct hv_passage, memory_port),
+    CODEC_FIELD_UNSIGNED(struct hv_passage, disk_port),
+    CODEC_FIELD_ARRAY(struct hv_passage, mirrors, n_mirrors, &codec_mirror),
+    CODEC_FIELD_STRUCT(struct hv_passage, options, &codec_hv_passage_options),
+    {0}};
+const struct codec_type codec_hv_passage = CODEC_TYPE(struct hv_passage, hv_passage_fields);
+
+static const struct codec_field hv_reception_fields[] = {
+    CODEC_FIELD_STRUCT(struct hv_reception, facts, &codec_hv_vm_facts),
+    CODEC_FIELD_UNSIGNED(struct hv_reception, memory_port),
+    CODEC_FIELD_UNSIGNED(struct hv_reception, disk_port),
+    {0}};
+const struct codec_type codec_hv_reception = CODEC_TYPE(struct hv_reception, hv_reception_fields);
+
+/* ---- what is found out, going on ---- */
 
 static const struct codec_field agent_guest_fields[] = {
     CODEC_FIELD_UUID(struct agent_guest, uuid),

@@ -1,6 +1,21 @@
 noinst_LIBRARIES += pool/libpool.a
-pool_libpool_a_SOURCES = pool/agent.c pool/agent.h pool/agent_state.h pool/attachments.c pool/attachments.h \
-	pool/authority.c pool/authority.h pool/folder.c pool/folder.h \
-	pool/devices.c pool/image.c pool/image.h pool/move.c \
-	pool/peer.c pool/peer.h pool/plugin.c pool/plugin.h pool/storage.c
+pool_libpool_a_SOURCES = \
+	pool/agent.c pool/agent.h \
+	pool/agent_serve.c pool/agent_serve.h \
+	pool/agent_state.h \
+	pool/agent_types.c pool/agent_types.h \
+	pool/attachments.c pool/attachments.h \
+	pool/authority.c pool/authority.h \
+	pool/codec.c pool/codec.h \
+	pool/devices.c \
+	pool/folder.c pool/folder.h \
+	pool/image.c pool/image.h \
+	pool/membership.c pool/membership.h \
+	pool/move.c \
+	pool/operations.c pool/operations.h \
+	pool/peer.c pool/peer.h \
+	pool/plugin.c pool/plugin.h \
+	pool/remote.c pool/remote.h \
+	pool/seam.c \
+	pool/storage.c
 EXTRA_DIST += pool/README.md

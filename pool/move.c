@@ -14,7 +14,7 @@ static int co_attach_and_receive(struct agent *a, const struct agent_vm_spec *sp
     return a->hv->driver->co_receive(a->hv, &vm, p, ret, e);
 }
 
-int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
+int co_local_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
                         struct hv_reception *ret, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
@@ -28,34 +28,34 @@ int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const
     return -1;
 }
 
-int co_agent_vm_move_switch(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_move_switch(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_move_switch(a->hv, uuid, e);
 }
 
-int co_agent_vm_move_accept(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_move_accept(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_move_accept(a->hv, uuid, e);
 }
 
-int co_agent_vm_move_prepare(struct agent *a, const char *uuid, const struct hv_passage *p,
+int co_local_vm_move_prepare(struct agent *a, const char *uuid, const struct hv_passage *p,
                              hv_progress_fn *progress, void *arg, struct err *e)
 {
     return a->hv->driver->co_move_prepare(a->hv, uuid, p, progress, arg, e);
 }
 
-int co_agent_vm_move_finish(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_move_finish(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_move_finish(a->hv, uuid, e);
 }
 
-int co_agent_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
+int co_local_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
                            struct err *e)
 {
     return a->hv->driver->co_move_drain(a->hv, uuid, progress, arg, e);
 }
 
-int co_agent_vm_move_cancel(struct agent *a, const char *uuid, struct err *e)
+int co_local_vm_move_cancel(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_move_cancel(a->hv, uuid, e);
 }

@@ -65,6 +65,18 @@ static const struct codec_field copy_fields[] = {
     {0}};
 static const struct codec_type copy = CODEC_TYPE(struct copy_args, copy_fields);
 
+static const struct codec_field receive_fields[] = {
+    CODEC_FIELD_STRUCT(struct receive_args, spec, &codec_agent_vm_spec),
+    CODEC_FIELD_STRUCT(struct receive_args, passage, &codec_hv_passage),
+    {0}};
+static const struct codec_type receive = CODEC_TYPE(struct receive_args, receive_fields);
+
+static const struct codec_field prepare_fields[] = {
+    CODEC_FIELD_UUID(struct prepare_args, uuid),
+    CODEC_FIELD_STRUCT(struct prepare_args, passage, &codec_hv_passage),
+    {0}};
+static const struct codec_type prepare = CODEC_TYPE(struct prepare_args, prepare_fields);
+
 static const struct codec_field state_result_fields[] = {
     CODEC_FIELD_ENUM(struct state_result, state, codec_hv_state_names), {0}};
 static const struct codec_type state_result = CODEC_TYPE(struct state_result, state_result_fields);
@@ -88,6 +100,10 @@ static const struct codec_type vdis_result = CODEC_TYPE(struct vdis_result, vdis
 
 /* ---- what is done here ---- */
 
+static void no_progress(double done, void *arg)
+{
+}
+
 static int64_t deadline_of(int64_t timeout_ms)
 {
     return timeout_ms < 0 || timeout_ms > INT32_MAX ? CLOCK_NEVER : clock_in_ms(timeout_ms);
@@ -103,6 +119,30 @@ static int co_run_vm_hold(struct agent *a, const struct agent_call *c, struct er
 {
     const struct guest_args *g = c->args;
     return co_local_vm_hold(a, g->uuid, e);
+}
+
+static int co_run_vm_move_accept(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_move_accept(a, g->uuid, e);
+}
+
+static int co_run_vm_move_cancel(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_move_cancel(a, g->uuid, e);
+}
+
+static int co_run_vm_move_finish(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_move_finish(a, g->uuid, e);
+}
+
+static int co_run_vm_move_switch(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_move_switch(a, g->uuid, e);
 }
 
 static int co_run_vm_pause(struct agent *a, const struct agent_call *c, struct err *e)
@@ -243,6 +283,25 @@ static int co_run_vm_plug_nic(struct agent *a, const struct agent_call *c, struc
     return co_local_plug_nic(a, n->uuid, &n->nic, e);
 }
 
+static int co_run_vm_move_drain(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    return co_local_vm_move_drain(a, g->uuid, c->progress ? c->progress : no_progress, c->progress_arg, e);
+}
+
+static int co_run_vm_move_prepare(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct prepare_args *p = c->args;
+    return co_local_vm_move_prepare(a, p->uuid, &p->passage, c->progress ? c->progress : no_progress,
+                                    c->progress_arg, e);
+}
+
+static int co_run_vm_receive(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct receive_args *r = c->args;
+    return co_local_vm_receive(a, &r->spec, &r->passage, c->result, e);
+}
+
 static int co_run_vm_reboot(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct guest_timed_args *g = c->args;
@@ -253,10 +312,6 @@ static int co_run_vm_resize(struct agent *a, const struct agent_call *c, struct 
 {
     const struct disk_args *d = c->args;
     return co_local_resize(a, d->uuid, &d->disk, d->size, e);
-}
-
-static void no_progress(double done, void *arg)
-{
 }
 
 static int co_run_vm_save(struct agent *a, const struct agent_call *c, struct err *e)
@@ -335,10 +390,17 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_FOLLOW] = OPERATION(vm_follow, &disk, NULL),
     [AGENT_VM_HOLD] = OPERATION(vm_hold, &guest, NULL),
     [AGENT_VM_INSERT] = OPERATION(vm_insert, &disk, NULL),
+    [AGENT_VM_MOVE_ACCEPT] = OPERATION(vm_move_accept, &guest, NULL),
+    [AGENT_VM_MOVE_CANCEL] = OPERATION(vm_move_cancel, &guest, NULL),
+    [AGENT_VM_MOVE_DRAIN] = OPERATION(vm_move_drain, &guest, NULL),
+    [AGENT_VM_MOVE_FINISH] = OPERATION(vm_move_finish, &guest, NULL),
+    [AGENT_VM_MOVE_PREPARE] = OPERATION(vm_move_prepare, &prepare, NULL),
+    [AGENT_VM_MOVE_SWITCH] = OPERATION(vm_move_switch, &guest, NULL),
     [AGENT_VM_PAUSE] = OPERATION(vm_pause, &guest, NULL),
     [AGENT_VM_PLUG_DISK] = OPERATION(vm_plug_disk, &disk, NULL),
     [AGENT_VM_PLUG_NIC] = OPERATION(vm_plug_nic, &nic, NULL),
     [AGENT_VM_REBOOT] = OPERATION(vm_reboot, &guest_timed, NULL),
+    [AGENT_VM_RECEIVE] = OPERATION(vm_receive, &receive, &codec_hv_reception),
     [AGENT_VM_RESET] = OPERATION(vm_reset, &guest, NULL),
     [AGENT_VM_RESIZE] = OPERATION(vm_resize, &disk, NULL),
     [AGENT_VM_SAVE] = OPERATION(vm_save, &save, NULL),

@@ -29,10 +29,17 @@ enum agent_operation_id {
     AGENT_VM_FOLLOW,
     AGENT_VM_HOLD,
     AGENT_VM_INSERT,
+    AGENT_VM_MOVE_ACCEPT,
+    AGENT_VM_MOVE_CANCEL,
+    AGENT_VM_MOVE_DRAIN,
+    AGENT_VM_MOVE_FINISH,
+    AGENT_VM_MOVE_PREPARE,
+    AGENT_VM_MOVE_SWITCH,
     AGENT_VM_PAUSE,
     AGENT_VM_PLUG_DISK,
     AGENT_VM_PLUG_NIC,
     AGENT_VM_REBOOT,
+    AGENT_VM_RECEIVE,
     AGENT_VM_RESET,
     AGENT_VM_RESIZE,
     AGENT_VM_SAVE,
@@ -95,6 +102,15 @@ struct vdi_args {
 };
 struct copy_args {
     struct agent_place from, to;
+};
+
+struct receive_args {
+    struct agent_vm_spec spec;
+    struct hv_passage passage;
+};
+struct prepare_args {
+    char uuid[UUID_TEXT_SIZE];
+    struct hv_passage passage;
 };
 
 struct state_result {

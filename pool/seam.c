@@ -168,14 +168,59 @@ int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, str
     return rc;
 }
 
-enum hv_state agent_vm_state(struct agent *a, const char *uuid)
-{
-    return a->remote ? HV_STATE_RUNNING : local_vm_state(a, uuid);
-}
-
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
 {
     return a->remote ? co_remote_console(a->remote, uuid, kind) : co_local_vm_console(a, uuid, kind);
+}
+
+/* ---- moves ---- */
+
+int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
+                        struct hv_reception *ret, struct err *e)
+{
+    const struct receive_args args = {.spec = *spec, .passage = *p};
+
+    return co_agent_do(a, AGENT_VM_RECEIVE, &(struct agent_call){.args = &args, .result = ret}, e);
+}
+
+int co_agent_vm_move_prepare(struct agent *a, const char *uuid, const struct hv_passage *p,
+                             hv_progress_fn *progress, void *arg, struct err *e)
+{
+    struct prepare_args args = {.passage = *p};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_MOVE_PREPARE,
+                       &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg}, e);
+}
+
+int co_agent_vm_move_switch(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_MOVE_SWITCH, uuid, e);
+}
+
+int co_agent_vm_move_finish(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_MOVE_FINISH, uuid, e);
+}
+
+int co_agent_vm_move_accept(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_MOVE_ACCEPT, uuid, e);
+}
+
+int co_agent_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,
+                           struct err *e)
+{
+    struct guest_args g;
+
+    put_uuid(g.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_MOVE_DRAIN,
+                       &(struct agent_call){.args = &g, .progress = progress, .progress_arg = arg}, e);
+}
+
+int co_agent_vm_move_cancel(struct agent *a, const char *uuid, struct err *e)
+{
+    return co_guest(a, AGENT_VM_MOVE_CANCEL, uuid, e);
 }
 
 /* ---- devices ---- */
@@ -232,12 +277,6 @@ int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct 
     *ret = result.known && !result.devices ? talloc_array(ctx, struct agent_device, 0) : result.devices;
     *ret_n = result.n;
     return 0;
-}
-
-struct agent_device *agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n)
-{
-    *ret_n = 0;
-    return a->remote ? NULL : local_vm_devices(a, ctx, vm_uuid, ret_n);
 }
 
 /* ---- storage ---- */

@@ -269,7 +269,7 @@ int cgroup_remove(const struct cgroups *c, const char *uuid)
 {
     if (c->fd < 0)
         return 0;
-    if (unlinkat(c->fd, uuid, AT_REMOVEDIR) < 0)
+    if (unlinkat(c->fd, name_of(c, uuid).text, AT_REMOVEDIR) < 0)
         return errno == ENOENT ? 0 : -errno;
     weigh_all(c);
     return 0;

@@ -16,12 +16,19 @@ tests_pool_test_attachments_SOURCES = tests/pool/test_attachments.c
 tests_pool_test_attachments_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_authority_SOURCES = tests/pool/test_authority.c
 tests_pool_test_authority_LDADD = $(POOL_TEST_LIBS)
+tests_pool_test_codec_SOURCES = tests/pool/test_codec.c
+tests_pool_test_codec_LDADD = $(POOL_TEST_LIBS)
+tests_pool_test_frames_SOURCES = tests/pool/test_frames.c
+tests_pool_test_frames_LDADD = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
+tests_pool_test_membership_SOURCES = tests/pool/test_membership.c
+tests_pool_test_membership_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_peer_SOURCES = tests/pool/test_peer.c
 tests_pool_test_peer_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
 
 POOL_SCRIPT_TESTS = \
+	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
 	tests/pool/test_pool.py
