@@ -87,6 +87,7 @@ struct db {
     struct row_list by_modified;
     struct tombstones tombstones;
     uint64_t generation;
+    bool is_copy; /* only what another host has committed is committed here (db/replica.h) */
     struct fiber_cond changed;
     struct txn txn;
     void (*hook)(struct txn *t, void *arg);

@@ -115,6 +115,13 @@ int replica_new(struct db *db, const char *description, size_t n, struct replica
     return 0;
 }
 
+void replica_begin(struct db *db)
+{
+    db->is_copy = true;
+    db->generation = 0;
+    db->tombstones.oldest = 0;
+}
+
 void replica_free(struct replica *r)
 {
     talloc_free(r);

@@ -3,7 +3,7 @@
 /*
  * Making this database a copy of another host's, from what its feed says (db/feed.h). The copy takes over
  * references, values and generations, so that an event token of one host is good at the other; the commit
- * hook is not called. While a database is a copy nobody else may write to it.
+ * hook is not called.
  *
  * Model numbers are translated by name. What this model does not know — classes, fields, enum values, or a
  * field whose type is another — is left out: an older member goes on beside a newer coordinator. Errors:
@@ -13,6 +13,12 @@
 #include "db/db.h"
 
 struct replica;
+
+/* From now on db is a copy: transactions of its own fail with INTERNAL_ERROR. Generations are counted anew,
+ * for a database that was opened is ahead of what its file holds (db_open leaves a gap, so that none is ever
+ * used twice), and the snapshot to come must not be behind. While nobody has seen a generation of this
+ * database. */
+void replica_begin(struct db *db);
 
 /* description: of the sender's model, from feed_describe. To be freed before db is closed. */
 int replica_new(struct db *db, const char *description, size_t n, struct replica **ret, struct err *e);

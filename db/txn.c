@@ -379,6 +379,10 @@ int db_commit(struct txn *t, struct err *e)
         db->hook(t, db->hook_arg);
     find_net_changes(t);
     if (has_changes(t, &persistent) || t->generation) {
+        if (db->is_copy && t->generation == 0) {
+            db_abort(t);
+            return err_internal(e, "this database is a copy of another host's, which alone may change it");
+        }
         if (fault_point(FAULT_DB, "db commit") < 0) {
             db_abort(t);
             return err_internal(e, "the database refused a transaction");

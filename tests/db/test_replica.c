@@ -218,6 +218,24 @@ END_TEST
 
 /* ---- what is kept ---- */
 
+START_TEST(a_copy_is_changed_by_its_source_alone)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct txn *t;
+
+    change_something();
+    replica_begin(copy);
+    ck_assert_uint_eq(db_generation(copy), 0);
+    t = db_begin(copy);
+    db_create(t, CLASS_VM, REF_NULL);
+    ck_assert_int_eq(db_commit(t, &e), -1);
+    ck_assert(err_is(&e, "INTERNAL_ERROR"));
+    take_snapshot();
+    ck_assert_uint_eq(db_generation(copy), db_generation(source));
+    compare(source, copy, true);
+}
+END_TEST
+
 START_TEST(who_was_away_too_long_is_told_so)
 {
     bool lost;
@@ -438,6 +456,7 @@ static void add_copies(Suite *s)
     tcase_add_test(t, a_copy_is_in_its_own_file);
     tcase_add_test(t, a_snapshot_makes_whatever_was_there_the_same);
     tcase_add_test(t, a_snapshot_changes_only_what_differs);
+    tcase_add_test(t, a_copy_is_changed_by_its_source_alone);
     tcase_add_test(t, who_was_away_too_long_is_told_so);
     suite_add_tcase(s, t);
 }
