@@ -323,11 +323,10 @@ static int contact_error(const struct rpc_client *c, int r, struct err *e)
     return err_internal(e, "cannot contact %s port %u: %s", o->host, o->port, strerror(-r));
 }
 
-int co_http_exchange(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
-                     const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
-                     struct buf *ret_body, struct err *e)
+int co_http_exchange_head(struct rpc_client *c, void *ctx, const char *method, const char *target,
+                          const char *extra_headers, const void *body, size_t body_len, size_t max_body,
+                          struct http_head *ret_head, struct buf *ret_body, struct err *e)
 {
-    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     struct exchange x = {.method = method,
                          .target = target,
                          .extra_headers = extra_headers,
@@ -337,8 +336,21 @@ int co_http_exchange(struct rpc_client *c, const char *method, const char *targe
     int r = co_exchange(c, ctx, &x, ret_body);
     if (r < 0)
         return contact_error(c, r, e);
-    *ret_status = x.head.status;
+    *ret_head = x.head;
     return 0;
+}
+
+int co_http_exchange(struct rpc_client *c, const char *method, const char *target, const char *extra_headers,
+                     const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
+                     struct buf *ret_body, struct err *e)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    struct http_head head;
+    int r = co_http_exchange_head(c, ctx, method, target, extra_headers, body, body_len, max_body, &head,
+                                  ret_body, e);
+    if (r == 0)
+        *ret_status = head.status;
+    return r;
 }
 
 static void encode_call(struct buf *out, const char *method, const struct wire *params, uint32_t n)
@@ -356,12 +368,18 @@ static void encode_call(struct buf *out, const char *method, const struct wire *
 int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struct wire *params, uint32_t n,
                 struct wire *ret, int *ret_errno, struct err *e)
 {
+    return co_rpc_call_at(c, ctx, "/RPC2", method, params, n, ret, ret_errno, e);
+}
+
+int co_rpc_call_at(struct rpc_client *c, void *ctx, const char *target, const char *method,
+                   const struct wire *params, uint32_t n, struct wire *ret, int *ret_errno, struct err *e)
+{
     CLEANUP_TALLOC void *own = talloc_new(NULL);
     CLEANUP_BUF struct buf call = {0};
     CLEANUP_BUF struct buf reply = {0};
     encode_call(&call, method, params, n);
     struct exchange x = {.method = "POST",
-                         .target = "/RPC2",
+                         .target = target,
                          .extra_headers = "content-type: text/xml\r\n",
                          .body = call.data,
                          .body_len = call.len,
@@ -378,17 +396,25 @@ int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struc
 
 /* ---- streams ---- */
 
+static struct client_stream *co_connect_stream(struct rpc_client *c, int *ret)
+{
+    struct client_stream *s = mem_zalloc(sizeof(*s));
+    int64_t deadline = clock_in_ms(c->options.connect_timeout_ms);
+    *ret = co_client_connect(&c->options, c->session, deadline, &s->link.transport);
+    if (*ret < 0)
+        s->link.transport.fd = -1;
+    s->length = -1;
+    return s;
+}
+
 int co_client_stream_open(struct rpc_client *c, const char *method, const char *target,
                           const char *extra_headers, struct client_stream **ret, unsigned *ret_status,
                           struct err *e)
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     struct exchange x = {.method = method, .target = target, .extra_headers = extra_headers, .close = true};
-    struct client_stream *s = mem_zalloc(sizeof(*s));
-    int64_t deadline = clock_in_ms(c->options.connect_timeout_ms);
-    int r = co_client_connect(&c->options, c->session, deadline, &s->link.transport);
-    if (r < 0)
-        s->link.transport.fd = -1;
+    int r;
+    struct client_stream *s = co_connect_stream(c, &r);
     if (r == 0)
         r = co_send_request(c, &s->link, &x);
     if (r == 0)
@@ -401,6 +427,26 @@ int co_client_stream_open(struct rpc_client *c, const char *method, const char *
     *ret = s;
     *ret_status = x.head.status;
     return 0;
+}
+
+int co_client_stream_begin(struct rpc_client *c, const void *head, size_t n, struct client_stream **ret,
+                           struct err *e)
+{
+    int r;
+    struct client_stream *s = co_connect_stream(c, &r);
+    if (r == 0)
+        r = co_transport_write(&s->link.transport, head, n, reply_deadline(c));
+    if (r < 0) {
+        client_stream_close(s);
+        return contact_error(c, r, e);
+    }
+    *ret = s;
+    return 0;
+}
+
+void client_stream_end_output(struct client_stream *s)
+{
+    transport_end_output(&s->link.transport);
 }
 
 int64_t client_stream_length(const struct client_stream *s)

@@ -52,6 +52,10 @@ void rpc_client_set_interim(struct rpc_client *c, void (*fn)(const struct http_h
 int co_rpc_call(struct rpc_client *c, void *ctx, const char *method, const struct wire *params, uint32_t n,
                 struct wire *ret, int *ret_errno, struct err *e);
 
+/* The same at another path than /RPC2. */
+int co_rpc_call_at(struct rpc_client *c, void *ctx, const char *target, const char *method,
+                   const struct wire *params, uint32_t n, struct wire *ret, int *ret_errno, struct err *e);
+
 /* A plain HTTP exchange. body may be NULL; extra_headers are whole lines, each ended by CR LF, or NULL. The
  * reply's body is appended to ret_body (bounded by max_body). Redirects are not followed. A request is sent a
  * second time when the server had closed the kept-alive connection before any byte of a reply, unless it is
@@ -60,12 +64,24 @@ int co_http_exchange(struct rpc_client *c, const char *method, const char *targe
                      const void *body, size_t body_len, size_t max_body, unsigned *ret_status,
                      struct buf *ret_body, struct err *e);
 
+/* The same, with the head of the reply on ctx (rpc/http_head.h). */
+struct http_head;
+int co_http_exchange_head(struct rpc_client *c, void *ctx, const char *method, const char *target,
+                          const char *extra_headers, const void *body, size_t body_len, size_t max_body,
+                          struct http_head *ret_head, struct buf *ret_body, struct err *e);
+
 /* Open a connection for a method such as CONNECT or a streaming GET/PUT, send the header, and read the
  * reply's header: the caller then reads and writes the stream until it closes it. */
 struct client_stream;
 int co_client_stream_open(struct rpc_client *c, const char *method, const char *target,
                           const char *extra_headers, struct client_stream **ret, unsigned *ret_status,
                           struct err *e);
+/* Open a connection and send what is given, a request's head; the reply, its head included, is for the caller
+ * to read. */
+int co_client_stream_begin(struct rpc_client *c, const void *head, size_t n, struct client_stream **ret,
+                           struct err *e);
+/* Nothing more will be written; what the server still sends can be read. */
+void client_stream_end_output(struct client_stream *s);
 /* The content-length of the reply, or -1. */
 int64_t client_stream_length(const struct client_stream *s);
 ssize_t co_client_stream_read(struct client_stream *s, void *bytes, size_t size, int64_t deadline);

@@ -123,6 +123,10 @@ struct http_server *http_server_new(const struct http_route *routes, const struc
 void http_server_set_durability(struct http_server *s, bool (*durable)(uint64_t gen, void *arg),
                                 int (*co_wait)(uint64_t gen, void *arg), void *arg);
 
+/* Called with each request once its head is read, before it goes to its handler: may say that somebody else
+ * is the caller (peer_address, local_root). Must not yield. */
+void http_server_set_on_request(struct http_server *s, void (*on_request)(struct http_request *r, void *arg));
+
 /* Listen; tls NULL: plain. Errors: INTERNAL_ERROR with the address. Port 0 picks one (ret_port). */
 int http_server_listen_tcp(struct http_server *s, const char *address, uint16_t port, struct tls_server *tls,
                            uint16_t *ret_port, struct err *e);

@@ -119,6 +119,8 @@ static int fill_request(struct conn *c, const struct http_head *h)
         memcpy(q->peer_address, c->peer->address, sizeof(q->peer_address));
     memcpy(q->local_address, c->local_address, sizeof(q->local_address));
     c->keep_alive = h->keep_alive;
+    if (c->server->on_request)
+        c->server->on_request(q, c->server->arg);
     return http_target_parse(q->mem, h->target, q);
 }
 

@@ -38,6 +38,7 @@ struct http_server {
     bool (*durable)(uint64_t gen, void *arg);
     int (*co_wait_durable)(uint64_t gen, void *arg);
     void *durable_arg;
+    void (*on_request)(struct http_request *r, void *arg); /* NULL: nothing */
     int64_t hsts_max_age;
     bool draining, stopping; /* draining: no connection is kept alive */
     unsigned n_connections, n_fibers;

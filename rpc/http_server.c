@@ -314,6 +314,11 @@ struct http_server *http_server_new(const struct http_route *routes, const struc
     return s;
 }
 
+void http_server_set_on_request(struct http_server *s, void (*on_request)(struct http_request *r, void *arg))
+{
+    s->on_request = on_request;
+}
+
 void http_server_set_durability(struct http_server *s, bool (*durable)(uint64_t gen, void *arg),
                                 int (*co_wait)(uint64_t gen, void *arg), void *arg)
 {
