@@ -12,6 +12,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_placement \
 	tests/xapid/test_pool_db_text \
 	tests/xapid/test_rfb \
+	tests/xapid/test_take_over \
 	tests/xapid/test_tasks \
 	tests/xapid/test_timetable \
 	tests/xapid/test_where
@@ -34,6 +35,8 @@ tests_xapid_test_rfb_SOURCES = tests/xapid/test_rfb.c
 tests_xapid_test_rfb_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_pool_db_text_SOURCES = tests/xapid/test_pool_db_text.c tests/db/random_value.c tests/db/random_value.h
 tests_xapid_test_pool_db_text_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_take_over_SOURCES = tests/xapid/test_take_over.c tests/xapid/hosts.c tests/xapid/hosts.h
+tests_xapid_test_take_over_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_timetable_SOURCES = tests/xapid/test_timetable.c

@@ -9,7 +9,7 @@ int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, stru
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct sr_handle source, target;
 
-    if (sr_open(x, mem, from_sr, &source, e) < 0 || sr_open(x, mem, to_sr, &target, e) < 0)
+    if (sr_open_both(x, mem, from_sr, to_sr, &source, &target, e) < 0)
         return -1;
     return co_agent_vdi_copy(target.agent, &(struct agent_place){source.sm, from},
                              &(struct agent_place){target.sm, to}, e);

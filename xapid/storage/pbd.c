@@ -89,9 +89,10 @@ int co_pbd_unplug(struct call *c, const struct pbd_unplug_args *a, struct err *e
         return -1;
     if (!pbd->currently_attached)
         return 0;
-    struct ref sr = pbd->SR;
-    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_UNPLUG, &op, e) < 0 || check_unused(c, sr, e) < 0 ||
-        sr_open(c->x, c->mem, sr, &h, e) < 0 || co_agent_sr_detach(h.agent, &h.sm, e) < 0)
+    struct ref sr = pbd->SR, host = pbd->host;
+    if (co_op_begin(c, CLASS_SR, sr, STORAGE_OPERATIONS_UNPLUG, &op, e) < 0 ||
+        check_unused(c, sr, host, e) < 0 || sr_open_at(c->x, c->mem, sr, host, &h, e) < 0 ||
+        co_agent_sr_detach(h.agent, &h.sm, e) < 0)
         return -1;
     return call_set_field(c, CLASS_PBD, a->self, PBD_F_CURRENTLY_ATTACHED, (union value){.b = false}, e);
 }

@@ -83,8 +83,12 @@ int sr_open_at(struct xapid *x, void *ctx, struct ref ref, struct ref host, stru
         return err_handle_invalid(e, "SR", REF_TEXT(ref));
     if (!pbd)
         return err_sr_has_no_pbds(e, REF_TEXT(ref));
-    *ret = (struct sr_handle){
-        .ref = ref, .agent = x->agent, .driver = sm_driver_by_type(sr->type ? sr->type : "")};
+    *ret = (struct sr_handle){.ref = ref,
+                              .host = host,
+                              .agent = host_agent(x, host, e),
+                              .driver = sm_driver_by_type(sr->type ? sr->type : "")};
+    if (!ret->agent)
+        return -1;
     if (!ret->driver)
         return err_sr_unknown_driver(e, sr->type);
     memcpy(ret->sm.uuid, sr->uuid, sizeof ret->sm.uuid);
@@ -92,6 +96,34 @@ int sr_open_at(struct xapid *x, void *ctx, struct ref ref, struct ref host, stru
     ret->sm.device_config = copy_text_map(ctx, pbd->device_config);
     ret->sm.sm_config = copy_text_map(ctx, sr->sm_config);
     return 0;
+}
+
+/* A host that has both attached, this one rather than another; null: none. */
+static struct ref host_of_both(struct xapid *x, struct ref one, struct ref other)
+{
+    struct ref found = REF_NULL;
+
+    FOREACH_REFERRER (x->db, pbd, pbd, PBD, SR, one)
+        if (pbd->currently_attached && host_is_reachable(x, pbd->host) &&
+            sr_is_attached_at(x->db, other, pbd->host) &&
+            (ref_is_null(found) || ref_equal(pbd->host, x->host)))
+            found = pbd->host;
+    return found;
+}
+
+int sr_open_both(struct xapid *x, void *ctx, struct ref one, struct ref other, struct sr_handle *ret_one,
+                 struct sr_handle *ret_other, struct err *e)
+{
+    struct ref host = host_of_both(x, one, other);
+
+    if (!ref_is_null(host))
+        return sr_open_at(x, ctx, one, host, ret_one, e) < 0 ? -1
+                                                             : sr_open_at(x, ctx, other, host, ret_other, e);
+    if (sr_open(x, ctx, one, ret_one, e) < 0 || sr_open(x, ctx, other, ret_other, e) < 0)
+        return -1;
+    return ref_equal(ret_one->host, ret_other->host)
+               ? 0
+               : err_operation_not_allowed(e, "No host has both storage repositories attached");
 }
 
 int co_sr_refresh(struct xapid *x, const struct sr_handle *h, struct err *e)
@@ -184,7 +216,7 @@ int co_pbd_attach(struct xapid *x, struct ref ref, struct err *e)
 
     if (!pbd)
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));
-    if (sr_open(x, mem, pbd->SR, &h, e) < 0 || co_agent_sr_attach(h.agent, &h.sm, e) < 0)
+    if (sr_open_at(x, mem, pbd->SR, pbd->host, &h, e) < 0 || co_agent_sr_attach(h.agent, &h.sm, e) < 0)
         return -1;
     if (!(pbd = db_pbd(x->db, ref)))
         return err_handle_invalid(e, "PBD", REF_TEXT(ref));

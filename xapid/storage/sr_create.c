@@ -2,9 +2,11 @@
 #include <string.h>
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/pbd.h"
+#include "xapid/storage/share.h"
 #include "xapid/storage/sr.h"
 
 struct new_sr {
@@ -52,7 +54,8 @@ static int co_make_storage(struct call *c, const struct new_sr *n, const char *u
         return err_sr_unknown_driver(e, n->type);
     if (!driver->co_sr_create)
         return err_set(e, "SR_BACKEND_FAILURE_95", 3, "", "SRs of this type cannot be created", "");
-    return co_agent_sr_create(c->x->agent, &sm, n->physical_size, e);
+    struct agent *agent = host_agent(c->x, n->host, e);
+    return agent ? co_agent_sr_create(agent, &sm, n->physical_size, e) : -1;
 }
 
 static int record_both(struct call *c, const struct new_sr *n, struct ref *ret_sr, struct ref *ret_pbd,
@@ -97,7 +100,7 @@ static int co_create(struct call *c, struct new_sr *n, struct ref *ret, struct e
         forget_both(c, *ret, pbd);
         return -1;
     }
-    return 0;
+    return n->shared ? co_share_new_sr(c->x, *ret, e) : 0;
 }
 
 int co_sr_create(struct call *c, const struct sr_create_args *a, union value *ret, struct err *e)

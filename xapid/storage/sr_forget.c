@@ -17,20 +17,26 @@ static void clear_pool_defaults(struct txn *t, struct ref sr)
     }
 }
 
-/* The SR's rows and those of its PBDs and disks. */
-static int forget_rows(struct call *c, struct ref ref, struct err *e)
+void sr_forget_rows(struct txn *t, void *mem, struct ref sr)
 {
-    const struct set *vdis = db_referrers(c->db, c->mem, CLASS_VDI, VDI_F_SR, ref);
-    const struct set *pbds = db_referrers(c->db, c->mem, CLASS_PBD, PBD_F_SR, ref);
-    struct txn *t = db_begin(c->db);
+    struct db *db = txn_db(t);
+    const struct set *vdis = db_referrers(db, mem, CLASS_VDI, VDI_F_SR, sr);
+    const struct set *pbds = db_referrers(db, mem, CLASS_PBD, PBD_F_SR, sr);
 
     for (uint32_t i = 0; i < set_count(vdis); i++)
-        vdi_delete_row(t, db_vdi(c->db, vdis->v[i].r));
+        vdi_delete_row(t, db_vdi(db, vdis->v[i].r));
     for (uint32_t i = 0; i < set_count(pbds); i++)
-        db_delete(t, db_get(c->db, CLASS_PBD, pbds->v[i].r));
-    clear_pool_defaults(t, ref);
-    if (db_sr(c->db, ref))
-        db_delete(t, db_get(c->db, CLASS_SR, ref));
+        db_delete(t, db_get(db, CLASS_PBD, pbds->v[i].r));
+    clear_pool_defaults(t, sr);
+    if (db_sr(db, sr))
+        db_delete(t, db_get(db, CLASS_SR, sr));
+}
+
+static int forget(struct call *c, struct ref sr, struct err *e)
+{
+    struct txn *t = db_begin(c->db);
+
+    sr_forget_rows(t, c->mem, sr);
     return db_commit(t, e);
 }
 
@@ -40,7 +46,7 @@ int co_sr_forget(struct call *c, const struct sr_forget_args *a, struct err *e)
 
     if (co_op_begin(c, CLASS_SR, a->sr, STORAGE_OPERATIONS_FORGET, &op, e) < 0)
         return -1;
-    return forget_rows(c, a->sr, e);
+    return forget(c, a->sr, e);
 }
 
 int co_sr_destroy(struct call *c, const struct sr_destroy_args *a, struct err *e)
@@ -55,5 +61,5 @@ int co_sr_destroy(struct call *c, const struct sr_destroy_args *a, struct err *e
         return err_sr_operation_not_supported(e, REF_TEXT(a->sr));
     if (co_agent_sr_destroy(h.agent, &h.sm, e) < 0)
         return -1;
-    return forget_rows(c, a->sr, e);
+    return forget(c, a->sr, e);
 }

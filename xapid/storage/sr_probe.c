@@ -3,19 +3,21 @@
 #include <string.h>
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/storage/sr.h"
 
 int co_sr_probe(struct call *c, const struct sr_probe_args *a, union value *ret, struct err *e)
 {
     struct sm_sr sm = {.type = a->type, .device_config = a->device_config, .sm_config = a->sm_config};
+    struct agent *agent = host_agent(c->x, ref_is_null(a->host) ? c->x->host : a->host, e);
     struct sm_sr_stat stat;
 
     uuid_new(sm.uuid);
-    if (co_agent_sr_attach(c->x->agent, &sm, e) < 0)
+    if (!agent || co_agent_sr_attach(agent, &sm, e) < 0)
         return -1;
-    int rc = co_agent_sr_stat(c->x->agent, &sm, &stat, e);
+    int rc = co_agent_sr_stat(agent, &sm, &stat, e);
     CLEANUP_ERR struct err ignored = {0};
-    (void)co_agent_sr_detach(c->x->agent, &sm, &ignored);
+    (void)co_agent_sr_detach(agent, &sm, &ignored);
     ret->s = talloc_asprintf(c->mem,
                              "<?xml version=\"1.0\" ?><SRlist><SR><size>%lld</size>"
                              "<utilisation>%lld</utilisation></SR></SRlist>",
