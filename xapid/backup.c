@@ -42,7 +42,7 @@ static bool is_due(const struct xapid_options *o)
     return o->backup_interval > 0 && (now - newest >= o->backup_interval || newest > now);
 }
 
-static int co_back_up(const struct xapid *x, struct err *e)
+int co_backup_now(const struct xapid *x, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct xapid_options *o = &x->options;
@@ -58,7 +58,7 @@ static int co_back_up(const struct xapid *x, struct err *e)
 static void co_try(const struct xapid *x, bool *failed)
 {
     CLEANUP_ERR struct err e = {0};
-    int r = co_back_up(x, &e);
+    int r = co_backup_now(x, &e);
     if (r < 0 && !*failed && err_is_set(&e))
         log_error("the database could not be backed up: %s", e.params[0]);
     else if (r == 0 && *failed)

@@ -3,6 +3,9 @@
 /* Automatic copies of the database (db/backup.h), as the backup options say. */
 #include "xapid/server.h"
 
+/* Make one now. Errors: INTERNAL_ERROR. */
+int co_backup_now(const struct xapid *x, struct err *e);
+
 /* While the daemon runs, make one whenever the newest is older than the interval. */
 void backup_start(struct xapid *x);
 

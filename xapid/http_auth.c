@@ -6,6 +6,7 @@
 #include "xapid/role/permission.h"
 #include "xapid/role/role.h"
 #include "xapid/server.h"
+#include "xapid/session/local.h"
 #include "xapid/session/session.h"
 
 enum { MAX_BASIC = 4096 };
@@ -29,12 +30,14 @@ static int co_basic(struct call *c, char *credentials, struct err *e)
 {
     char *password = strchr(credentials, ':') + 1;
     union value session;
+    bool member = c->x->membership.member;
     password[-1] = '\0';
-    if (co_session_login(c, credentials, password, "http", &session, e) < 0)
+    if ((member ? co_session_login_here(c, credentials, password, &session, e)
+                : co_session_login(c, credentials, password, "http", &session, e)) < 0)
         return -1;
     c->session = session.r;
     c->session_is_own = true;
-    c->roles = session_roles(c->db, db_session(c->db, c->session));
+    c->roles = member ? ROLE_ALL : session_roles(c->db, db_session(c->db, c->session));
     return 0;
 }
 
@@ -59,6 +62,8 @@ void http_auth_end(struct call *c)
 {
     const struct session *s = c->session_is_own ? db_session(c->db, c->session) : NULL;
     CLEANUP_ERR struct err ignored = {0};
+    if (c->session_is_own)
+        local_session_close(c->session);
     if (!s)
         return;
     struct txn *t = db_begin(c->db);

@@ -39,6 +39,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/routes.c xapid/routes.h \
 	xapid/rpc.c xapid/rpc.h \
 	xapid/server.h \
+	xapid/session/local.c xapid/session/local.h \
 	xapid/session/login.c \
 	xapid/session/logout.c \
 	xapid/session/passwd.c xapid/session/passwd.h \
@@ -57,6 +58,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/systemd.c xapid/systemd.h \
 	xapid/where.c xapid/where.h
 include xapid/ops.mk
+include xapid/pool.mk
 include xapid/auth.mk
 include xapid/pool_db.mk
 include xapid/transfer.mk

@@ -7,7 +7,15 @@
 #include "xapid/call_stats.h"
 #include "xapid/event/wait.h"
 #include "xapid/http_auth.h"
+#include "xapid/pool/follow.h"
+#include "xapid/pool/leader.h"
 #include "xapid/server.h"
+
+/* For leader_foreach. */
+struct member_lag {
+    struct buf *page;
+    struct db *db;
+};
 
 static void add_head(struct buf *page, const char *name, const char *type, const char *help)
 {
@@ -79,6 +87,33 @@ static void add_commits(struct buf *page, struct db *db)
     add_seconds(page, "xapid_database_commit_seconds_max", stats.ns_max, "Time that the slowest took.");
 }
 
+static void add_copy(const struct leader_follower *f, void *arg)
+{
+    struct member_lag *l = arg;
+    const struct host *host = db_host(l->db, f->host);
+
+    if (host)
+        buf_printf(l->page, "xapid_member_lag_generations{host=\"%s\"} %" PRIu64 "\n", host->uuid,
+                   db_generation(l->db) - f->durable);
+}
+
+/* How far the copies of the database are behind, or this one is. */
+static void add_pool(struct buf *page, const struct xapid *x)
+{
+    struct member_lag lag = {page, x->db};
+
+    if (x->membership.member) {
+        add_gauge(page, "xapid_coordinator_connected", follow_is_connected(),
+                  "1 while this copy of the database follows the coordinator's.");
+        add_gauge(page, "xapid_coordinator_silence_milliseconds", follow_silence_ms(),
+                  "Since the coordinator was last heard.");
+        return;
+    }
+    add_head(page, "xapid_member_lag_generations", "gauge",
+             "Batches that a connected member does not have on its disk yet.");
+    leader_foreach(add_copy, &lag);
+}
+
 void metrics_write(struct buf *page, void *arg)
 {
     struct xapid *x = arg;
@@ -96,6 +131,7 @@ void metrics_write(struct buf *page, void *arg)
     add_gauge(page, "xapid_database_durable", db_is_durable(x->db, generation),
               "1 when all that was committed is on disk.");
     add_commits(page, x->db);
+    add_pool(page, x);
     add_gauge(page, "process_resident_memory_bytes", resident_memory(), "Resident memory in bytes.");
 }
 

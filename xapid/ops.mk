@@ -75,6 +75,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/pbd.h \
 	xapid/storage/sr.c \
 	xapid/storage/sr.h \
+	xapid/storage/share.c xapid/storage/share.h \
 	xapid/storage/sr_create.c \
 	xapid/storage/sr_forget.c \
 	xapid/storage/sr_probe.c \

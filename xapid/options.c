@@ -39,6 +39,7 @@ static const char usage[] =
     "  --plugin-dir DIR      programs that host.call_plugin runs (" XAPID_SYSCONFDIR "/xapi.d/plugins)\n"
     "  --power-command FILE  program that host.shutdown and host.reboot run with that word (systemctl)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
+    "  --strict-members      as a pool's member, send clients to the coordinator instead of answering them\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
     "  --version, --help\n";
@@ -82,6 +83,7 @@ static const struct setting settings[] = {
     SETTING("authentication", TEXT, AT_ONCE, authentication),
     SETTING("pam-dir", TEXT, AT_ONCE, pam_dir),
     SETTING("plugin-dir", TEXT, AT_ONCE, plugin_dir),
+    SETTING("strict-members", FLAG, AT_ONCE, strict_members),
     SETTING("foreground", FLAG, AT_START, foreground),
     SETTING("set-password", TEXT, SHELL_ONLY, password_user),
 };

@@ -10,6 +10,7 @@
 #include "xapid/call_stats.h"
 #include "xapid/dispatch.h"
 #include "xapid/implicit.h"
+#include "xapid/pool/at_host.h"
 #include "xapid/role/permission.h"
 #include "xapid/role/role.h"
 #include "xapid/session/session.h"
@@ -149,6 +150,8 @@ static int co_run_handler(struct request *q, struct enc *out, struct err *e)
     const struct model_message *m = q->call.message;
     union value ret = {0};
     size_t before = out->out->len;
+    if (at_host_wants(q))
+        return co_at_host_run(q, out, e);
     if (xapid_handlers[m->handler](&q->call, q->args, &ret, out, e) < 0)
         return -1;
     if (out->out->len == before)

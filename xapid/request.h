@@ -13,6 +13,7 @@ struct request {
     struct call call;
     const char *name; /* of the message, without Async. */
     bool async;
+    bool forwarded;            /* the coordinator answers (xapid/pool/forward.h) */
     int64_t started;           /* clock_now() when it came */
     void *args;                /* a handler's argument struct; NULL for the interpreter */
     const struct wire *params; /* those after the session */

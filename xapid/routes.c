@@ -4,6 +4,12 @@
 #include "xapid/console/console.h"
 #include "xapid/host/status.h"
 #include "xapid/metrics.h"
+#include "xapid/pool/forward.h"
+#include "xapid/pool/join.h"
+#include "xapid/pool/leader.h"
+#include "xapid/pool/member_host.h"
+#include "xapid/pool/passwords.h"
+#include "xapid/pool/peer_calls.h"
 #include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
 #include "xapid/transfer/blob.h"
@@ -26,15 +32,35 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
     return true;
 }
 
+/* Calls are taken in by every host, which knows which of them are its own to answer. */
+#define CALL(path, read)                                                                              \
+    {                                                                                                 \
+        .method = "POST", .prefix = path, .now = read, .co_handle = co_rpc, .withheld = rpc_withheld, \
+    }
+#define CALLS CALL("/", rpc_xml_now), CALL("/json", rpc_xml_now), CALL("/jsonrpc", rpc_json_now)
+
+/* What hosts of the pool have to say to each other. */
+#define FROM_PEERS                                                                        \
+    {.method = "CONNECT", .prefix = "/agent/console", .co_raw = co_member_agent_console}, \
+        {.method = "POST", .prefix = "/agent/", .co_handle = co_member_agent_post},       \
+        {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},         \
+        {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},       \
+        {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},   \
+        {.method = "POST", .prefix = "/peer/passwords", .co_handle = co_passwords_post},  \
+        {.method = "POST", .prefix = "/peer/lead", .co_handle = co_peer_lead_post},       \
+    {                                                                                     \
+        .method = "POST", .prefix = "/peer/leave", .co_handle = co_peer_leave_post        \
+    }
+
+#define OPTIONS                                                      \
+    {                                                                \
+        .method = "OPTIONS", .prefix = "/", .now = http_options_now, \
+    }
+
 const struct http_route routes[] = {
-    {.method = "POST", .prefix = "/", .now = rpc_xml_now, .co_handle = co_rpc, .withheld = rpc_withheld},
-    {.method = "POST", .prefix = "/json", .now = rpc_xml_now, .co_handle = co_rpc, .withheld = rpc_withheld},
-    {.method = "POST",
-     .prefix = "/jsonrpc",
-     .now = rpc_json_now,
-     .co_handle = co_rpc,
-     .withheld = rpc_withheld},
-    {.method = "OPTIONS", .prefix = "/", .now = http_options_now},
+    CALLS,
+    FROM_PEERS,
+    OPTIONS,
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
     {.method = "GET", .prefix = "/vncsnapshot", .co_raw = co_console_snapshot},
@@ -49,9 +75,22 @@ const struct http_route routes[] = {
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
     {.method = "GET", .prefix = "/host_logs_download", .co_raw = co_host_logs_get},
     {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
+    {.method = "POST", .prefix = "/pool/join", .co_handle = co_join_serve},
     {.method = "GET", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_get},
     {.method = "PUT", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_put},
     {.method = "GET", .prefix = "/system-status", .co_raw = co_system_status_get},
     {.method = "GET", .prefix = "/", .now = get_page},
+    {0},
+};
+
+const struct http_route member_routes[] = {
+    CALLS,
+    FROM_PEERS,
+    OPTIONS,
+    {.method = "POST", .prefix = "/pool/join", .co_raw = co_forward_stream},
+    {.method = "CONNECT", .prefix = "/console", .co_raw = co_forward_stream},
+    {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
+    {.method = "GET", .prefix = "/", .co_raw = co_forward_stream},
+    {.method = "PUT", .prefix = "/", .co_raw = co_forward_stream},
     {0},
 };

@@ -6,4 +6,7 @@
  * xapid. */
 extern const struct http_route routes[];
 
+/* The same of a host that is a member of a pool: what is not its own to answer goes to the coordinator. */
+extern const struct http_route member_routes[];
+
 #endif

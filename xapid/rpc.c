@@ -7,6 +7,8 @@
 #include "lib/log.h"
 #include "xapid/host/user_agents.h"
 #include "xapid/list_methods.h"
+#include "xapid/pool/at_host.h"
+#include "xapid/pool/forward.h"
 #include "xapid/request.h"
 #include "xapid/server.h"
 #include "xapid/task/task.h"
@@ -92,6 +94,14 @@ static _Thread_local const struct call *at_once;
 static bool answer_or_keep(struct http_request *r, struct http_reply *reply, struct request *q)
 {
     CLEANUP_ERR struct err e = {0};
+    bool from_coordinator = at_host_is_asked(r);
+    if (from_coordinator)
+        q->call.local_root = true;
+    else if (q->call.x->membership.member && forward_wants(q)) {
+        q->forwarded = true;
+        r->handler_data = q;
+        return false;
+    }
     if (strcmp(q->rpc.method, "system.listMethods") == 0) {
         answer_list_methods(reply, q);
         return true;
@@ -118,6 +128,8 @@ static bool answer_now(struct http_request *r, struct http_reply *reply, struct 
     at_once = &q->call;
     bool answered = answer_or_keep(r, reply, q);
     at_once = NULL;
+    if (answered)
+        forward_tell_generation(r, reply);
     return answered;
 }
 
@@ -151,13 +163,25 @@ bool rpc_json_now(struct http_request *r, struct http_reply *reply, void *arg)
     return true;
 }
 
+static void co_rpc_forward(struct http_request *r, struct http_reply *reply, struct request *q)
+{
+    CLEANUP_ERR struct err e = {0};
+    if (co_forward(r, reply, q, &e) < 0)
+        answer_failure(reply, q, &e);
+}
+
 void co_rpc(struct http_request *r, struct http_reply *reply, void *arg)
 {
     struct request *q = r->handler_data;
+    if (q->forwarded) {
+        co_rpc_forward(r, reply, q);
+        return;
+    }
     q->call.task = ref_new();
     r->ends_with_peer = q->call.message->cls == CLASS_EVENT; /* nobody is left to tell */
     fiber_set_context(fiber_self(), &q->call);
     co_answer(reply, q);
+    forward_tell_generation(r, reply);
     fiber_set_context(fiber_self(), NULL);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "db/db.h"
 #include "pool/agent.h"
+#include "pool/membership.h"
+#include "pool/peer.h"
 #include "rpc/http.h"
 #include "rpc/plain.h"
 #include "rpc/tls.h"
@@ -31,7 +33,8 @@ struct xapid_options {
     int http_port;      /* of plain HTTP; negative: none */
     int login_delay_ms; /* after a failed login */
     bool foreground, check_config;
-    bool metrics; /* on the plain HTTP port */
+    bool strict_members; /* as a member, answer logins with HOST_IS_SLAVE */
+    bool metrics;        /* on the plain HTTP port */
     int argc;
     char **argv; /* as main got them, to be read again */
 };
@@ -52,6 +55,10 @@ struct xapid {
     struct {
         int https, http, local; /* listening (xapid/sockets.h); -1: none */
     } sockets;
+    struct membership membership;   /* which pool, and whether this host is its coordinator */
+    struct authority *authority;    /* of the pool's certificates */
+    struct peer_pool peer_pool;     /* what other hosts of the pool are told */
+    bool stepping_down;             /* another host leads the pool; it is being looked for */
     bool restarting;                /* another database is about to take over: only reads are served */
     bool stay_down;                 /* host.shutdown_agent: nobody is to start the daemon again */
     struct ref host, pool;          /* this host, the pool */

@@ -19,9 +19,15 @@
 #include "xapid/event/wait.h"
 #include "xapid/handover.h"
 #include "xapid/host/bootstrap.h"
+#include "xapid/host/faults.h"
 #include "xapid/housekeeping.h"
 #include "xapid/op.h"
 #include "xapid/plain_port.h"
+#include "xapid/pool/change_role.h"
+#include "xapid/pool/follow.h"
+#include "xapid/pool/forward.h"
+#include "xapid/pool/member_host.h"
+#include "xapid/pool/peers.h"
 #include "xapid/reload.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
@@ -89,7 +95,7 @@ static int co_open_agent(struct xapid *x, struct err *e)
     struct agent_options o = {.state_dir = x->options.state_dir,
                               .hypervisor = x->options.hypervisor,
                               .sim_script = x->options.sim_script ? buf_cstr(&script) : NULL,
-                              .report = host_on_report,
+                              .report = x->membership.member ? follow_report : host_on_report,
                               .report_arg = x};
     return co_agent_open(&o, &x->agent, &x->facts, e);
 }
@@ -114,7 +120,8 @@ static int open_audit_log(struct xapid *x, struct err *e)
 
 static int serve_main(struct xapid *x, struct err *e)
 {
-    x->http = http_server_new(routes, &http_default_limits, x);
+    x->http = http_server_new(x->membership.member ? member_routes : routes, &http_default_limits, x);
+    http_server_set_on_request(x->http, forward_restore);
     http_server_set_durability(x->http, is_durable, co_wait_durable, x);
     int r = http_server_listen_on(x->http, x->sockets.https, x->tls);
     if (r == 0)
@@ -134,6 +141,24 @@ static int serve(struct xapid *x, struct err *e)
     return 0;
 }
 
+/* The pool and host that the database names, which was perhaps just made, or put in the place of another. */
+static int settle_membership(struct xapid *x, struct err *e)
+{
+    struct membership *m = &x->membership;
+    const struct pool *pool = db_pool(x->db, x->pool);
+    const struct host *host = db_host(x->db, x->host);
+    if (strcmp(m->pool, pool->uuid) == 0 && strcmp(m->host, host->uuid) == 0)
+        return 0;
+    authority_free(x->authority);
+    x->authority = NULL;
+    *m = (struct membership){.term = 1};
+    strcpy(m->pool, pool->uuid);
+    strcpy(m->host, host->uuid);
+    if (membership_remove(x->options.state_dir, e) < 0)
+        return -1;
+    return membership_write(x->options.state_dir, m, e);
+}
+
 /* The sessions and tasks of the process that was here before. Starting without them is better than not. */
 static void take_memory(struct xapid *x)
 {
@@ -144,16 +169,56 @@ static void take_memory(struct xapid *x)
         log_warning("clients have to log in again: %s", e.n_params > 0 ? e.params[0] : e.code);
 }
 
-static int co_start(struct xapid *x, struct err *e)
+/* ---- a coordinator and a member ---- */
+
+/* What this host is was written down by an earlier process, or is found out now. */
+static int co_find_role(struct xapid *x, struct err *e)
 {
-    if (co_open_agent(x, e) < 0 || role_bootstrap(x->db, e) < 0 || open_tls(x, e) < 0 ||
-        open_audit_log(x, e) < 0 || co_host_bootstrap(x, e) < 0)
+    if (!x->membership.pool[0] || x->membership.member)
+        return 0;
+    if (authority_open(x->options.state_dir, x->membership.pool, x->membership.host, &x->authority, e) < 0)
+        return -1;
+    return co_change_role_look_around(x, e);
+}
+
+/* Who leads may have changed, but not which host this is. */
+static void find_own_host(struct xapid *x)
+{
+    const struct row *host =
+        x->membership.host[0] ? db_get_by_uuid(x->db, CLASS_HOST, x->membership.host) : NULL;
+    x->host = host ? host->ref : REF_NULL;
+}
+
+static int co_start_coordinator(struct xapid *x, struct err *e)
+{
+    find_own_host(x);
+    if (role_bootstrap(x->db, e) < 0 || co_host_bootstrap(x, e) < 0 || settle_membership(x, e) < 0 ||
+        peers_open(x, e) < 0)
         return -1;
     take_memory(x);
-    event_pump_start(x->db);
     housekeeping_start(x);
-    backup_start(x);
     vmss_scheduler_start(x);
+    change_role_watch(x);
+    return 0;
+}
+
+static int co_start_member(struct xapid *x, struct err *e)
+{
+    if (peers_open(x, e) < 0 || co_member_adopt(x, e) < 0)
+        return -1;
+    handover_store("memory", -1);
+    follow_start(x);
+    return faults_start(x, e);
+}
+
+static int co_start(struct xapid *x, struct err *e)
+{
+    if (co_find_role(x, e) < 0 || co_open_agent(x, e) < 0 || open_tls(x, e) < 0 || open_audit_log(x, e) < 0)
+        return -1;
+    if ((x->membership.member ? co_start_member(x, e) : co_start_coordinator(x, e)) < 0)
+        return -1;
+    event_pump_start(x->db);
+    backup_start(x);
     malloc_trim(0); /* what reading the database and making its rows took */
     return serve(x, e);
 }
@@ -289,6 +354,7 @@ int server_run(const struct xapid_options *o, struct err *e)
     s.x.sockets.https = s.x.sockets.http = s.x.sockets.local = -1;
     own_address(o->address, s.x.address);
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
+        membership_read(o->state_dir, &s.x.membership, e) < 0 || change_role_finish(&s.x, e) < 0 ||
         open_database(&s.x, e) < 0)
         return -1;
     raise_descriptor_limit();

@@ -15,7 +15,7 @@ OPS_SCRIPT_TESTS = \
 	tests/ops/test_storage.py \
 	tests/ops/test_uefi.py
 TESTS += $(OPS_SCRIPT_TESTS)
-EXTRA_DIST += $(OPS_SCRIPT_TESTS) tests/ops/daemon.py tests/ops/demo_guest.py tests/ops/invariants.py tests/ops/uefi_boots.c tests/ops/uefi_disk.py
+EXTRA_DIST += $(OPS_SCRIPT_TESTS) tests/ops/daemon.py tests/ops/demo_guest.py tests/ops/invariants.py tests/ops/pool.py tests/ops/uefi_boots.c tests/ops/uefi_disk.py
 
 if HAVE_CHECK
 check_PROGRAMS += tests/ops/test_parsers

@@ -9,9 +9,13 @@
 #include "xapid/event/token.h"
 #include "xapid/event/wait.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/pool/follow.h"
 
 /* Changes that come close to each other are sent together when the client is behind already. */
 enum { GATHER_MS = 50 };
+
+/* How long a copy of the database may be behind what a client has seen elsewhere. */
+enum { CATCH_UP_MS = 5000 };
 
 static void write_counts(struct enc *out, struct db *db)
 {
@@ -79,6 +83,8 @@ int co_event_from(struct call *c, const struct event_from_args *a, struct enc *o
     if (event_filter_parse(c->mem, a->classes, c->roles, &f, e) < 0 ||
         event_token_parse(a->token, &since, e) < 0)
         return -1;
+    if (c->x->membership.member && since > db_generation(c->db)) /* another host was ahead of this copy */
+        (void)co_follow_wait(c->x, since, clock_in_ms(CATCH_UP_MS));
     bool lost = since > 0 && (since < db_oldest_tombstone(c->db) || since > db_generation(c->db));
     if (lost)
         return err_events_lost(e);

@@ -19,8 +19,8 @@
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
 {
     if (g->n % 64 == 0)
-        g->v = talloc_realloc(g, g->v, struct host_guest, g->n + 64);
-    g->v[g->n] = (struct host_guest){.facts = *f};
+        g->v = talloc_realloc(g, g->v, struct agent_guest, g->n + 64);
+    g->v[g->n] = (struct agent_guest){.facts = *f};
     strncpy(g->v[g->n++].uuid, uuid, UUID_TEXT_SIZE - 1);
 }
 
@@ -34,16 +34,16 @@ struct adoption {
 
 static int compare_guests(const void *a, const void *b)
 {
-    return strcmp(((const struct host_guest *)a)->uuid, ((const struct host_guest *)b)->uuid);
+    return strcmp(((const struct agent_guest *)a)->uuid, ((const struct agent_guest *)b)->uuid);
 }
 
 /* Which guest the VM has on the host; -1: none. */
 static int find(const struct adoption *a, const char *uuid)
 {
-    struct host_guest key = {{0}, {0}};
+    struct agent_guest key = {{0}, {0}};
 
     strncpy(key.uuid, uuid, UUID_TEXT_SIZE - 1);
-    const struct host_guest *g =
+    const struct agent_guest *g =
         a->guests->n ? bsearch(&key, a->guests->v, a->guests->n, sizeof key, compare_guests) : NULL;
     return g && g->facts.state != HV_STATE_GONE ? (int)(g - a->guests->v) : -1;
 }
@@ -73,14 +73,14 @@ static bool is_here(const struct adoption *a, const struct vm *vm)
 }
 
 /* Was the guest made after what the database says of its VM? Numbers of domains only grow. */
-static bool is_news(const struct host_guest *g, const struct vm *vm)
+static bool is_news(const struct agent_guest *g, const struct vm *vm)
 {
     return g->facts.passage == HV_PASSAGE_NONE && g->facts.domid > vm->domid;
 }
 
 /* The VM that a guest stands for; NULL when it is to be ended: an operation that was undone by a crash, a
  * database from before, a guest that has moved on, or was on its way here when the attempt was given up. */
-static const struct vm *vm_of(const struct adoption *a, const struct host_guest *g)
+static const struct vm *vm_of(const struct adoption *a, const struct agent_guest *g)
 {
     const struct vm *vm = (const struct vm *)db_get_by_uuid(a->x->db, CLASS_VM, g->uuid);
 
@@ -100,7 +100,7 @@ static bool is_busy(struct xapid *x, const char *uuid)
 /* ---- guests ---- */
 
 /* One that has moved on may still have to hand over the last of its memory. */
-static void co_end(struct agent *agent, struct host_guest *g)
+static void co_end(struct agent *agent, struct agent_guest *g)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     CLEANUP_ERR struct err e = {0};
@@ -122,7 +122,7 @@ static void co_end_unknown(struct adoption *a, struct agent *agent)
 }
 
 /* A guest that was on its way is where its VM is recorded, which is here. */
-static void co_settle_passage(struct agent *agent, struct host_guest *g)
+static void co_settle_passage(struct agent *agent, struct agent_guest *g)
 {
     CLEANUP_ERR struct err e = {0};
     int rc = g->facts.passage == HV_PASSAGE_ARRIVING ? co_agent_vm_move_accept(agent, g->uuid, &e)
@@ -130,12 +130,14 @@ static void co_settle_passage(struct agent *agent, struct host_guest *g)
 
     if (rc < 0)
         log_warning("guest %s was on its way: %s", g->uuid, e.code);
-    g->facts.state = agent_vm_state(agent, g->uuid);
+    CLEANUP_ERR struct err second = {0};
+    if (co_agent_vm_state(agent, g->uuid, &g->facts.state, &second) < 0)
+        log_warning("guest %s: %s", g->uuid, second.code);
 }
 
 /* A guest that a suspend, a resume or a checkpoint left standing still: where the VM counts as suspended the
  * image is the guest, and else it goes on. */
-static void co_settle_held(struct agent *agent, struct host_guest *g, const struct vm *vm)
+static void co_settle_held(struct agent *agent, struct agent_guest *g, const struct vm *vm)
 {
     CLEANUP_ERR struct err e = {0};
 
@@ -155,7 +157,7 @@ static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err
 {
     a->looks = talloc_zero_array(a->guests, struct vm_guest, a->guests->n + 1);
     for (unsigned i = 0; i < a->guests->n; i++) {
-        struct host_guest *g = &a->guests->v[i];
+        struct agent_guest *g = &a->guests->v[i];
         if (is_busy(a->x, g->uuid))
             continue;
         if (vm_of(a, g) && g->facts.passage != HV_PASSAGE_NONE)

@@ -63,6 +63,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
     server_certificate_row(t, x);
     trusted_rows(t, x);
     pool_rows(t, x);
+    absent_rows(t, x);
     storage_rows(t, x, state_dir);
     template_rows(t, x, state_dir);
     op_refresh_all(t);

@@ -6,6 +6,7 @@
  * host_refresh_rows, co_host_attach_storage, co_host_adopt, once its agent is registered
  * (xapid/host/host_agent.h).
  */
+#include "pool/agent_types.h"
 #include "xapid/host/machine_facts.h"
 #include "xapid/server.h"
 
@@ -31,12 +32,8 @@ void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine
 void co_host_attach_storage(struct xapid *x, struct ref host);
 
 /* Guests of a host that are alive. A talloc context of its own. */
-struct host_guest {
-    char uuid[UUID_TEXT_SIZE];
-    struct hv_vm_facts facts;
-};
 struct host_guests {
-    struct host_guest *v;
+    struct agent_guest *v;
     unsigned n;
 };
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f);
@@ -58,8 +55,11 @@ struct ref pool_own_host(struct xapid *x);
 /* What the processors of all hosts have in common, for the pool's row. */
 void pool_level_processors(struct txn *t);
 
-/* x->pool. */
+/* x->pool, led by this host. */
 void pool_rows(struct txn *t, struct xapid *x);
+
+/* The other hosts are not live until they are heard. */
+void absent_rows(struct txn *t, struct xapid *x);
 
 /* Networks of a new pool, and the host's management interface. */
 void network_rows(struct txn *t, struct ref host, const struct host_machine_facts *f);

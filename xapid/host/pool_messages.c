@@ -9,12 +9,6 @@ static int set(struct call *c, struct ref pool, unsigned field, union value v, s
     return call_set_field(c, CLASS_POOL, pool, field, v, e);
 }
 
-/* Every answer waits for the database anyway. */
-int co_pool_sync_database(struct call *c, const struct pool_sync_database_args *a, struct err *e)
-{
-    return 0;
-}
-
 int co_pool_get_license_state(struct call *c, const struct pool_get_license_state_args *a, union value *ret,
                               struct err *e)
 {

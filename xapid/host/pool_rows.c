@@ -24,10 +24,10 @@ void pool_rows(struct txn *t, struct xapid *x)
 
     if (!pool) {
         pool = pool_create(t);
-        pool_set_master(t, pool, x->host);
         pool_set_igmp_snooping_enabled(t, pool, false);
     }
     x->pool = pool->row.ref;
+    pool_set_master(t, pool, x->host);
     pool_level_processors(t);
 }
 
@@ -73,4 +73,14 @@ void pool_level_processors(struct txn *t)
         common = level(mem, common, host->cpu_info);
     if (pool)
         pool_set_cpu_info(t, pool, common);
+}
+
+void absent_rows(struct txn *t, struct xapid *x)
+{
+    DB_FOREACH_HOST (x->db, host) {
+        const struct host_metrics *m = db_host_metrics(x->db, host->metrics);
+
+        if (m && !ref_equal(host->row.ref, x->host))
+            host_metrics_set_live(t, m, false);
+    }
 }

@@ -4,8 +4,10 @@
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "xapid/handlers.gen.h"
-#include "xapid/host/here.h"
+#include "xapid/reftext.h"
+#include "xapid/server.h"
 #include "xapid/op.h"
+#include "xapid/pool/at_host.h"
 
 enum { COMMAND_MS = 60 * 1000 };
 
@@ -38,9 +40,14 @@ static int co_run(struct call *c, const char *what, struct err *e)
 static int co_power(struct call *c, struct ref host, int operation, const char *what, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
-    if (host_is_here(c, host, e) < 0 || co_op_begin(c, CLASS_HOST, host, operation, &op, e) < 0 ||
-        check_empty(c, host, e) < 0)
+    if (!call_row(c, CLASS_HOST, host, e))
         return -1;
+    if (c->x->membership.member) /* the coordinator has checked and asks for the rest */
+        return co_run(c, what, e);
+    if (co_op_begin(c, CLASS_HOST, host, operation, &op, e) < 0 || check_empty(c, host, e) < 0)
+        return -1;
+    if (!ref_equal(host, c->x->host))
+        return co_at_host_call(c, host, c->message->full_name, e);
     log_info("%s of this host", what);
     return co_run(c, what, e);
 }

@@ -1,13 +1,16 @@
 #include <errno.h>
+#include <string.h>
 #include <talloc.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "model/args.gen.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/pool/passwords.h"
 #include "xapid/role/role.h"
 #include "xapid/server.h"
 #include "xapid/session/authenticate.h"
+#include "xapid/session/local.h"
 #include "xapid/session/session.h"
 #include "xapid/subject/directory.h"
 #include "xapid/subject/subject.h"
@@ -78,11 +81,28 @@ int co_session_login_with_password(struct call *c, const struct session_login_wi
     return co_session_login(c, a->uname, a->pwd, a->originator, ret, e);
 }
 
+/* Nobody else acts on a single member. */
+static int check_root(const char *user, struct err *e)
+{
+    return strcmp(user, "root") == 0 ? 0
+                                     : err_session_authorization_failed(e, user, "Only root may log in here");
+}
+
+int co_session_login_here(struct call *c, const char *user, const char *password, union value *ret,
+                          struct err *e)
+{
+    if (!c->local_root && (co_authenticate(c, user, password, e) < 0 || check_root(user, e) < 0))
+        return -1;
+    ret->r = local_session_open();
+    return 0;
+}
+
 int co_session_slave_local_login_with_password(struct call *c,
                                                const struct session_slave_local_login_with_password_args *a,
                                                union value *ret, struct err *e)
 {
-    return co_session_login(c, a->uname, a->pwd, "local", ret, e);
+    return c->x->membership.member ? co_session_login_here(c, a->uname, a->pwd, ret, e)
+                                   : co_session_login(c, a->uname, a->pwd, "local", ret, e);
 }
 
 int co_session_change_password(struct call *c, const struct session_change_password_args *a, struct err *e)
@@ -92,5 +112,8 @@ int co_session_change_password(struct call *c, const struct session_change_passw
     user = talloc_strdup(c->mem, user && *user ? user : "root");
     if (co_authenticate(c, user, a->old_pwd, e) < 0)
         return -1;
-    return co_set_password(c, user, a->new_pwd, e);
+    if (co_set_password(c, user, a->new_pwd, e) < 0)
+        return -1;
+    co_passwords_send_all(c->x);
+    return 0;
 }

@@ -2,6 +2,7 @@
 #include <talloc.h>
 #include "model/args.gen.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/session/local.h"
 #include "xapid/session/session.h"
 
 static int end_session(struct call *c, struct err *e)
@@ -21,6 +22,7 @@ int co_session_logout(struct call *c, const struct session_logout_args *a, struc
 
 int co_session_local_logout(struct call *c, const struct session_local_logout_args *a, struct err *e)
 {
+    local_session_close(c->session);
     return end_session(c, e);
 }
 

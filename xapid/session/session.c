@@ -4,6 +4,7 @@
 #include "lib/clock.h"
 #include "xapid/role/permission.h"
 #include "xapid/role/role.h"
+#include "xapid/session/local.h"
 #include "xapid/subject/subject.h"
 
 enum { DAY = 24 * 3600, REFRESH = 600 };
@@ -58,10 +59,17 @@ int session_check(struct call *c, const char *text, struct err *e)
         c->roles = ROLE_ALL;
         return 0;
     }
-    const struct session *s = ref_parse(text, &ref) ? db_session(c->db, ref) : NULL;
+    bool is_ref = ref_parse(text, &ref);
+    if (is_ref && local_session_exists(ref)) {
+        c->session = ref;
+        c->roles = ROLE_ALL;
+        return 0;
+    }
+    const struct session *s = is_ref ? db_session(c->db, ref) : NULL;
     if (!s)
         return err_session_invalid(e, text);
-    refresh(c->db, s);
+    if (!c->x->membership.member) /* whose copy is the coordinator's to change */
+        refresh(c->db, s);
     c->session = ref;
     c->roles = session_roles(c->db, s);
     return 0;

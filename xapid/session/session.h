@@ -31,6 +31,11 @@ int session_open(struct xapid *x, const struct session_new *s, struct ref *ret, 
 int co_session_login(struct call *c, const char *user, const char *password, const char *originator,
                      union value *ret, struct err *e);
 
+/* The same at a member, by its own passwords: root gets a session that is good here alone
+ * (xapid/session/local.h). */
+int co_session_login_here(struct call *c, const char *user, const char *password, union value *ret,
+                          struct err *e);
+
 /* Is there (still) such a session? */
 bool session_exists(struct db *db, struct ref session);
 

@@ -125,9 +125,12 @@ static bool co_is_gone(struct gone *g, struct ref ref)
     CLEANUP_ERR struct err e = {0};
     const struct vm *vm = db_vm(g->x->db, ref);
     struct agent *agent = host_agent(g->x, g->host, &e);
+    enum hv_state state;
 
-    return agent && vm && is_up(vm) && ref_equal(vm->resident_on, g->host) &&
-           agent_vm_state(agent, g->uuid) == HV_STATE_GONE;
+    if (!agent || !vm || !is_up(vm) || !ref_equal(vm->resident_on, g->host))
+        return false;
+    return co_agent_vm_state(agent, g->uuid, &state, &e) == 0 && state == HV_STATE_GONE &&
+           db_vm(g->x->db, ref);
 }
 
 static void co_settle_gone(struct gone *g)
@@ -176,8 +179,9 @@ void co_lifecycle_look_again(struct xapid *x, struct ref ref)
     CLEANUP_ERR struct err e = {0};
     struct agent *agent = vm ? vm_agent(x, ref, &e) : NULL;
     struct gone *g = agent ? gone_new(x, vm->resident_on, vm->uuid, HV_STOP_KILLED) : NULL;
+    enum hv_state state;
 
-    if (g && agent_vm_state(agent, g->uuid) == HV_STATE_GONE)
+    if (g && co_agent_vm_state(agent, g->uuid, &state, &e) == 0 && state == HV_STATE_GONE)
         fiber_spawn("guest has ended", co_gone, TAKE_PTR(g));
     free(g);
 }

@@ -179,8 +179,7 @@ int co_vm_guest_look(struct xapid *x, void *ctx, struct ref host, const char *uu
     if (!agent)
         return -1;
     *ret = (struct vm_guest){.host = host, .facts = *facts};
-    ret->devices = agent_vm_devices(agent, ctx, uuid, &ret->n_devices);
-    return 0;
+    return co_agent_vm_devices(agent, ctx, uuid, &ret->devices, &ret->n_devices, e);
 }
 
 void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, const struct vm_guest *g)
@@ -268,9 +267,10 @@ void co_vm_record_truth(struct call *c, struct ref ref)
 {
     CLEANUP_ERR struct err e = {0};
     struct agent *agent = vm_agent(c->x, ref, &e);
-    enum hv_state state = agent ? agent_vm_state(agent, db_vm(c->db, ref)->uuid) : HV_STATE_GONE;
+    enum hv_state state;
 
-    if (state == HV_STATE_GONE)
+    if (!agent || co_agent_vm_state(agent, talloc_strdup(c->mem, db_vm(c->db, ref)->uuid), &state, &e) < 0 ||
+        state == HV_STATE_GONE)
         return;
     union value v = {.i = state == HV_STATE_PAUSED ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING};
     (void)call_set_field(c, CLASS_VM, ref, VM_F_POWER_STATE, v, &e);

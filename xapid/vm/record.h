@@ -15,7 +15,7 @@ int64_t vm_next_domid(struct xapid *x);
 struct vm_guest {
     struct ref host;
     struct hv_vm_facts facts;
-    const struct agent_device *devices;
+    struct agent_device *devices;
     unsigned n_devices;
 };
 

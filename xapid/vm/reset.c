@@ -15,6 +15,8 @@ static int co_check_gone(struct call *c, const struct vm *vm, struct err *e)
     const struct host *host = db_host(c->db, vm->resident_on);
     const struct host_metrics *metrics = host ? db_host_metrics(c->db, host->metrics) : NULL;
     struct ref at = host ? vm->resident_on : c->x->host;
+    struct ref ref = vm->row.ref;
+    enum hv_state state;
     char domid[24];
 
     snprintf(domid, sizeof domid, "%lld", (long long)vm->domid);
@@ -22,8 +24,10 @@ static int co_check_gone(struct call *c, const struct vm *vm, struct err *e)
         return metrics && metrics->live ? err_host_is_live(e, REF_TEXT(at)) : 0;
     const char *uuid = talloc_strdup(c->mem, vm->uuid);
     struct agent *agent = host_agent(c->x, at, e);
-    if (agent_vm_state(agent, uuid) != HV_STATE_GONE)
-        return err_domain_exists(e, REF_TEXT(vm->row.ref), domid);
+    if (co_agent_vm_state(agent, uuid, &state, e) < 0)
+        return -1;
+    if (state != HV_STATE_GONE)
+        return err_domain_exists(e, REF_TEXT(ref), domid);
     return co_agent_vm_clean(agent, uuid, e);
 }
 

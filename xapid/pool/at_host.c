@@ -1,0 +1,96 @@
+#include "xapid/pool/at_host.h"
+#include <string.h>
+#include <talloc.h>
+#include "rpc/client.h"
+#include "xapid/host/host_agent.h"
+#include "xapid/pool/peers.h"
+#include "xapid/reftext.h"
+#include "xapid/server.h"
+
+#define TARGET "/peer/call"
+
+/* The host is their first parameter. */
+static bool is_of_machine(const char *name)
+{
+    static const char *const names[] = {
+        "host.call_plugin",
+        "host.dmesg",
+        "host.dmesg_clear",
+        "host.get_log",
+        "host.get_ntp_synchronized",
+        "host.get_server_certificate",
+        "host.get_server_localtime",
+        "host.get_servertime",
+        "host.get_system_status_capabilities",
+        "host.get_tracked_user_agents",
+        "host.list_timezones",
+        "host.restart_agent",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool host_meant(const struct request *q, struct ref *ret)
+{
+    const struct wire *first = q->n_params > 0 ? &q->params[0] : NULL;
+
+    return first && first->kind == WIRE_STRING && ref_parse(first->s, ret);
+}
+
+bool at_host_wants(const struct request *q)
+{
+    struct ref host;
+
+    return !q->call.x->membership.member && is_of_machine(q->call.message->full_name) &&
+           host_meant(q, &host) && !ref_equal(host, q->call.x->host) && db_host(q->call.db, host);
+}
+
+static int co_ask(struct call *c, struct ref ref, const char *method, const struct wire *params, uint32_t n,
+                  struct wire *ret, struct err *e)
+{
+    const struct host *host = db_host(c->db, ref);
+    int no_contact = 0;
+
+    if (!host || !host_is_reachable(c->x, ref))
+        return err_host_offline(e, REF_TEXT(ref));
+    struct rpc_client *client = peers_client(c->x, host->address, host->uuid);
+    CLEANUP_ERR struct err problem = {0};
+    int r = co_rpc_call_at(client, c->mem, TARGET, method, params, n, ret, &no_contact, &problem);
+    rpc_client_free(client);
+    if (no_contact)
+        return err_cannot_contact_host(e, REF_TEXT(ref));
+    err_move(e, &problem);
+    return r;
+}
+
+int co_at_host_run(const struct request *q, struct enc *out, struct err *e)
+{
+    struct call *c = (struct call *)&q->call;
+    struct wire *params = talloc_array(c->mem, struct wire, q->n_params + 1), ret;
+    struct ref host;
+
+    if (!host_meant(q, &host))
+        return err_host_offline(e, "");
+    params[0] = wire_string(""); /* whoever asked was let in here */
+    memcpy(params + 1, q->params, q->n_params * sizeof *params);
+    if (co_ask(c, host, c->message->full_name, params, q->n_params + 1, &ret, e) < 0)
+        return -1;
+    enc_wire(out, &ret);
+    return 0;
+}
+
+int co_at_host_call(struct call *c, struct ref host, const char *method, struct err *e)
+{
+    const struct wire params[] = {wire_string(""), wire_string(talloc_strdup(c->mem, REF_TEXT(host)))};
+    struct wire nothing;
+
+    return co_ask(c, host, method, params, 2, &nothing, e);
+}
+
+bool at_host_is_asked(const struct http_request *r)
+{
+    return strcmp(r->path, TARGET) == 0 && peers_is_peer(r);
+}

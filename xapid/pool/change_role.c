@@ -1,0 +1,171 @@
+#include "xapid/pool/change_role.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+#include "db/restore.h"
+#include "db/setters.gen.h"
+#include "lib/clock.h"
+#include "lib/fiber.h"
+#include "lib/log.h"
+#include "xapid/pool/leader.h"
+#include "xapid/pool/peer_calls.h"
+#include "xapid/pool/peers.h"
+
+enum { WATCH_MS = 5000 };
+
+void change_role_restart(struct xapid *x)
+{
+    x->restarting = true; /* what is written from now on might be lost */
+    kill(getpid(), SIGUSR2);
+}
+
+static int put_down(struct xapid *x, const struct membership *m, struct err *e)
+{
+    if (membership_write(x->options.state_dir, m, e) < 0)
+        return -1;
+    change_role_restart(x);
+    return 0;
+}
+
+int change_role_to_coordinator(struct xapid *x, struct err *e)
+{
+    struct membership m = x->membership;
+
+    m.member = false;
+    m.coordinator[0] = '\0';
+    m.term++;
+    log_info("this host leads the pool from term %" PRIu64 " on", m.term);
+    return put_down(x, &m, e);
+}
+
+static void set_member(struct membership *m, const char *address, uint64_t term)
+{
+    m->member = true;
+    m->term = term;
+    snprintf(m->coordinator, sizeof m->coordinator, "%s", address);
+}
+
+int change_role_to_member(struct xapid *x, const char *address, uint64_t term, struct err *e)
+{
+    struct membership m = x->membership;
+
+    set_member(&m, address, term);
+    log_info("this host follows %s in term %" PRIu64, address, term);
+    return put_down(x, &m, e);
+}
+
+void change_role_heard_of(struct xapid *x, const char *address)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct membership m = x->membership;
+
+    set_member(&m, address, m.term);
+    if (membership_write(x->options.state_dir, &m, &e) < 0)
+        log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
+    log_info("the coordinator is %s now", address);
+    x->membership = m;
+}
+
+/* ---- leaving ---- */
+
+int change_role_leave(struct xapid *x, struct err *e)
+{
+    struct membership m = x->membership;
+
+    m.leaving = true;
+    log_info("this host leaves the pool");
+    return put_down(x, &m, e);
+}
+
+/* Let the next opening of the database find an empty one; that of the pool is kept beside it. */
+static int prepare_empty(struct xapid *x, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const char *path = talloc_asprintf(mem, "%s/xapid.db", x->options.state_dir),
+               *empty = talloc_asprintf(mem, "%s.empty", path);
+    struct db *db;
+
+    if (db_open(NULL, &db, e) < 0)
+        return -1;
+    struct batch *nothing = restore_snapshot(db);
+    int r = restore_write(empty, nothing, e);
+    batch_free(nothing);
+    db_close(db);
+    return r < 0 ? -1 : restore_prepare_take(path, empty, 0, e);
+}
+
+int change_role_finish(struct xapid *x, struct err *e)
+{
+    if (!x->membership.leaving)
+        return 0;
+    if (prepare_empty(x, e) < 0 || membership_remove(x->options.state_dir, e) < 0)
+        return -1;
+    x->membership = (struct membership){0};
+    return 0;
+}
+
+/* ---- coming back ---- */
+
+static void co_ask(struct xapid *x, const char *address, struct peer_place *newest)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct peer_place place;
+
+    if (co_peer_ask_place(x, address, &place, &e) < 0)
+        log_debug("%s", e.n_params > 0 ? e.params[0] : e.code);
+    else if (place.term > newest->term)
+        *newest = place;
+}
+
+int co_change_role_look_around(struct xapid *x, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct peer_place newest = {.term = x->membership.term};
+    const struct set *addresses = NULL;
+
+    DB_FOREACH_HOST (x->db, host)
+        if (strcmp(host->uuid, x->membership.host) != 0)
+            addresses = set_with_string(mem, addresses, host->address);
+    for (uint32_t i = 0; i < set_count(addresses); i++)
+        co_ask(x, addresses->v[i].s, &newest);
+    if (newest.term == x->membership.term || !newest.coordinator[0])
+        return 0;
+    log_info("%s leads the pool in term %" PRIu64 ": this host follows", newest.coordinator, newest.term);
+    set_member(&x->membership, newest.coordinator, newest.term);
+    return membership_write(x->options.state_dir, &x->membership, e);
+}
+
+void co_change_role_step_down(struct xapid *x)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (co_change_role_look_around(x, &e) < 0)
+        log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
+    else if (x->membership.member)
+        change_role_restart(x);
+}
+
+static bool somebody_is_missing(struct xapid *x)
+{
+    DB_FOREACH_HOST (x->db, host)
+        if (!ref_equal(host->row.ref, x->host) && !leader_hears(host->row.ref))
+            return true;
+    return false;
+}
+
+static void co_watch(void *arg)
+{
+    struct xapid *x = arg;
+
+    while (co_sleep_until(clock_in_ms(WATCH_MS), "hosts that are missing") == 0)
+        if (!x->restarting && somebody_is_missing(x))
+            co_change_role_step_down(x);
+}
+
+void change_role_watch(struct xapid *x)
+{
+    fiber_spawn("watch", co_watch, x);
+}

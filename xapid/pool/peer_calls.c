@@ -1,0 +1,164 @@
+#include "xapid/pool/peer_calls.h"
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "rpc/client.h"
+#include "xapid/pool/change_role.h"
+#include "xapid/pool/peers.h"
+
+enum { MAX_REPLY = 64 * 1024 };
+
+/* ---- asking ---- */
+
+/* NULL with e, or the reply's object. Takes body (may be NULL). */
+static json_t *co_ask(struct xapid *x, const char *address, const char *uuid, const char *method,
+                      const char *target, json_t *body, struct err *e)
+{
+    CLEANUP_BUF struct buf reply = {0};
+    struct rpc_client *c = peers_client(x, address, uuid);
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    unsigned status = 0;
+    json_t *object = NULL;
+
+    json_decref(body);
+    int r = co_http_exchange(c, method, target, "content-type: application/json\r\n", text,
+                             text ? strlen(text) : 0, MAX_REPLY, &status, &reply, e);
+    rpc_client_free(c);
+    free(text);
+    if (r < 0)
+        return NULL;
+    if (peers_check_reply(x, uuid, status, &reply, e) < 0)
+        return NULL;
+    if (status == 200)
+        object = json_loadb(reply.data, reply.len, 0, NULL);
+    if (!json_is_object(object)) {
+        err_internal(e, "the host at %s answers %s with status %u", address, target, status);
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static int co_tell(struct xapid *x, const char *address, const char *uuid, const char *target, json_t *body,
+                   struct err *e)
+{
+    json_t *reply = co_ask(x, address, uuid, "POST", target, body, e);
+    const char *problem = json_string_value(json_object_get(reply, "error"));
+    int r = !reply ? -1 : problem ? err_internal(e, "the host at %s: %s", address, problem) : 0;
+
+    json_decref(reply);
+    return r;
+}
+
+int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *ret, struct err *e)
+{
+    json_t *reply = co_ask(x, address, NULL, "GET", "/peer/place", NULL, e);
+    const char *coordinator = json_string_value(json_object_get(reply, "coordinator"));
+    json_int_t term = json_integer_value(json_object_get(reply, "term"));
+
+    *ret = (struct peer_place){0};
+    if (!reply)
+        return -1;
+    ret->member = json_is_true(json_object_get(reply, "member"));
+    ret->term = term > 0 ? (uint64_t)term : 0;
+    snprintf(ret->coordinator, sizeof ret->coordinator, "%s", coordinator ? coordinator : "");
+    json_decref(reply);
+    return 0;
+}
+
+int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_uuid, const char *coordinator,
+                        uint64_t term, struct err *e)
+{
+    return co_tell(x, address, host_uuid, "/peer/follow",
+                   json_pack("{s:s, s:I}", "coordinator", coordinator, "term", (json_int_t)term), e);
+}
+
+int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, struct err *e)
+{
+    return co_tell(x, address, host_uuid, "/peer/lead", json_object(), e);
+}
+
+int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e)
+{
+    return co_tell(x, address, host_uuid, "/peer/leave", json_object(), e);
+}
+
+/* ---- answering ---- */
+
+static void answer(struct http_reply *reply, json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    json_decref(object);
+    reply->content_type = "application/json";
+    buf_add_str(&reply->body, text);
+    free(text);
+}
+
+static void answer_done(struct http_reply *reply, const struct err *e)
+{
+    answer(reply, err_is_set(e) ? json_pack("{s:s}", "error", e->n_params > 0 ? e->params[0] : e->code)
+                                : json_object());
+}
+
+void co_peer_place_get(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct xapid *x = arg;
+    const struct membership *m = &x->membership;
+
+    if (!peers_is_peer(r)) {
+        http_reply_error(r, reply, 403, "this is for the hosts of the pool");
+        return;
+    }
+    answer(reply, json_pack("{s:b, s:s, s:I}", "member", m->member, "coordinator",
+                            m->member ? m->coordinator : x->address, "term", (json_int_t)m->term));
+}
+
+void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct xapid *x = arg;
+    CLEANUP_ERR struct err e = {0};
+    const char *coordinator;
+    json_int_t term;
+
+    if (!peers_admit(x, r, reply))
+        return;
+    json_t *body = json_loadb(r->body, r->body_len, 0, NULL);
+    if (json_unpack(body, "{s:s, s:I}", "coordinator", &coordinator, "term", &term) < 0)
+        err_internal(&e, "this does not say whom to follow");
+    else if (term < 0 || (uint64_t)term < x->membership.term)
+        err_internal(&e, "that term is over");
+    else if (strcmp(x->membership.coordinator, coordinator) != 0 || (uint64_t)term != x->membership.term)
+        (void)change_role_to_member(x, coordinator, (uint64_t)term, &e);
+    json_decref(body);
+    answer_done(reply, &e);
+}
+
+void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct xapid *x = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    if (!peers_admit(x, r, reply))
+        return;
+    if (!x->membership.member)
+        err_internal(&e, "this host is the coordinator");
+    else
+        (void)change_role_to_coordinator(x, &e);
+    answer_done(reply, &e);
+}
+
+void co_peer_leave_post(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct xapid *x = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    if (!peers_admit(x, r, reply))
+        return;
+    if (!x->membership.member)
+        err_internal(&e, "this host is the coordinator");
+    else
+        (void)change_role_leave(x, &e);
+    answer_done(reply, &e);
+}

@@ -1,0 +1,37 @@
+#ifndef XAPID_POOL_PEER_CALLS_H
+#define XAPID_POOL_PEER_CALLS_H
+/*
+ * What the daemons of a pool ask of each other beside the feed and the agents' work, as JSON over HTTP
+ * between peers: GET /peer/place, POST /peer/follow, /peer/lead and /peer/leave.
+ */
+#include "rpc/http.h"
+#include "xapid/server.h"
+
+/* Where a host stands. */
+struct peer_place {
+    bool member;
+    char coordinator[MEMBERSHIP_ADDRESS_SIZE]; /* its address; "" when not known */
+    uint64_t term;
+};
+
+/* Errors of all: INTERNAL_ERROR when the host cannot be reached, else what it answered. host_uuid NULL: any
+ * host of the pool. */
+int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *ret, struct err *e);
+
+/* Let a host follow the coordinator at `coordinator` in this term. */
+int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_uuid, const char *coordinator,
+                        uint64_t term, struct err *e);
+
+/* Let a member lead the pool. */
+int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, struct err *e);
+
+/* Let a member become a pool of its own. */
+int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e);
+
+/* The serving side, for the routes. */
+co_http_handler co_peer_place_get;
+co_http_handler co_peer_follow_post;
+co_http_handler co_peer_lead_post;
+co_http_handler co_peer_leave_post;
+
+#endif
