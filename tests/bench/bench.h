@@ -29,6 +29,7 @@ void bench_event(const struct target *t);
 void bench_killed(const struct target *t);
 void bench_devices(const struct target *t);
 void bench_size(const struct target *t);
+void bench_pool(const struct target *t);
 
 /* Print a text and exit. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

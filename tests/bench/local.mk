@@ -12,8 +12,9 @@ tests_bench_bench_SOURCES = tests/bench/main.c tests/bench/bench.h tests/bench/r
 	tests/bench/host.c tests/bench/host.h \
 	tests/bench/large_reply.c tests/bench/large_reply.h \
 	tests/bench/load.c tests/bench/load.h \
+	tests/bench/many_vms.c tests/bench/many_vms.h \
 	tests/bench/part_start.c tests/bench/part_calls.c tests/bench/part_bulk.c \
 	tests/bench/part_writes.c tests/bench/part_event.c tests/bench/part_killed.c \
-	tests/bench/part_size.c tests/db/sample_vms.c tests/db/sample_vms.h
+	tests/bench/part_pool.c tests/bench/part_size.c tests/db/sample_vms.c tests/db/sample_vms.h
 tests_bench_bench_LDADD = $(DB_LIBS) $(MICROHTTPD_LIBS) $(OPENSSL_LIBS)
 EXTRA_DIST += tests/bench/README.md scripts/bench doc/performance.md

@@ -6,8 +6,9 @@
 #include "tests/bench/bench.h"
 
 static const struct bench_part parts[] = {
-    {"start", bench_start}, {"calls", bench_calls},   {"bulk", bench_bulk},       {"writes", bench_writes},
-    {"event", bench_event}, {"killed", bench_killed}, {"devices", bench_devices}, {"size", bench_size},
+    {"start", bench_start},     {"calls", bench_calls}, {"bulk", bench_bulk},
+    {"writes", bench_writes},   {"event", bench_event}, {"killed", bench_killed},
+    {"devices", bench_devices}, {"size", bench_size},   {"pool", bench_pool},
 };
 
 static const char *setting(const char *name)
@@ -34,5 +35,5 @@ int main(int argc, char **argv)
         parts[i].run(&t);
         return 0;
     }
-    die("usage: bench start|calls|bulk|writes|event|killed|devices|size");
+    die("usage: bench start|calls|bulk|writes|event|killed|devices|size|pool");
 }

@@ -1,66 +1,14 @@
-/* What many VMs cost: memory, start-up, and a client that asks for everything. Each VM has a disk, a NIC and
- * the rows that go with them; they are put into the database while the daemon is not there. */
+/* What many VMs cost: memory, start-up, and a client that asks for everything. */
 #include <stdio.h>
-#include "db/setters.gen.h"
 #include "tests/bench/api.h"
 #include "tests/bench/host.h"
 #include "tests/bench/large_reply.h"
-#include "tests/db/sample_vms.h"
+#include "tests/bench/many_vms.h"
 
 #define MANY 10000
 #define SOME 1000
-#define A_TRANSACTION 1000
 #define GOAL_EMPTY_MB 20
 #define GOAL_KB_A_VM 10
-
-static struct ref first(struct db *db, enum model_class_id cls)
-{
-    return db_first(db, cls)->ref;
-}
-
-/* As it stands after a clean stop: nothing is attached. */
-static void halt(struct txn *t, struct ref vm)
-{
-    struct db *db = txn_db(t);
-
-    vm_set_power_state(t, db_vm(db, vm), VM_POWER_STATE_HALTED);
-    vm_set_resident_on(t, db_vm(db, vm), REF_NULL);
-    vm_set_domid(t, db_vm(db, vm), -1);
-    for (const struct row *row = db_first_referrer(db, CLASS_VBD, VBD_F_VM, vm); row;
-         row = db_next_referrer(db, row, VBD_F_VM, vm))
-        vbd_set_currently_attached(t, (const struct vbd *)row, false);
-    for (const struct row *row = db_first_referrer(db, CLASS_VIF, VIF_F_VM, vm); row;
-         row = db_next_referrer(db, row, VIF_F_VM, vm))
-        vif_set_currently_attached(t, (const struct vif *)row, false);
-}
-
-static void add(struct db *db, unsigned from, unsigned to)
-{
-    CLEANUP_ERR struct err e = {0};
-    struct txn *t = db_begin(db);
-
-    for (unsigned i = from; i < to; i++)
-        halt(t, sample_vm(t, i, first(db, CLASS_HOST), first(db, CLASS_SR), first(db, CLASS_NETWORK)));
-    if (db_commit(t, &e) < 0)
-        die("%s", err_text(NULL, &e));
-}
-
-/* Have the daemon come back with so many more; milliseconds of its start. */
-static double restart_with(const struct target *t, unsigned from, unsigned to)
-{
-    CLEANUP_ERR struct err e = {0};
-    char path[512];
-    struct db *db;
-
-    host_stop(t);
-    snprintf(path, sizeof path, "%s/xapid.db", t->state_dir);
-    if (db_open(path, &db, &e) < 0)
-        die("%s", err_text(NULL, &e));
-    for (unsigned i = from; i < to; i += A_TRANSACTION)
-        add(db, i, i + A_TRANSACTION);
-    db_close(db);
-    return host_start_ms(t);
-}
 
 static void report(const char *what, const char *unit, double value, double goal)
 {
@@ -86,12 +34,12 @@ void bench_size(const struct target *t)
 {
     double empty, some, many, start_ms;
 
-    start_ms = restart_with(t, 0, 0);
+    start_ms = many_vms_restart(t, 0, 0);
     empty = host_memory_kb(t);
     report("start to first answer, empty", "ms", start_ms, 0);
-    restart_with(t, 0, SOME);
+    many_vms_restart(t, 0, SOME);
     some = host_memory_kb(t);
-    start_ms = restart_with(t, SOME, MANY);
+    start_ms = many_vms_restart(t, SOME, MANY);
     many = host_memory_kb(t);
     report("start to first answer, 10000 VMs", "ms", start_ms, 0);
     report("resident memory, empty", "MB", empty / 1024, GOAL_EMPTY_MB);
