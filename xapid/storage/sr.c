@@ -170,7 +170,7 @@ static void drop_missing(struct txn *t, struct ref sr, const struct sm_vdi *foun
     for (uint32_t i = 0; i < set_count(vdis); i++) {
         const struct vdi *vdi = db_vdi(txn_db(t), vdis->v[i].r);
         struct sm_vdi key = {.location = vdi->location ? vdi->location : ""};
-        if (!bsearch(&key, found, n, sizeof *found, compare_locations))
+        if (n == 0 || !bsearch(&key, found, n, sizeof *found, compare_locations))
             vdi_delete_row(t, vdi);
     }
 }
@@ -198,7 +198,8 @@ int co_sr_rescan(struct xapid *x, const struct sr_handle *h, struct err *e)
         return -1;
     if (!db_sr(x->db, h->ref))
         return 0;
-    qsort(found, n, sizeof *found, compare_locations);
+    if (n > 0) /* an SR without disks has no array either */
+        qsort(found, n, sizeof *found, compare_locations);
     struct txn *t = db_begin(x->db);
     drop_missing(t, h->ref, found, n);
     for (unsigned i = 0; i < n; i++)
