@@ -13,6 +13,7 @@ from moves import Moves, guests  # noqa: E402
 from pool import Pool, is_live  # noqa: E402
 
 POINTS = "qmp+storage+db"
+WITH_DISKS = os.environ.get("XAPID_SANITIZED") != "yes"  # whose build would take minutes for what the other has shown
 
 
 def arm(host, text):
@@ -114,7 +115,7 @@ def main():
         m.c.VM.start_on(vm, m.refs[0], False, False)
         for victim in (1, 0):
             sweep(m, vm, victim, False)
-        for victim in (1, 0):
+        for victim in (1, 0) if WITH_DISKS else ():
             sweep(m, vm, victim, True)
         uuid = m.c.VM.get_uuid(vm)
         m.c.VM.hard_shutdown(vm)
