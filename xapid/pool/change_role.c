@@ -109,28 +109,66 @@ int change_role_finish(struct xapid *x, struct err *e)
 
 /* ---- coming back ---- */
 
-static void co_ask(struct xapid *x, const char *address, struct peer_place *newest)
-{
-    CLEANUP_ERR struct err e = {0};
-    struct peer_place place;
+/* All are asked at once, for one that is off makes whoever asks wait. */
+struct inquiry {
+    struct xapid *x;
+    char address[MEMBERSHIP_ADDRESS_SIZE];
+    struct peer_place place; /* term 0: no answer */
+    struct fiber *fiber;
+};
 
-    if (co_peer_ask_place(x, address, &place, &e) < 0)
-        log_debug("%s", e.n_params > 0 ? e.params[0] : e.code);
-    else if (place.term > newest->term)
-        *newest = place;
+static void co_ask(void *arg)
+{
+    struct inquiry *i = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    if (co_peer_ask_place(i->x, i->address, &i->place, &e) == 0)
+        return;
+    log_debug("%s", e.n_params > 0 ? e.params[0] : e.code);
+    i->place.term = 0;
+}
+
+static struct inquiry *ask_others(struct xapid *x, void *mem, unsigned *ret_n)
+{
+    struct inquiry *all = talloc_zero_array(mem, struct inquiry, db_count(x->db, CLASS_HOST));
+    unsigned n = 0;
+
+    DB_FOREACH_HOST (x->db, host) {
+        struct inquiry *i = &all[n];
+
+        if (strcmp(host->uuid, x->membership.host) == 0)
+            continue;
+        i->x = x;
+        snprintf(i->address, sizeof i->address, "%s", host->address);
+        i->fiber = fiber_ref(fiber_spawn("ask", co_ask, i));
+        n++;
+    }
+    *ret_n = n;
+    return all;
+}
+
+static struct peer_place co_newest(struct xapid *x)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct peer_place newest = {.term = x->membership.term};
+    unsigned n;
+    struct inquiry *all = ask_others(x, mem, &n);
+
+    fiber_mask_cancel();
+    for (unsigned i = 0; i < n; i++) {
+        (void)co_fiber_join(all[i].fiber, CLOCK_NEVER);
+        fiber_unref(all[i].fiber);
+        if (all[i].place.term > newest.term)
+            newest = all[i].place;
+    }
+    fiber_unmask_cancel();
+    return newest;
 }
 
 int co_change_role_look_around(struct xapid *x, struct err *e)
 {
-    CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    struct peer_place newest = {.term = x->membership.term};
-    const struct set *addresses = NULL;
+    struct peer_place newest = co_newest(x);
 
-    DB_FOREACH_HOST (x->db, host)
-        if (strcmp(host->uuid, x->membership.host) != 0)
-            addresses = set_with_string(mem, addresses, host->address);
-    for (uint32_t i = 0; i < set_count(addresses); i++)
-        co_ask(x, addresses->v[i].s, &newest);
     if (newest.term == x->membership.term || !newest.coordinator[0])
         return 0;
     log_info("%s leads the pool in term %" PRIu64 ": this host follows", newest.coordinator, newest.term);

@@ -8,8 +8,7 @@
 #include "hv/hv.h"
 #include "xapid/server.h"
 
-/* Begin, on a member, once its agent is open. guests: those that are alive, for the coordinator to hear of.
- */
+/* Begin, on a member, once its agent is open and its guests are taken over. */
 void follow_start(struct xapid *x);
 
 /* Is the database the coordinator's, as of some time since the daemon's start? */
