@@ -94,7 +94,7 @@ static _Thread_local const struct call *at_once;
 static bool answer_or_keep(struct http_request *r, struct http_reply *reply, struct request *q)
 {
     CLEANUP_ERR struct err e = {0};
-    bool from_coordinator = at_host_is_asked(r);
+    bool from_coordinator = at_host_is_asked(q->call.x, r);
     if (from_coordinator)
         q->call.local_root = true;
     else if (q->call.x->membership.member && forward_wants(q)) {

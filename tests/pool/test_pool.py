@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Three daemons become a pool: any host answers, the coordinator may die, hosts come back and leave."""
 
+import json
 import os
+import socket
 import ssl
 import sys
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 from daemon import Failure, Lost, fails, wait_until  # noqa: E402
-from pool import Pool, answers_as_member, is_live, join, leads  # noqa: E402
+from pool import PORT, Pool, answers_as_member, is_live, join, leads  # noqa: E402
 
 
 def any_host_answers(hosts):
@@ -78,6 +80,26 @@ def lets_in(host, password):
     return server.session.slave_local_login_with_password("root", password)["Status"] == "Success"
 
 
+def believes(coordinator, host):
+    """Does the coordinator take it from this host that root calls? Speaks as the host's daemon does, by its certificate."""
+    folder = os.path.join(host.state, "pool")
+    with open(os.path.join(folder, "membership")) as f:
+        place = dict(line.strip().split(" = ") for line in f)
+    context = ssl.create_default_context(cafile=os.path.join(folder, "ca-cert.pem"))
+    context.check_hostname = False
+    context.load_cert_chain(os.path.join(folder, "server-cert.pem"), os.path.join(folder, "server-key.pem"))
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.login_with_password", "params": ["root", "wrong"]})
+    head = (f"POST /jsonrpc HTTP/1.1\r\nhost: x\r\nconnection: close\r\nxapid-pool: {place['pool']}\r\n"
+            f"xapid-term: {place['term']}\r\nxapid-caller: x\r\nxapid-local-root: yes\r\n"
+            f"content-length: {len(body)}\r\n\r\n")
+    with context.wrap_socket(socket.create_connection((coordinator.address, int(PORT))),
+                             server_hostname="peer.xapid") as s:
+        s.sendall((head + body).encode())
+        answer = b"".join(iter(lambda: s.recv(4096), b"")).decode()
+    assert '"result"' in answer or "SESSION_AUTHENTICATION_FAILED" in answer, answer
+    return '"result"' in answer
+
+
 def refusals(hosts):
     fails("HOST_IS_SLAVE", hosts[1].client().pool.join, hosts[0].address, "root", "secret")
     c = hosts[0].client()
@@ -91,6 +113,7 @@ def refusals(hosts):
     for nonsense in ("", "localhost", "127.0.0.256"):
         fails("INVALID_IP_ADDRESS_SPECIFIED", local.pool.emergency_reset_master, nonsense)
     assert local.host.is_in_emergency_mode() is False
+    assert believes(hosts[0], hosts[1])
 
 
 def coordinator_dies(hosts, networks):
@@ -144,6 +167,7 @@ def hosts_leave(hosts):
     c.host.declare_dead(ref)
     c.host.destroy(ref)
     assert len(c.host.get_all()) == 1 and len(c.PIF.get_all()) == 1 and len(c.SR.get_all()) == 2
+    assert not believes(staying, dead)
     dead.start(wait=False)
     wait_until(lambda: "HOST_UNKNOWN_TO_MASTER" in dead.log(), "a forgotten host is not taken in")
     join(leaving, staying)

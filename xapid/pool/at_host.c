@@ -90,7 +90,7 @@ int co_at_host_call(struct call *c, struct ref host, const char *method, struct 
     return co_ask(c, host, method, params, 2, &nothing, e);
 }
 
-bool at_host_is_asked(const struct http_request *r)
+bool at_host_is_asked(struct xapid *x, const struct http_request *r)
 {
-    return strcmp(r->path, TARGET) == 0 && peers_is_peer(r);
+    return strcmp(r->path, TARGET) == 0 && peers_is_trusted(x, r);
 }

@@ -19,6 +19,6 @@ int co_at_host_run(const struct request *q, struct enc *out, struct err *e);
 int co_at_host_call(struct call *c, struct ref host, const char *method, struct err *e);
 
 /* Is this such a request, as it comes in at the host? */
-bool at_host_is_asked(const struct http_request *r);
+bool at_host_is_asked(struct xapid *x, const struct http_request *r);
 
 #endif

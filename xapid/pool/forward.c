@@ -276,9 +276,9 @@ void co_forward_stream(struct http_request *r, struct http_stream *s, void *arg)
 
 void forward_restore(struct http_request *r, void *arg)
 {
-    const char *caller = peers_is_peer(r) ? http_header(r, HEADER_CALLER) : NULL;
+    const char *caller = http_header(r, HEADER_CALLER);
 
-    if (!caller)
+    if (!caller || !peers_is_trusted(arg, r))
         return;
     snprintf(r->peer_address, sizeof r->peer_address, "%s", caller);
     r->local_root = http_header(r, HEADER_ROOT) != NULL;

@@ -191,6 +191,6 @@ void co_member_agent_console(struct http_request *r, struct http_stream *s, void
 {
     struct xapid *x = arg;
 
-    if (co_peers_admit_stream(x, r, s))
+    if (co_peers_admit_stream(x, r, s) && peers_is_trusted(x, r))
         co_agent_serve_console(x->agent, r, s);
 }

@@ -72,15 +72,22 @@ struct rpc_client *peers_client(struct xapid *x, const char *address, const char
     return peer_client_new(x->authority, &x->peer_pool, address, port, host_uuid);
 }
 
+/* Certificates outlive membership. A member that has no copy of the database yet believes them. */
+static bool is_known(struct xapid *x, const char *uuid)
+{
+    return (x->membership.member && !follow_has_copy()) || db_get_by_uuid(x->db, CLASS_HOST, uuid);
+}
+
 bool peers_is_peer(const struct http_request *r)
 {
     return peer_identify(r) != NULL;
 }
 
-/* Certificates outlive membership. A member that has no copy of the database yet believes them. */
-static bool is_known(struct xapid *x, const char *uuid)
+bool peers_is_trusted(struct xapid *x, const struct http_request *r)
 {
-    return (x->membership.member && !follow_has_copy()) || db_get_by_uuid(x->db, CLASS_HOST, uuid);
+    const char *uuid = peer_identify(r), *term = http_header(r, "xapid-term");
+
+    return uuid && is_known(x, uuid) && term && strtoll(term, NULL, 10) == x->peer_pool.term;
 }
 
 const char *peers_admit(struct xapid *x, struct http_request *r, struct http_reply *reply)
