@@ -490,28 +490,32 @@ START_TEST(a_move_that_is_cancelled_leaves_the_guest_at_home)
 }
 END_TEST
 
-/* The sanitizers look at the same driver in test_move_qmp, and guests move under them in tests/pool. */
-static bool is_sanitized(void)
+/* NULL: nothing. The sanitizers look at the same driver in test_move_qmp, and guests move under them in
+ * tests/pool. */
+static const char *reason_to_skip(void)
 {
-    const char *text = getenv("XAPID_SANITIZED");
+    const char *sanitized = getenv("XAPID_SANITIZED");
 
-    return text && strcmp(text, "yes") == 0;
+    if (sanitized && strcmp(sanitized, "yes") == 0)
+        return "real guests are not moved here by a build with sanitizers";
+    return demo_build() && system("qemu-system-x86_64 --version >/dev/null") == 0
+               ? NULL
+               : "QEMU or the demo guest is not to be had";
 }
 
 int main(void)
 {
-    Suite *s = suite_create("move");
-    TCase *c = tcase_create("move");
+    const char *why = reason_to_skip();
+    Suite *s;
+    TCase *c;
     int r;
 
-    if (is_sanitized()) {
-        fprintf(stderr, "skipped: real guests are not moved here by a build with sanitizers\n");
+    if (why) {
+        fprintf(stderr, "skipped: %s\n", why);
         return 77;
     }
-    if (!demo_build() || system("qemu-system-x86_64 --version >/dev/null") != 0) {
-        fprintf(stderr, "skipped: QEMU or the demo guest is not to be had\n");
-        return 77;
-    }
+    s = suite_create("move");
+    c = tcase_create("move");
     log_set_level(LOG_LEVEL_ERROR);
     fixture_program_begin();
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
