@@ -168,12 +168,16 @@ static struct peer_place co_newest(struct xapid *x)
 int co_change_role_look_around(struct xapid *x, struct err *e)
 {
     struct peer_place newest = co_newest(x);
+    struct membership m = x->membership;
 
-    if (newest.term == x->membership.term || !newest.coordinator[0])
+    if (newest.term == m.term || !newest.coordinator[0])
         return 0;
     log_info("%s leads the pool in term %" PRIu64 ": this host follows", newest.coordinator, newest.term);
-    set_member(&x->membership, newest.coordinator, newest.term);
-    return membership_write(x->options.state_dir, &x->membership, e);
+    set_member(&m, newest.coordinator, newest.term);
+    if (membership_write(x->options.state_dir, &m, e) < 0)
+        return -1;
+    x->membership = m;
+    return 0;
 }
 
 void co_change_role_step_down(struct xapid *x)
