@@ -281,7 +281,8 @@ static void co_follow(void *arg)
         fiber_unref(follow.reader);
         follow.reader = NULL;
         pause = follow.heard != before ? AGAIN_MS : pause * 2 < AGAIN_MAX_MS ? pause * 2 : AGAIN_MAX_MS;
-        if (err_is(&follow.refusal, "HOST_IS_SLAVE"))
+        if (err_is(&follow.refusal, "HOST_IS_SLAVE") && follow.refusal.n_params == 1 &&
+            membership_is_address(follow.refusal.params[0]))
             change_role_heard_of(follow.x, follow.refusal.params[0]);
     } while (co_sleep_until(clock_in_ms(pause), "connecting to the coordinator again") == 0);
 }
