@@ -135,9 +135,10 @@ void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void 
     answer_done(reply, &e);
 }
 
-void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *arg)
+/* What only a member can be told. */
+static void change(struct http_request *r, struct http_reply *reply, struct xapid *x,
+                   int (*change_role)(struct xapid *x, struct err *e))
 {
-    struct xapid *x = arg;
     CLEANUP_ERR struct err e = {0};
 
     if (!peers_admit(x, r, reply))
@@ -145,20 +146,16 @@ void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *a
     if (!x->membership.member)
         err_internal(&e, "this host is the coordinator");
     else
-        (void)change_role_to_coordinator(x, &e);
+        (void)change_role(x, &e);
     answer_done(reply, &e);
+}
+
+void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    change(r, reply, arg, change_role_to_coordinator);
 }
 
 void co_peer_leave_post(struct http_request *r, struct http_reply *reply, void *arg)
 {
-    struct xapid *x = arg;
-    CLEANUP_ERR struct err e = {0};
-
-    if (!peers_admit(x, r, reply))
-        return;
-    if (!x->membership.member)
-        err_internal(&e, "this host is the coordinator");
-    else
-        (void)change_role_leave(x, &e);
-    answer_done(reply, &e);
+    change(r, reply, arg, change_role_leave);
 }
