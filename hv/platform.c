@@ -72,11 +72,41 @@ static int read_switches(const struct map *m, struct hv_platform *p, struct err 
                     {"nx", &p->nx},
                     {"usb", &p->usb},
                     {"usb_tablet", &p->usb_tablet},
-                    {"secureboot", &p->secureboot}};
+                    {"secureboot", &p->secureboot},
+                    {"apic", &p->apic},
+                    {"nested-virt", &p->nested}};
 
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
         if (read_bool(m, switches[i].key, switches[i].to, e) < 0)
             return -1;
+    return 0;
+}
+
+/* Either of two keys switches the clocks on: QEMU has one name for both. */
+static int read_viridian(const struct map *m, struct hv_viridian *v, struct err *e)
+{
+    bool time_ref_count = true, reference_tsc = true;
+    const struct {
+        const char *key;
+        bool *to;
+    } switches[] = {{"viridian", &v->on},
+                    {"viridian_time_ref_count", &time_ref_count},
+                    {"viridian_reference_tsc", &reference_tsc},
+                    {"viridian_apic_assist", &v->apic_assist},
+                    {"viridian_crash_ctl", &v->crash},
+                    {"viridian_stimer", &v->timers},
+                    {"viridian_hcall_remote_tlb_flush", &v->tlb_flush},
+                    {"viridian_hcall_ipi", &v->ipi}};
+
+    *v = (struct hv_viridian){
+        .apic_assist = true, .crash = true, .timers = true, .tlb_flush = true, .ipi = true};
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+        if (read_bool(m, switches[i].key, switches[i].to, e) < 0)
+            return -1;
+    v->time = time_ref_count || reference_tsc;
+    v->timers &= v->time; /* they count by that clock */
+    if (!v->on)
+        *v = (struct hv_viridian){0};
     return 0;
 }
 
@@ -121,11 +151,18 @@ static int check_boot_order(const char *order, struct err *e)
 
 int hv_platform_read(const struct hv_vm_spec *s, struct hv_platform *ret, struct err *e)
 {
-    struct hv_platform p = {
-        .acpi = true, .hpet = true, .pae = true, .nx = true, .usb = true, .usb_tablet = true};
+    struct hv_platform p = {.acpi = true,
+                            .apic = true,
+                            .hpet = true,
+                            .pae = true,
+                            .nx = true,
+                            .usb = true,
+                            .usb_tablet = true,
+                            .nested = true};
 
-    if (read_switches(s->platform, &p, e) < 0 || read_models(s->platform, &p, e) < 0 ||
-        read_numbers(s, &p, e) < 0 || check_boot_order(s->boot_order, e) < 0)
+    if (read_switches(s->platform, &p, e) < 0 || read_viridian(s->platform, &p.viridian, e) < 0 ||
+        read_models(s->platform, &p, e) < 0 || read_numbers(s, &p, e) < 0 ||
+        check_boot_order(s->boot_order, e) < 0)
         return -1;
     p.secureboot &= s->boot == HV_BOOT_UEFI;
     *ret = p;

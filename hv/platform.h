@@ -10,16 +10,30 @@
  *   vga, videoram                          std (when not given) or cirrus; MiB of its memory, 1 to 256
  *   cores-per-socket                       divides VCPUs_max; the hypervisor chooses when not given
  *   secureboot                             true, false, 1 or 0; false when not given. With UEFI firmware
- * only. The keys are in the VM's variables, at first Microsoft's timeoffset seconds that the guest's clock is
- * ahead of UTC
+ *                                          only. The keys are in the VM's variables, at first Microsoft's
+ *   timeoffset                             seconds that the guest's clock is ahead of UTC
+ *   viridian                               true, false, 1 or 0; false when not given: tell Windows that it is
+ *                                          a guest, in the words of Hyper-V; without it the keys below have
+ *                                          no effect. true when not given themselves:
+ *     viridian_time_ref_count, viridian_reference_tsc, viridian_apic_assist, viridian_crash_ctl,
+ *     viridian_stimer, viridian_hcall_remote_tlb_flush, viridian_hcall_ipi
+ *   nested-virt                            true, false, 1 or 0: may the guest run guests? When not given, if
+ *                                          the host's processors let it
+ *   apic                                   true, false, 1 or 0; true when not given
  */
 #include "hv/hv.h"
 
 enum hv_nic_model { HV_NIC_VIRTIO, HV_NIC_E1000, HV_NIC_RTL8139 };
 enum hv_vga { HV_VGA_STD, HV_VGA_CIRRUS };
 
+/* What a guest is told in Hyper-V's words; each but the first only together with that. */
+struct hv_viridian {
+    bool on, time, apic_assist, crash, timers, tlb_flush, ipi;
+};
+
 struct hv_platform {
-    bool acpi, hpet, pae, nx, usb, usb_tablet, secureboot;
+    bool acpi, apic, hpet, pae, nx, usb, usb_tablet, secureboot, nested;
+    struct hv_viridian viridian;
     enum hv_nic_model nic_model;
     enum hv_vga vga;
     unsigned videoram;         /* MiB; 0: as the device has it */

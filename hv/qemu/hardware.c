@@ -45,10 +45,24 @@ const char *qemu_cpu_model(const char *accelerator)
     return strcmp(accelerator, "kvm") == 0 ? "host" : "max";
 }
 
+/* Only KVM speaks Hyper-V's words: the processor that QEMU emulates takes these names, and tells the guest
+ * nothing. */
+static const char *viridian_text(void *ctx, const char *accelerator, const struct hv_viridian *v)
+{
+    if (!v->on || strcmp(accelerator, "kvm") != 0)
+        return "";
+    return text_of(ctx,
+                   ",hv-relaxed=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-reset=on%s%s%s%s%s%s",
+                   v->time ? ",hv-time=on,hv-frequencies=on" : "", v->apic_assist ? ",hv-vapic=on" : "",
+                   v->timers ? ",hv-synic=on,hv-stimer=on" : "", v->crash ? ",hv-crash=on" : "",
+                   v->tlb_flush ? ",hv-tlbflush=on" : "", v->ipi ? ",hv-ipi=on" : "");
+}
+
 char *qemu_cpu_text(void *ctx, const char *accelerator, const struct hv_platform *p)
 {
-    return text_of(ctx, "%s%s%s", qemu_cpu_model(accelerator), p->pae ? "" : ",pae=off",
-                   p->nx ? "" : ",nx=off");
+    return text_of(ctx, "%s%s%s%s%s%s", qemu_cpu_model(accelerator), p->pae ? "" : ",pae=off",
+                   p->nx ? "" : ",nx=off", p->apic ? "" : ",apic=off", p->nested ? "" : ",vmx=off,svm=off",
+                   viridian_text(ctx, accelerator, &p->viridian));
 }
 
 char *qemu_smp_text(void *ctx, const struct hv_vm_spec *s, const struct hv_platform *p)

@@ -74,15 +74,46 @@ START_TEST(each_key_has_its_effect)
     set(&spec.platform, "nic_type", "e1000");
     set(&spec.platform, "cores-per-socket", "4");
     set(&spec.platform, "timeoffset", "-3600");
+    set(&spec.platform, "nested-virt", "false");
+    set(&spec.platform, "apic", "0");
     set(&spec.platform, "something-of-xen", "?");
     spec.vcpus = 2;
     spec.vcpus_max = 8;
     p = platform();
     ck_assert_str_eq(qemu_machine_text(ctx, p), "pc,usb=off,vmport=off,acpi=off,hpet=off");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max,pae=off,nx=off");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max,pae=off,nx=off,apic=off,vmx=off,svm=off");
     ck_assert_str_eq(qemu_nic_driver(p->nic_model), "e1000");
     ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "2,maxcpus=8,sockets=2,cores=4,threads=1");
     ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=2023-11-14T21:13:20");
+}
+END_TEST
+
+START_TEST(windows_hears_that_it_is_a_guest_where_that_means_something)
+{
+    static const char base[] =
+        "host,hv-relaxed=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-reset=on";
+    CLEANUP_ERR struct err e = {0};
+    const char **argv;
+
+    set(&spec.platform, "viridian", "true");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", platform()), "max");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()),
+                     talloc_asprintf(ctx,
+                                     "%s,hv-time=on,hv-frequencies=on,hv-vapic=on,hv-synic=on,hv-stimer=on,"
+                                     "hv-crash=on,hv-tlbflush=on,hv-ipi=on",
+                                     base));
+    argv = qemu_cmdline(ctx, &(struct qemu_cmdline_host){"/usr/bin/qemu", "kvm", true}, &spec, false, &e);
+    ck_assert_ptr_nonnull(find_argument(argv, "-cpu", base));
+    set(&spec.platform, "viridian_reference_tsc", "false");
+    ck_assert_ptr_nonnull(strstr(qemu_cpu_text(ctx, "kvm", platform()), "hv-time"));
+    set(&spec.platform, "viridian_time_ref_count", "0");
+    set(&spec.platform, "viridian_apic_assist", "false");
+    set(&spec.platform, "viridian_crash_ctl", "false");
+    set(&spec.platform, "viridian_hcall_remote_tlb_flush", "false");
+    set(&spec.platform, "viridian_hcall_ipi", "false");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()), base);
+    set(&spec.platform, "viridian", "0");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()), "host");
 }
 END_TEST
 
@@ -132,7 +163,10 @@ static const struct {
            {"cores-per-socket", "-2"},
            {"cores-per-socket", "0"},
            {"cores-per-socket", "16"},
-           {"nx", "\xff"}};
+           {"nx", "\xff"},
+           {"viridian", "yes"},
+           {"viridian_stimer", "2"},
+           {"nested-virt", ""}};
 
 START_TEST(a_bad_value_is_refused_by_its_name)
 {
@@ -534,6 +568,7 @@ int main(void)
     tcase_add_checked_fixture(c, begin, end);
     tcase_add_test(c, without_a_word_the_hardware_is_complete);
     tcase_add_test(c, each_key_has_its_effect);
+    tcase_add_test(c, windows_hears_that_it_is_a_guest_where_that_means_something);
     tcase_add_loop_test(c, a_screen_has_memory_in_sizes_that_qemu_takes, 0, sizeof screens / sizeof *screens);
     tcase_add_loop_test(c, a_bad_value_is_refused_by_its_name, 0, sizeof bad / sizeof *bad);
     tcase_add_test(c, a_boot_order_has_letters_of_devices_only);
