@@ -53,6 +53,8 @@ struct hv_vm_spec {
     const char *boot_order;                 /* HV_BOOT_BIOS: letters of HVM_boot_params:order, "cdn" */
     const char *nvram; /* HV_BOOT_UEFI: the text of the last HV_REPORT_NVRAM; NULL: none yet */
     bool start_paused;
+    const char *shape; /* with a state: the machine that it fits (co_shape); NULL: as an older daemon would
+                          have built it from the rest of this */
     int state_fd; /* above 0: a pipe with what co_save wrote; the guest goes on from there once it is unpaused
                    */
     const struct map *platform, *bios_strings, *xenstore_data,
@@ -233,6 +235,11 @@ struct hv_driver {
     int (*co_save)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
                    struct err *e);
 
+    /* The shape of a guest that is up (hv/shape.h), on ctx, for the specification of the machine that is to
+     * take its state; co_save writes it in front of the state, and who reads that reads it first. *ret is
+     * NULL when none is needed, or nothing is known. A driver may lack this. */
+    int (*co_shape)(struct hv *hv, const char *uuid, void *ctx, const char **ret, struct err *e);
+
     /* A move to another host, in steps that its coordinator asks for in this order, at the source (S) and at
      * the destination (D): D co_receive          a guest that waits for its state; disks that are mirrored
      * are open for writing S co_move_prepare     disks and memory are over but for the last changes; the
@@ -255,8 +262,8 @@ struct hv_driver {
     int (*co_receive)(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,
                       struct hv_reception *ret, struct err *e);
 
-    /* When it fails or is cancelled the guest goes on as before. A guest whose devices or processors were
-     * changed since its start is refused. */
+    /* When it fails or is cancelled the guest goes on as before. A guest that an older daemon started is
+     * refused when its devices or processors were changed since. */
     int (*co_move_prepare)(struct hv *hv, const char *uuid, const struct hv_passage *p,
                            hv_progress_fn *progress, void *arg, struct err *e);
     int (*co_move_switch)(struct hv *hv, const char *uuid, struct err *e);

@@ -3,6 +3,7 @@ hv_libhv_a_SOURCES = \
 	hv/hv.h \
 	hv/platform.c hv/platform.h \
 	hv/schedule.c hv/schedule.h \
+	hv/shape.c hv/shape.h \
 	hv/qemu/adopt.c \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
@@ -30,6 +31,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/qemu.h \
 	hv/qemu/qmp.c hv/qemu/qmp.h \
 	hv/qemu/receive.c \
+	hv/qemu/shape.c hv/qemu/shape.h \
 	hv/qemu/snapshot.c \
 	hv/qemu/spec.c \
 	hv/qemu/start.c hv/qemu/start.h \

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hv/shape.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "pool/agent_state.h"
@@ -87,22 +88,6 @@ int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, s
     return 0;
 }
 
-/* Start the guest from what an image holds. */
-static int co_restore(struct agent *a, struct hv_vm_spec *vm, const struct agent_image *from,
-                      struct hv_vm_facts *ret, struct err *e)
-{
-    struct image image;
-    int rc;
-
-    if (co_image_open(a->state_dir, from, false, &image, &vm->state_fd, e) < 0)
-        return -1;
-    CLEANUP_ERR struct err failure = {0};
-    rc = a->hv->driver->co_start(a->hv, vm, ret, &failure);
-    co_image_abandon(&image, rc < 0 ? e : NULL);
-    err_move(e, &failure);
-    return rc;
-}
-
 int co_agent_attach_all(struct agent *a, const struct agent_vm_spec *spec, void *mem, struct hv_vm_spec *ret,
                         struct err *e)
 {
@@ -123,16 +108,58 @@ int co_agent_attach_all(struct agent *a, const struct agent_vm_spec *spec, void 
     return 0;
 }
 
-/* Attach everything and start the guest; the caller cleans up when this fails. */
+/* Note what the guest will hold, attach it and start the guest; the caller cleans up when this fails. */
 static int co_attach_and_start(struct agent *a, const struct agent_vm_spec *spec, void *mem,
                                struct hv_vm_facts *ret, struct err *e)
 {
+    int rc = attachments_note(a->state_dir, spec);
     struct hv_vm_spec vm;
 
+    if (rc < 0)
+        return err_errno(e, rc, "%s/agent", a->state_dir);
     if (co_agent_attach_all(a, spec, mem, &vm, e) < 0)
         return -1;
-    return spec->image.sr.type ? co_restore(a, &vm, &spec->image, ret, e)
-                               : a->hv->driver->co_start(a->hv, &vm, ret, e);
+    return a->hv->driver->co_start(a->hv, &vm, ret, e);
+}
+
+/* Of the devices that the VM has now, those that its guest had. */
+static void fit_devices(struct agent_vm_spec *spec, void *mem)
+{
+    struct agent_disk *disks = talloc_zero_array(mem, struct agent_disk, spec->n_disks + 1);
+    struct agent_nic *nics = talloc_zero_array(mem, struct agent_nic, spec->n_nics + 1);
+    unsigned n_disks = 0, n_nics = 0;
+
+    for (unsigned i = 0; i < spec->n_disks; i++)
+        if (hv_shape_has(spec->vm.shape, HV_DEVICE_DISK, spec->disks[i].userdevice))
+            disks[n_disks++] = spec->disks[i];
+    for (unsigned i = 0; i < spec->n_nics; i++)
+        if (hv_shape_has(spec->vm.shape, HV_DEVICE_NIC, spec->nics[i].device))
+            nics[n_nics++] = spec->nics[i];
+    spec->disks = disks;
+    spec->n_disks = n_disks;
+    spec->nics = nics;
+    spec->n_nics = n_nics;
+}
+
+/* Start the guest from what its image holds. */
+static int co_restore(struct agent *a, const struct agent_vm_spec *spec, void *mem, struct hv_vm_facts *ret,
+                      struct err *e)
+{
+    struct agent_vm_spec fitted = *spec;
+    struct image image;
+    int rc;
+
+    if (co_image_open(a->state_dir, &spec->image, false, &image, &fitted.vm.state_fd, e) < 0)
+        return -1;
+    CLEANUP_ERR struct err failure = {0};
+    rc = co_hv_shape_read(fitted.vm.state_fd, mem, &fitted.vm.shape, &failure);
+    if (rc == 0) {
+        fit_devices(&fitted, mem);
+        rc = co_attach_and_start(a, &fitted, mem, ret, &failure);
+    }
+    co_image_abandon(&image, rc < 0 ? e : NULL);
+    err_move(e, &failure);
+    return rc;
 }
 
 /* Give back what a guest that has ended still holds. Runs to its end even in a cancelled fiber. */
@@ -157,11 +184,9 @@ int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct 
                       struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    int rc = attachments_note(a->state_dir, spec);
 
-    if (rc < 0)
-        return err_errno(e, rc, "%s/agent", a->state_dir);
-    if (co_attach_and_start(a, spec, mem, ret, e) == 0)
+    if ((spec->image.sr.type ? co_restore(a, spec, mem, ret, e)
+                             : co_attach_and_start(a, spec, mem, ret, e)) == 0)
         return 0;
     co_agent_clean_failed(a, spec->vm.uuid);
     return -1;

@@ -147,6 +147,10 @@ int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct 
 
 /* ---- a guest that moves from one host to another: the steps of hv/hv.h, asked of two agents in turn ---- */
 
+/* What the destination's specification needs (hv_vm_spec.shape), on ctx; NULL when that knows no such thing.
+ */
+int co_agent_vm_shape(struct agent *a, const char *uuid, void *ctx, const char **ret, struct err *e);
+
 /* At the destination: attach what the guest is to have and await it. */
 int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
                         struct hv_reception *ret, struct err *e);

@@ -83,6 +83,7 @@ int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image
 int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
 int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
                                unsigned *ret_now, struct err *e);
+int co_local_vm_shape(struct agent *a, const char *uuid, void *ctx, const char **ret, struct err *e);
 int co_local_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, struct err *e);
 int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e);

@@ -28,6 +28,12 @@ int co_local_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const
     return -1;
 }
 
+int co_local_vm_shape(struct agent *a, const char *uuid, void *ctx, const char **ret, struct err *e)
+{
+    *ret = NULL;
+    return a->hv->driver->co_shape ? a->hv->driver->co_shape(a->hv, uuid, ctx, ret, e) : 0;
+}
+
 int co_local_vm_move_switch(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_move_switch(a->hv, uuid, e);

@@ -81,6 +81,9 @@ static const struct codec_field state_result_fields[] = {
     CODEC_FIELD_ENUM(struct state_result, state, codec_hv_state_names), {0}};
 static const struct codec_type state_result = CODEC_TYPE(struct state_result, state_result_fields);
 
+static const struct codec_field shape_result_fields[] = {CODEC_FIELD_TEXT(struct shape_result, shape), {0}};
+static const struct codec_type shape_result = CODEC_TYPE(struct shape_result, shape_result_fields);
+
 static const struct codec_field processors_result_fields[] = {
     CODEC_FIELD_BOOL(struct processors_result, known),
     CODEC_FIELD_UNSIGNED(struct processors_result, now),
@@ -339,6 +342,13 @@ static int co_run_vm_set_processors(struct agent *a, const struct agent_call *c,
     return rc;
 }
 
+static int co_run_vm_shape(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct guest_args *g = c->args;
+    struct shape_result *r = c->result;
+    return co_local_vm_shape(a, g->uuid, c->ctx, &r->shape, e);
+}
+
 static int co_run_vm_shutdown(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct guest_timed_args *g = c->args;
@@ -406,6 +416,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_SAVE] = OPERATION(vm_save, &save, NULL),
     [AGENT_VM_SET_MEMORY] = OPERATION(vm_set_memory, &memory, NULL),
     [AGENT_VM_SET_PROCESSORS] = OPERATION(vm_set_processors, &processors, &processors_result),
+    [AGENT_VM_SHAPE] = OPERATION(vm_shape, &guest, &shape_result),
     [AGENT_VM_SHUTDOWN] = OPERATION(vm_shutdown, &guest_timed, NULL),
     [AGENT_VM_START] = OPERATION(vm_start, &codec_agent_vm_spec, &codec_hv_vm_facts),
     [AGENT_VM_STATE] = OPERATION(vm_state, &guest, &state_result),

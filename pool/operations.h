@@ -45,6 +45,7 @@ enum agent_operation_id {
     AGENT_VM_SAVE,
     AGENT_VM_SET_MEMORY,
     AGENT_VM_SET_PROCESSORS,
+    AGENT_VM_SHAPE,
     AGENT_VM_SHUTDOWN,
     AGENT_VM_START,
     AGENT_VM_STATE,
@@ -115,6 +116,9 @@ struct prepare_args {
 
 struct state_result {
     enum hv_state state;
+};
+struct shape_result {
+    const char *shape;
 };
 struct processors_result {
     bool known;

@@ -175,6 +175,21 @@ int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind)
 
 /* ---- moves ---- */
 
+int co_agent_vm_shape(struct agent *a, const char *uuid, void *ctx, const char **ret, struct err *e)
+{
+    struct shape_result result = {0};
+    struct guest_args g;
+
+    put_uuid(g.uuid, uuid);
+    int rc =
+        co_agent_do(a, AGENT_VM_SHAPE, &(struct agent_call){.args = &g, .result = &result, .ctx = ctx}, e);
+    *ret = rc == 0 ? result.shape : NULL;
+    if (rc == 0 || !err_is(e, "NOT_IMPLEMENTED")) /* an older host's guests are as their records say */
+        return rc;
+    err_clear(e);
+    return 0;
+}
+
 int co_agent_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const struct hv_passage *p,
                         struct hv_reception *ret, struct err *e)
 {

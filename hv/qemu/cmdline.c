@@ -27,9 +27,9 @@ struct cmdline {
     unsigned n;
     const struct hv_vm_spec *spec;
     struct hv_platform platform;
+    const struct qemu_cmdline_how *how;
     unsigned ide_taken; /* bits */
-    bool incoming;
-    bool bad; /* a value cannot be told to QEMU */
+    bool bad;           /* a value cannot be told to QEMU */
 };
 
 static void add(struct cmdline *c, const char *text)
@@ -129,7 +129,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, "-nodefaults");
     add(c, "-no-user-config");
     add(c, "-S");
-    if (c->incoming)
+    if (c->how->incoming)
         add2(c, "-incoming", "defer");
     add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
     add2(c, "-device", "pvpanic");
@@ -201,6 +201,11 @@ static int boot_index(const struct hv_vm_spec *s, char kind, unsigned index)
     const char *at = strchr(order, kind);
 
     return s->boot == HV_BOOT_KERNEL || !at ? -1 : (int)(at - order) * 64 + (int)index;
+}
+
+bool qemu_spec_nics_boot(const struct hv_vm_spec *s)
+{
+    return boot_index(s, 'n', 0) >= 0;
 }
 
 static void set_boot_index(json_t *device, int index)
@@ -298,11 +303,13 @@ bool qemu_disk_has_place(unsigned userdevice)
     return userdevice < MAIN_BUS_DISKS + SECOND_BUS_DISKS;
 }
 
-json_t *qemu_disk_device(const struct hv_disk *d, const char *node)
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node, unsigned queues)
 {
     json_t *device = json_pack("{s:s, s:s#}", "driver", "virtio-blk-pci", "serial", d->uuid,
                                (int)strnlen(d->uuid, SERIAL_SIZE));
 
+    if (queues > 0)
+        json_object_set_new(device, "num-queues", json_integer(queues));
     set_drive(device, d, node);
     if (d->userdevice < MAIN_BUS_DISKS)
         set_place(device, "pci.0", FIRST_DISK_SLOT + d->userdevice);
@@ -317,7 +324,7 @@ static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
     char node[24];
 
     snprintf(node, sizeof node, "node%u", d->userdevice);
-    device = qemu_disk_device(d, node);
+    device = qemu_disk_device(d, node, c->how->queues);
     set_boot_index(device, boot);
     add_pci_device(c, device);
 }
@@ -387,9 +394,9 @@ static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 }
 
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
-                          bool incoming, struct err *e)
+                          const struct qemu_cmdline_how *how, struct err *e)
 {
-    struct cmdline c = {.v = talloc_array(ctx, const char *, 1), .spec = s, .incoming = incoming};
+    struct cmdline c = {.v = talloc_array(ctx, const char *, 1), .spec = s, .how = how};
 
     if (!c.v)
         mem_abort();

@@ -21,14 +21,24 @@ struct qemu_cmdline_host {
     bool sandbox;            /* seccomp works here */
 };
 
-/* argv, NULL-terminated, all on ctx; incoming: it waits for a guest's state. NULL with *e filled when the
+/* How many queues each virtio disk has depends on the processors unless it is said, and a guest's state fits
+ * no other number; 0: as QEMU has it. */
+struct qemu_cmdline_how {
+    bool incoming; /* it waits for a guest's state */
+    unsigned queues;
+};
+
+/* argv, NULL-terminated, all on ctx. NULL with *e filled when the
  * specification cannot be had: INVALID_VALUE for what the VM's record says, else DOMAIN_BUILDER_ERROR. QEMU
  * is to be started in the guest's folder. */
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,
-                          bool incoming, struct err *e);
+                          const struct qemu_cmdline_how *how, struct err *e);
 
 /* The value of -sandbox. */
 #define QEMU_SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+/* Do its NICs have boot ROMs? */
+bool qemu_spec_nics_boot(const struct hv_vm_spec *s);
 
 /* Does the guest's hardware have a screen? */
 bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
@@ -39,7 +49,7 @@ json_t *qemu_blockdev(const struct hv_disk *d, const char *node);
 
 /* Likewise of a -device or device_add, and of a -netdev or netdev_add. Disks (virtio) and NICs have their PCI
  * slots by their numbers. */
-json_t *qemu_disk_device(const struct hv_disk *d, const char *node);
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node, unsigned queues);
 json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots);
 json_t *qemu_netdev(const struct hv_nic *n);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "hv/qemu/probe.h"
 #include "hv/qemu/qemu.h"
+#include "hv/qemu/shape.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -151,6 +152,7 @@ static const struct hv_driver driver = {
     .co_hold = co_qemu_hold,
     .co_follow_disk = co_qemu_follow_disk,
     .co_save = co_qemu_save,
+    .co_shape = co_qemu_shape,
     .co_receive = co_qemu_receive,
     .co_move_prepare = co_qemu_move_prepare,
     .co_move_switch = co_qemu_move_switch,

@@ -222,7 +222,7 @@ static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
         return -ENOSPC;
     }
     r = co_add_node(vm, d, node, e);
-    return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node), e);
+    return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node, vm->queues), e);
 }
 
 int co_qemu_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e)

@@ -183,5 +183,5 @@ int co_qemu_cancel_move(struct qemu_vm *vm, struct err *e)
 
 bool qemu_vm_is_changed(const struct qemu_vm *vm)
 {
-    return faccessat(vm->dir_fd, VM_DIR_CHANGED, F_OK, 0) == 0;
+    return !vm->shape && faccessat(vm->dir_fd, VM_DIR_CHANGED, F_OK, 0) == 0;
 }

@@ -74,6 +74,23 @@ static unsigned count_filled(const json_t *slots)
     return n;
 }
 
+int qemu_count_processors(const json_t *slots)
+{
+    int64_t last_filled = -1, first_empty = INT64_MAX;
+    const json_t *slot;
+    size_t i;
+
+    json_array_foreach (slots, i, slot) {
+        int64_t place = place_of(slot);
+
+        if (is_filled(slot) && place > last_filled)
+            last_filled = place;
+        if (!is_filled(slot) && place < first_empty)
+            first_empty = place;
+    }
+    return last_filled < first_empty ? (int)count_filled(slots) : -1;
+}
+
 /* The last of the filled places, or the first of the empty ones; those that were asked for are left
  * out. */
 static size_t choose(const json_t *slots, bool filled, const bool *asked)

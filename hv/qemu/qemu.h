@@ -48,6 +48,9 @@ struct qemu_vm {
     struct agent_nic_name *nics;
     unsigned n_nics;
     enum hv_nic_model nic_model;
+    unsigned queues; /* of each virtio disk; 0: as QEMU has it */
+    bool nics_boot;  /* they have boot ROMs */
+    json_t *shape;   /* what its QEMU was built from (hv/qemu/shape.h); NULL: an older daemon did it */
     TAILQ_HEAD(, qemu_unplug) unplugs; /* hv/qemu/devices.h */
 
     int dir_fd;
@@ -121,6 +124,9 @@ int qemu_spec_load(struct qemu_vm *vm);
 /* Give the guest its share of the host's processors; what cannot be had is logged. */
 void qemu_enter_cgroup(struct qemu_vm *vm, const struct hv_schedule *s);
 
+/* How many places of a query-hotpluggable-cpus are filled; -1 when an empty one lies between them. */
+int qemu_count_processors(const json_t *slots);
+
 /* Let its processors run where s says, anywhere when it says nothing. */
 int co_qemu_pin(struct qemu_vm *vm, const struct hv_schedule *s, struct err *e);
 
@@ -144,8 +150,8 @@ int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct er
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
                         const char *base, struct err *e);
-/* Before a device or a processor is added or taken away: note it, since a state that is saved from now on
- * does not fit what the next start makes. */
+/* Before a device or a processor is added or taken away: of a guest that an older daemon started nobody will
+ * know what its state fits, so that is noted. */
 int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e);
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
 int co_qemu_receive(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hv/qemu/qemu.h"
+#include "hv/qemu/shape.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/mem.h"
 
@@ -22,10 +23,10 @@ static json_t *nics_pack(const struct qemu_vm *vm)
 
 int qemu_spec_save(const struct qemu_vm *vm)
 {
-    json_t *spec =
-        json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:i, s:o}", "version", 1, "uuid", vm->uuid, "domid",
-                  (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi, "timeoffset",
-                  (json_int_t)vm->timeoffset, "nic_model", (int)vm->nic_model, "nics", nics_pack(vm));
+    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:i, s:b, s:O*, s:o}", "version", 1, "uuid",
+                             vm->uuid, "domid", (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi,
+                             "timeoffset", (json_int_t)vm->timeoffset, "nic_model", (int)vm->nic_model,
+                             "nics_boot", vm->nics_boot, "shape", vm->shape, "nics", nics_pack(vm));
     int r = vm_dir_write_json(vm->dir_fd, VM_DIR_SPEC, spec);
 
     json_decref(spec);
@@ -50,6 +51,15 @@ static void nics_unpack(struct qemu_vm *vm, const json_t *list)
     vm->n_nics = (unsigned)n;
 }
 
+/* Daemons that knew nothing of shapes wrote none. */
+static void shape_unpack(struct qemu_vm *vm, json_t *shape)
+{
+    if (!qemu_shape_is_sound(shape))
+        return;
+    vm->shape = json_incref(shape);
+    vm->queues = (unsigned)json_integer_value(json_object_get(shape, "queues"));
+}
+
 static int read_started(struct qemu_vm *vm)
 {
     CLEANUP_FREE char *text = vm_dir_read(vm->dir_fd, VM_DIR_STARTED, 64);
@@ -72,6 +82,8 @@ int qemu_spec_load(struct qemu_vm *vm)
         if (json_integer_value(json_object_get(spec, "nic_model")) <= HV_NIC_RTL8139)
             vm->nic_model = (enum hv_nic_model)json_integer_value(json_object_get(spec, "nic_model"));
         nics_unpack(vm, json_object_get(spec, "nics"));
+        shape_unpack(vm, json_object_get(spec, "shape"));
+        vm->nics_boot = json_is_true(json_object_get(spec, "nics_boot"));
     }
     json_decref(spec);
     return ours ? read_started(vm) : -EINVAL;

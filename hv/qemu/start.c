@@ -10,6 +10,7 @@
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
+#include "hv/qemu/shape.h"
 #include "hv/qemu/start.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
@@ -23,13 +24,17 @@
 
 /* ---- before QEMU exists ---- */
 
-static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform)
+static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform,
+                      unsigned queues)
 {
     vm->domid = spec->domid;
     vm->timeoffset = platform->timeoffset;
     vm->acpi = platform->acpi;
     vm->nic_model = platform->nic_model;
     vm->vnc = qemu_spec_has_vnc(spec);
+    vm->nics_boot = qemu_spec_nics_boot(spec);
+    vm->queues = queues;
+    vm->shape = qemu_shape_begin(spec, queues);
     if (spec->n_nics > 0)
         vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);
     for (unsigned i = 0; i < spec->n_nics; i++) {
@@ -131,10 +136,10 @@ static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *sp
                                  const struct hv_platform *platform, const struct hv_schedule *schedule,
                                  bool incoming, struct err *e)
 {
-    const char **argv;
+    const struct qemu_cmdline_how how = {.incoming = incoming, .queues = vm->queues};
+    const char **argv = qemu_cmdline(NULL, &vm->hv->host, spec, &how, e);
     int r;
 
-    argv = qemu_cmdline(NULL, &vm->hv->host, spec, incoming, e);
     if (!argv)
         return -1;
     r = co_make_folder(vm, e);
@@ -232,8 +237,9 @@ static int co_come_up(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
     return co_begin(vm, spec, how, e) < 0 ? -1 : commit(vm, e);
 }
 
-int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const struct qemu_beginning *how,
-                     struct hv_vm_facts *ret, struct err *e)
+/* spec: with what its shape says. */
+static int co_bring_up_fitted(struct qemu_hv *q, const struct hv_vm_spec *spec, unsigned queues,
+                              const struct qemu_beginning *how, struct hv_vm_facts *ret, struct err *e)
 {
     struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
     struct hv_platform platform;
@@ -249,7 +255,7 @@ int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const str
     if (hv_platform_read(spec, &platform, e) < 0 || hv_schedule_read(spec->vcpus_params, &schedule, e) < 0)
         return -1;
     vm = qemu_vm_new(q, spec->uuid);
-    note_spec(vm, spec, &platform);
+    note_spec(vm, spec, &platform, queues);
     if (co_come_up(vm, spec, &platform, &schedule, how, e) < 0) {
         co_abandon(vm);
         qemu_vm_detach(vm);
@@ -257,6 +263,18 @@ int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const str
     }
     qemu_vm_facts(vm, ret);
     return 0;
+}
+
+int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const struct qemu_beginning *how,
+                     struct hv_vm_facts *ret, struct err *e)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    struct hv_vm_spec fitted = *spec;
+    unsigned queues;
+
+    return qemu_shape_apply(ctx, &fitted, how->incoming, &queues, e) < 0
+               ? -1
+               : co_bring_up_fitted(q, &fitted, queues, how, ret, e);
 }
 
 int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)

@@ -9,6 +9,7 @@
 #include "hv/qemu/devices.h"
 #include "hv/qemu/migration.h"
 #include "hv/qemu/qemu.h"
+#include "hv/qemu/shape.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -129,9 +130,23 @@ static void co_give_up(struct qemu_vm *vm, bool was_running, bool was_held)
 
 int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e)
 {
-    int r = vm_dir_write(vm->dir_fd, VM_DIR_CHANGED, "");
+    int r = vm->shape ? 0 : vm_dir_write(vm->dir_fd, VM_DIR_CHANGED, "");
 
     return r < 0 ? err_errno(e, r, "the mark of %s", vm->uuid) : 0;
+}
+
+/* The guest stands still, so that it lets go of no device meanwhile. */
+static int co_write_shape(struct qemu_vm *vm, int fd, struct err *e)
+{
+    CLEANUP_FREE char *shape = NULL;
+    int r = co_qemu_vm_shape(vm, &shape, e);
+
+    if (r == 0 && shape) {
+        r = hv_shape_write(fd, shape);
+        if (r < 0)
+            err_errno(e, r, "the state of %s", vm->uuid);
+    }
+    return r;
 }
 
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e)
@@ -144,11 +159,14 @@ int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progre
         return err_vm_bad_power_state(e, uuid, "Running", "Halted");
     if (qemu_vm_is_changed(vm))
         return err_vm_non_suspendable(e, uuid,
-                                      "Devices or processors were plugged or unplugged since its start");
+                                      "An older version started it, and it was given devices or processors, "
+                                      "or has let go of them, since");
     qemu_vm_ref(vm);
     was_running = vm->state == HV_STATE_RUNNING;
     was_held = vm->held;
     r = co_stand_still(vm, e);
+    if (r == 0)
+        r = co_write_shape(vm, fd, e);
     if (r == 0)
         r = co_move_out(vm, fd, progress, arg, e);
     if (r < 0)

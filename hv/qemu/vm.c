@@ -55,6 +55,7 @@ void qemu_vm_unref(struct qemu_vm *vm)
     if (--vm->refs > 0)
         return;
     free(vm->nics);
+    json_decref(vm->shape);
     free(vm);
 }
 

@@ -180,7 +180,7 @@ static void co_bench(void *arg)
     must(co_qemu_probe(f.dir, &probe, &e), &e);
     demo_spec(&demo, f.dir, &spec);
     host = (struct qemu_cmdline_host){probe.program, probe.accelerator, probe.sandbox};
-    argv = qemu_cmdline(NULL, &host, &spec, false, &e);
+    argv = qemu_cmdline(NULL, &host, &spec, &(struct qemu_cmdline_how){0}, &e);
     for (unsigned i = 0; i < rounds; i++) {
         raw_ms[i] = raw_start(argv, f.dir);
         start_ms[i] = co_driver_start(&f, &spec, &death_ms[i]);

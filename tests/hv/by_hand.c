@@ -45,7 +45,7 @@ void by_hand_start(struct by_hand *h, const struct qemu_cmdline_host *host, cons
 {
     static const struct qmp_handlers handlers = {ignore_event, ignore_ready, ignore_closed};
     CLEANUP_ERR struct err e = {0};
-    const char **argv = qemu_cmdline(NULL, host, spec, incoming, &e);
+    const char **argv = qemu_cmdline(NULL, host, spec, &(struct qemu_cmdline_how){.incoming = incoming}, &e);
     int fds[QEMU_FD_COUNT];
     struct process_launch l = {host->program, argv, -1, fds, QEMU_FD_COUNT, QEMU_FD_NOTE};
 

@@ -342,6 +342,8 @@ static const char *answer_of(const char *name)
                                 : describe_places();
     if (strcmp(name, "query-cpus-fast") == 0)
         return "[{\"thread-id\": 1}, {\"thread-id\": -5}, {\"thread-id\": \"x\"}, {}, 3]";
+    if (strcmp(name, "qom-list") == 0)
+        return "[{\"name\": \"type\"}, {\"name\": \"disk0\"}, {\"name\": \"disk\"}, {\"name\": 7}, {}, 3]";
     if (strcmp(name, "query-balloon") == 0)
         return "{\"actual\": 67108864}";
     if (strcmp(name, "query-status") == 0 && lingering > 0 && lingering-- > 0)

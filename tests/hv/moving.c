@@ -50,6 +50,8 @@ int co_moving_step(struct moving *m, enum moving_step step, struct err *e)
 
     switch (step) {
     case STEP_RECEIVE:
+        if (from->driver->co_shape && from->driver->co_shape(from, uuid, NULL, &m->spec.shape, e) < 0)
+            return -1;
         if (to->driver->co_receive(to, &m->spec, &m->passage, &m->reception, e) < 0)
             return -1;
         m->passage.memory_port = m->reception.memory_port;

@@ -11,6 +11,7 @@
 #include "tests/in_fiber.h"
 
 static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
+static const struct qemu_cmdline_how fresh = {.queues = 4};
 static void *ctx;
 static struct hv_vm_spec spec;
 
@@ -102,7 +103,7 @@ START_TEST(windows_hears_that_it_is_a_guest_where_that_means_something)
                                      "%s,hv-time=on,hv-frequencies=on,hv-vapic=on,hv-synic=on,hv-stimer=on,"
                                      "hv-crash=on,hv-tlbflush=on,hv-ipi=on",
                                      base));
-    argv = qemu_cmdline(ctx, &(struct qemu_cmdline_host){"/usr/bin/qemu", "kvm", true}, &spec, false, &e);
+    argv = qemu_cmdline(ctx, &(struct qemu_cmdline_host){"/usr/bin/qemu", "kvm", true}, &spec, &fresh, &e);
     ck_assert_ptr_nonnull(find_argument(argv, "-cpu", base));
     set(&spec.platform, "viridian_reference_tsc", "false");
     ck_assert_ptr_nonnull(strstr(qemu_cpu_text(ctx, "kvm", platform()), "hv-time"));
@@ -182,7 +183,7 @@ START_TEST(a_bad_value_is_refused_by_its_name)
     ck_assert_str_eq(e.params[0], field);
     ck_assert_str_eq(e.params[1], bad[_i].value);
     err_clear(&e);
-    ck_assert_ptr_null(qemu_cmdline(ctx, &host, &spec, false, &e));
+    ck_assert_ptr_null(qemu_cmdline(ctx, &host, &spec, &fresh, &e));
     ck_assert(err_is(&e, "INVALID_VALUE"));
 }
 END_TEST
@@ -217,14 +218,14 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
     spec.nics = &nic;
     spec.n_nics = 1;
     ck_assert_ptr_nonnull(strstr(qemu_machine_text(ctx, platform()), "q35,smm=on"));
-    argv = qemu_cmdline(ctx, &host, &spec, false, &e);
+    argv = qemu_cmdline(ctx, &host, &spec, &fresh, &e);
     ck_assert_ptr_nonnull(find_argument(argv, "-blockdev", "secboot"));
     ck_assert_ptr_null(find_argument(argv, "-device", "pci.0"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "virtio-net-pci"));
     ck_assert_ptr_nonnull(find_argument(argv, "-global", "property=secure"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.3\",\"unit\":0"));
     set(&spec.platform, "secureboot", "false");
-    argv = qemu_cmdline(ctx, &host, &spec, false, &e);
+    argv = qemu_cmdline(ctx, &host, &spec, &fresh, &e);
     ck_assert_ptr_null(find_argument(argv, "-blockdev", "secboot"));
     ck_assert_ptr_nonnull(find_argument(argv, "-machine", "pflash1=nvram"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"ide.1\",\"unit\":1"));

@@ -289,13 +289,32 @@ static struct hv_vm_facts co_reopen(struct fixture *f)
 
 /* ---- a guest with other hardware ---- */
 
+/* It has more of each than at its start. */
+static void co_give_more(const struct hv_nic *nic, const struct hv_disk *disk)
+{
+    const char *uuid = m.spec.uuid;
+    CLEANUP_ERR struct err e = {0};
+    unsigned now;
+
+    ASSERT_OK(a.hv->driver->co_plug_nic(a.hv, uuid, nic, &e), &e);
+    ASSERT_OK(a.hv->driver->co_plug_disk(a.hv, uuid, disk, &e), &e);
+    ASSERT_OK(a.hv->driver->co_set_processors(a.hv, uuid, 3, NULL, &now, &e), &e);
+    m.spec.nics = nic;
+    m.spec.disks = disk;
+    m.spec.n_nics = m.spec.n_disks = 1;
+}
+
 /* Firmware, a screen, processors and memory to grow into; and it is paused. */
 static void co_move_paused(void *unused)
 {
+    static const struct hv_nic nic = {.device = 2, .mac = "02:00:00:00:00:07", .backend = HV_NIC_USER};
+    struct hv_disk disk = {.userdevice = 5, .bus = HV_BUS_VIRTIO, .format = "raw"};
+    char path[100];
     CLEANUP_ERR struct err e = {0};
     struct hv_vm_facts facts;
     struct hv_vm_spec spec;
     char greeting[5] = "";
+    CLEANUP_FD int fd = -1;
     int vnc;
 
     co_open(&a);
@@ -306,6 +325,11 @@ static void co_move_paused(void *unused)
     moving_init(&m, &a, &b, &spec);
     moving_certify(&m);
     ASSERT_OK(a.hv->driver->co_start(a.hv, &spec, &facts, &e), &e);
+    snprintf(path, sizeof path, "%s/late.img", a.dir);
+    disk.path = path;
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(ftruncate(fd, 1 << 20), 0);
+    co_give_more(&nic, &disk);
     ASSERT_OK(a.hv->driver->co_pause(a.hv, spec.uuid, &e), &e);
     m.spec.start_paused = true;
     m.spec.domid = 8;

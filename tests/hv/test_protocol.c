@@ -330,6 +330,7 @@ END_TEST
 /* ---- command lines ---- */
 
 static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
+static const struct qemu_cmdline_how fresh = {.queues = 4};
 
 /* The argument after this option that contains the text; NULL when there is none. */
 static const char *find_argument(const char **argv, const char *option, const char *text)
@@ -353,7 +354,7 @@ START_TEST(paths_and_names_cannot_change_an_option)
     s.name = "x,debug-threads=on -S";
     s.disks = &disk;
     s.n_disks = 1;
-    argv = qemu_cmdline(ctx, &host, &s, false, &e);
+    argv = qemu_cmdline(ctx, &host, &s, &fresh, &e);
     ck_assert_ptr_nonnull(argv);
     blockdev = json_loads(find_argument(argv, "-blockdev", "qcow2"), 0, NULL);
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(blockdev, "file"), "filename")),
@@ -380,7 +381,7 @@ START_TEST(the_boot_order_numbers_the_devices)
     s.n_disks = 2;
     s.nics = &nic;
     s.n_nics = 1;
-    argv = qemu_cmdline(ctx, &host, &s, false, &e);
+    argv = qemu_cmdline(ctx, &host, &s, &fresh, &e);
     ck_assert_ptr_nonnull(strstr(find_argument(argv, "-device", "ide-cd"), "\"bootindex\":1"));
     ck_assert_ptr_nonnull(strstr(find_argument(argv, "-device", "virtio-blk"), "\"bootindex\":64"));
     ck_assert_ptr_null(strstr(find_argument(argv, "-device", "virtio-net"), "bootindex"));
@@ -400,23 +401,23 @@ START_TEST(a_specification_that_cannot_be_is_refused)
     fixture_spec(&s);
     s.disks = disks;
     s.n_disks = 5;
-    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, false, &e));
+    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, &fresh, &e));
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
     err_clear(&e);
     s.n_disks = 1;
     disks[0] = (struct hv_disk){.path = "/not\xff utf-8"};
-    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, false, &e));
+    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, &fresh, &e));
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
     err_clear(&e);
     s.n_disks = 0;
     s.nics = &nic;
     s.n_nics = 1;
-    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, false, &e));
+    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, &fresh, &e));
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
     err_clear(&e);
     s.n_nics = 0;
     s.boot = HV_BOOT_KERNEL;
-    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, false, &e));
+    ck_assert_ptr_null(qemu_cmdline(NULL, &host, &s, &fresh, &e));
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
 }
 END_TEST

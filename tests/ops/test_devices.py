@@ -115,6 +115,52 @@ def nics(d, c, vm, shell):
     c.VIF.destroy(v)
 
 
+def changed_guest(d, c, vm, shell):
+    """A guest that has other devices than at its start is suspended and checkpointed as any other."""
+    late, never = (add_disk(c, vm, make_vdi(c, f"disk {n}", 8 << 20), device=n) for n in ("1", "5"))
+    nic = c.VIF.create(vif(c, vm, "3"))
+    first = c.VM.get_VIFs(vm)[0] if c.VM.get_VIFs(vm)[0] != nic else c.VM.get_VIFs(vm)[1]
+    macs = [c.VIF.get_MAC(v) for v in (nic, first)]
+    c.VBD.plug(late)
+    c.VIF.plug(nic)
+    c.VIF.unplug(first)
+
+    def attached():
+        return ([c.VBD.get_currently_attached(b) for b in (late, never)] +
+                [c.VIF.get_currently_attached(v) for v in (nic, first)])
+
+    def look(text):
+        assert attached() == [True, False, True, False], attached()
+        assert shell.run("head -n 1 /dev/vdb") == [text], shell.run("head -n 1 /dev/vdb")
+        seen = shell.run("cat /sys/class/net/*/address")
+        assert macs[0] in seen and macs[1] not in seen, (macs, seen)
+
+    wait_until(lambda: size_of(shell, "vdb") == 8 << 20, "the guest has the disk")
+    shell.run("echo before > /dev/vdb; sync")
+    shell.close()
+    c.VM.suspend(vm)
+    check(d, c, "a suspended guest whose devices have changed")
+    c.VM.resume(vm, False, False)
+    shell = Shell(d, c, vm)
+    look("before")
+    check(d, c, "its resumption")
+    kept = c.VM.checkpoint(vm, "kept")
+    shell.run("echo after > /dev/vdb; sync")
+    look("after")
+    c.VBD.unplug(late)
+    shell.close()
+    c.VM.revert(kept)
+    c.VM.resume(vm, False, False)
+    late, never = (next(b for b in c.VM.get_VBDs(vm) if c.VBD.get_userdevice(b) == n) for n in ("1", "5"))
+    nic, first = (next(v for v in c.VM.get_VIFs(vm) if c.VIF.get_MAC(v) == mac) for mac in macs)
+    shell = Shell(d, c, vm)
+    look("before")
+    c.VBD.unplug(late)
+    c.VIF.plug(first)
+    wait_until(lambda: macs[1] in shell.run("cat /sys/class/net/*/address"), "the guest has its first NIC again")
+    check(d, c, "a revert to the checkpoint of such a guest")
+
+
 def main():
     with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
         c = d.client()
@@ -127,7 +173,7 @@ def main():
         print("ok the medium of a CD drive changes", flush=True)
         shell.close()
         shell = Shell(d, c, vm)
-        for test in (disks, nics):
+        for test in (disks, nics, changed_guest):
             test(d, c, vm, shell)
             print(f"ok {test.__name__}", flush=True)
         c.VM.hard_shutdown(vm)

@@ -112,6 +112,17 @@ def processors(d, c, vm, console):
     wait_until(lambda: online(console) == "0-1", "the guest has two processors")
 
 
+def suspended(d, c, vm, console):
+    """The guest's QEMU has more processors than at its start, and perhaps more than its record says."""
+    console.close()
+    c.VM.suspend(vm)
+    c.VM.set_platform(vm, {**c.VM.get_platform(vm), "hpet": "true", "videoram": "64"})
+    c.VM.resume(vm, False, False)
+    console = Console(d, c, vm)
+    assert online(console) == "0-1"
+    return console
+
+
 def shares(d, c, vm):
     """Weight, cap and mask reach the kernel, and bad ones do not."""
     c.VM.add_to_VCPUs_params_live(vm, "weight", "512")
@@ -179,6 +190,7 @@ def main():
         console = described(d, c, vm)
         clock(c, vm, console)
         processors(d, c, vm, console)
+        console = suspended(d, c, vm, console)
         group = shares(d, c, vm)
         memory(c, vm, console)
         console.close()

@@ -214,6 +214,7 @@ static int co_receive(struct moving *v, struct err *e)
     struct agent_vm_spec spec;
 
     if (describe(v, &spec, e) < 0 || describe_passage(v, e) < 0 ||
+        co_agent_vm_shape(v->from, v->uuid, v->c->mem, &spec.vm.shape, e) < 0 ||
         co_agent_vm_receive(v->to, &spec, &v->passage, &v->reception, e) < 0)
         return -1;
     v->passage.memory_port = v->reception.memory_port;
