@@ -39,6 +39,8 @@ static const char usage[] =
     "  --plugin-dir DIR      programs that host.call_plugin runs (" XAPID_SYSCONFDIR "/xapi.d/plugins)\n"
     "  --power-command FILE  program that host.shutdown and host.reboot run with that word (systemctl)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
+    "  --silence-ms N        how long another host of the pool may be silent before it counts as gone "
+    "(8000)\n"
     "  --strict-members      as a pool's member, send clients to the coordinator instead of answering them\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
@@ -83,6 +85,7 @@ static const struct setting settings[] = {
     SETTING("authentication", TEXT, AT_ONCE, authentication),
     SETTING("pam-dir", TEXT, AT_ONCE, pam_dir),
     SETTING("plugin-dir", TEXT, AT_ONCE, plugin_dir),
+    SETTING("silence-ms", NUMBER, AT_START, silence_ms),
     SETTING("strict-members", FLAG, AT_ONCE, strict_members),
     SETTING("foreground", FLAG, AT_START, foreground),
     SETTING("set-password", TEXT, SHELL_ONLY, password_user),
@@ -286,6 +289,8 @@ static void read_arguments(struct options_reading *r, bool only_config)
 
 /* ---- both ---- */
 
+enum { MIN_SILENCE_MS = 500, MAX_SILENCE_MS = 600 * 1000 };
+
 static void check(struct options_reading *r)
 {
     const struct xapid_options *o = &r->options;
@@ -300,6 +305,8 @@ static void check(struct options_reading *r)
         options_problem(r, "port", "a port is at most 65535");
     if (o->http_port > UINT16_MAX)
         options_problem(r, "http-port", "a port is at most 65535");
+    if (o->silence_ms < MIN_SILENCE_MS || o->silence_ms > MAX_SILENCE_MS)
+        options_problem(r, "silence-ms", "this is from %d to %d", MIN_SILENCE_MS, MAX_SILENCE_MS);
 }
 
 static enum options_action chosen_action(const struct xapid_options *o)
@@ -323,7 +330,8 @@ void options_parse(int argc, char **argv, struct options_reading *r)
                                               .backup_interval = 6 * 3600,
                                               .backup_number = 28,
                                               .backup_max_mib = 1024,
-                                              .login_delay_ms = 5000}};
+                                              .login_delay_ms = 5000,
+                                              .silence_ms = 8000}};
     read_arguments(r, true);
     if (r->action == OPTIONS_DONE)
         return;

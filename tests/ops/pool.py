@@ -17,7 +17,8 @@ def addresses(n):
 
 class Host(Daemon):
     def __init__(self, address, hypervisor="sim", options=()):
-        super().__init__(hypervisor, address, ["--port", PORT, "--login-delay-ms", "0", *options])
+        super().__init__(hypervisor, address, ["--port", PORT, "--login-delay-ms", "0", "--silence-ms", "3000",
+                                             *options])
         self.power_log = os.path.join(self.directory, "power")
         self.options += ["--power-command", self.write_power_command()]
 

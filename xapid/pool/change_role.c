@@ -14,8 +14,6 @@
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool/peers.h"
 
-enum { WATCH_MS = 5000 };
-
 void change_role_restart(struct xapid *x)
 {
     x->restarting = true; /* what is written from now on might be lost */
@@ -202,7 +200,9 @@ static void co_watch(void *arg)
 {
     struct xapid *x = arg;
 
-    while (co_sleep_until(clock_in_ms(WATCH_MS), "hosts that are missing") == 0)
+    int often = x->options.silence_ms / 2;
+
+    while (co_sleep_until(clock_in_ms(often), "hosts that are missing") == 0)
         if (!x->restarting && somebody_is_missing(x))
             co_change_role_step_down(x);
 }

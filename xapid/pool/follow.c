@@ -21,7 +21,6 @@ enum {
     WRITE_MS = 30 * 1000,
     AGAIN_MS = 200, /* the first pause before connecting again; it grows */
     AGAIN_MAX_MS = 3000,
-    CUT_OFF_MS = 10 * 1000,
     MAX_QUEUED = 4 << 20, /* bytes of reports; beyond, a new connection with a new list is cheaper */
 };
 
@@ -91,7 +90,7 @@ static int take_frame(const struct frame *f, struct err *e)
 static int co_take_frame(struct err *e)
 {
     struct frame f;
-    int r = co_frame_read(&follow.end, MAX_FRAME, FRAME_SILENCE_MS, &f);
+    int r = co_frame_read(&follow.end, MAX_FRAME, follow.x->options.silence_ms, &f);
 
     if (r < 0)
         return err_errno(e, r, "listening to the coordinator");
@@ -119,7 +118,7 @@ static void put_durable(struct buf *out)
 static int co_wait_queued(void)
 {
     struct db *db = follow.x->db;
-    int64_t deadline = clock_in_ms(FRAME_ALIVE_MS);
+    int64_t deadline = clock_in_ms(frame_alive_ms(follow.x->options.silence_ms));
 
     if (follow.loaded && follow.told != db_generation(db))
         return co_db_wait_durable(db, db_generation(db), deadline);
@@ -315,7 +314,10 @@ uint64_t follow_silence_ms(void)
 
 bool follow_is_cut_off(void)
 {
-    return err_is_set(&follow.refusal) || follow_silence_ms() > CUT_OFF_MS;
+    /* longer than what ends a connection: another one may succeed at once */
+    uint64_t limit = (uint64_t)follow.x->options.silence_ms * 5 / 4;
+
+    return err_is_set(&follow.refusal) || follow_silence_ms() > limit;
 }
 
 int follow_refusal(struct err *e)

@@ -23,7 +23,11 @@ enum frame_kind {
     FRAME_ALIVE = 'a',
 };
 
-enum { FRAME_ALIVE_MS = 1000, FRAME_SILENCE_MS = 8000 };
+/* How often either says something, where silence_ms ends the connection. */
+static inline int frame_alive_ms(int silence_ms)
+{
+    return silence_ms / 8;
+}
 
 struct frame {
     enum frame_kind kind;

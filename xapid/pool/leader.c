@@ -118,7 +118,7 @@ static void put_batches(struct follower *f, struct buf *out, bool *lost)
 static int co_wait_news(struct follower *f)
 {
     struct db *db = f->x->db;
-    int64_t deadline = clock_in_ms(FRAME_ALIVE_MS);
+    int64_t deadline = clock_in_ms(frame_alive_ms(f->x->options.silence_ms));
 
     if (db_generation(db) > f->seen.sent)
         return co_db_wait_durable(db, f->seen.sent + 1, deadline);
@@ -176,7 +176,7 @@ static void take_report(struct follower *f, const struct frame *frame)
 static int co_take_frame(struct follower *f)
 {
     struct frame frame;
-    int r = co_frame_read(&f->end, MAX_HELLO, FRAME_SILENCE_MS, &frame);
+    int r = co_frame_read(&f->end, MAX_HELLO, f->x->options.silence_ms, &frame);
 
     if (r < 0)
         return r;

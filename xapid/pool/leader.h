@@ -2,7 +2,7 @@
 #define XAPID_POOL_LEADER_H
 /*
  * The coordinator's side of the members' long connections (xapid/pool/frame.h): it takes a member in, sends
- * it the database as it grows, and hears its reports. A member that is silent for FRAME_SILENCE_MS is not
+ * it the database as it grows, and hears its reports. A member that is silent for --silence-ms is not
  * live any more; nothing else changes about its guests.
  */
 #include "rpc/http.h"
