@@ -85,6 +85,7 @@ struct hv_vm_facts {
     int64_t start_time; /* seconds since 1970 UTC */
     bool vnc, serial;   /* consoles it has */
     bool held; /* it stands still only because the daemon was at work with it (co_hold, co_save, a restore) */
+    bool crashed; /* it stands still because its system has panicked */
     enum hv_passage_state passage;
 };
 
@@ -129,7 +130,7 @@ struct hv_guest_info {
 enum hv_stop_reason {
     HV_STOP_GUEST_SHUTDOWN, /* the guest switched itself off */
     HV_STOP_GUEST_REBOOT,   /* the guest asked for a reboot and the driver could not do it in place */
-    HV_STOP_GUEST_CRASH,    /* the guest reported a panic */
+    HV_STOP_GUEST_CRASH,    /* it had reported a panic, and was not ended by co_stop */
     HV_STOP_KILLED,         /* its process ended without being asked to */
     HV_STOP_REQUESTED,      /* by co_hv_stop */
 };
@@ -140,9 +141,11 @@ enum hv_report_kind {
     HV_REPORT_GUEST_INFO,
     HV_REPORT_PAUSED, /* not while it is held */
     HV_REPORT_RESUMED,
-    HV_REPORT_CLOCK, /* the guest has set its hardware clock */
-    HV_REPORT_NVRAM, /* it has ended and leaves these UEFI variables; before HV_REPORT_STOPPED */
-    HV_REPORT_MEMORY /* it has given memory back or taken it */
+    HV_REPORT_CLOCK,   /* the guest has set its hardware clock */
+    HV_REPORT_CRASHED, /* its system has panicked: it stands still, for co_dump, co_stop, co_reset, co_unpause
+                        */
+    HV_REPORT_NVRAM,   /* it has ended and leaves these UEFI variables; before HV_REPORT_STOPPED */
+    HV_REPORT_MEMORY   /* it has given memory back or taken it */
 };
 
 struct hv_report {
@@ -226,6 +229,11 @@ struct hv_driver {
      */
     int (*co_follow_disk)(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
                           const char *base, struct err *e);
+
+    /* Write the memory of a guest that has crashed to a pipe as a core file (ELF), which debuggers read. The
+     * pipe as with co_save; the guest stands still before and after. */
+    int (*co_dump)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
+                   struct err *e);
 
     /* Make the guest stand still and write its whole state to a pipe (the caller's descriptor; the end of the
      * data is seen there once the caller has closed its own, too). When this returns 0 the guest still stands

@@ -13,6 +13,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/devices.c hv/qemu/devices.h \
 	hv/qemu/driver.c \
 	hv/qemu/drives.c \
+	hv/qemu/dump.c \
 	hv/qemu/firmware.S hv/qemu/firmware.h \
 	hv/qemu/guest_agent.c hv/qemu/guest_agent.h \
 	hv/qemu/hardware.c hv/qemu/hardware.h \

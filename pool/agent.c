@@ -301,6 +301,22 @@ int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image
     return rc;
 }
 
+int co_local_vm_dump(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e)
+{
+    CLEANUP_ERR struct err failure = {0};
+    struct image image;
+    int fd;
+
+    if (co_image_open(a->state_dir, to, true, &image, &fd, e) < 0)
+        return -1;
+    if (a->hv->driver->co_dump(a->hv, uuid, fd, progress, arg, &failure) == 0)
+        return co_image_finish(&image, e);
+    co_image_abandon(&image, e); /* an SR that is full explains more than a broken pipe */
+    err_move(e, &failure);
+    return -1;
+}
+
 enum hv_state local_vm_state(struct agent *a, const char *uuid)
 {
     return a->hv->driver->state(a->hv, uuid);

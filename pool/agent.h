@@ -114,6 +114,9 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
  * (one that was held is held on). */
 int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
+/* Write the memory of a guest that has crashed to a disk, as hv/hv.h has it; durable likewise. */
+int co_agent_vm_dump(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e);
 int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e);
 /* A connected descriptor, or -errno. */
 int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);

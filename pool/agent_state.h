@@ -63,6 +63,8 @@ int co_local_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, co
                           const char *new_uuid, struct sm_vdi *ret, struct err *e);
 int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_console(struct agent *a, const char *uuid, const char *kind);
+int co_local_vm_dump(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e);
 int co_local_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
 int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_move_accept(struct agent *a, const char *uuid, struct err *e);

@@ -10,7 +10,7 @@ static const char *const passage_names[] = {"none", "arriving", "leaving", "left
 static const char *const reason_names[] = {"guest_shutdown", "guest_reboot", "guest_crash",
                                            "killed",         "requested",    NULL};
 static const char *const report_names[] = {"stopped", "rebooted", "guest_info", "paused", "resumed",
-                                           "clock",   "nvram",    "memory",     NULL};
+                                           "clock",   "crashed",  "nvram",      "memory", NULL};
 
 /* ---- storage ---- */
 
@@ -116,6 +116,7 @@ static const struct codec_field hv_vm_facts_fields[] = {
     CODEC_FIELD_BOOL(struct hv_vm_facts, vnc),
     CODEC_FIELD_BOOL(struct hv_vm_facts, serial),
     CODEC_FIELD_BOOL(struct hv_vm_facts, held),
+    CODEC_FIELD_BOOL(struct hv_vm_facts, crashed),
     CODEC_FIELD_ENUM(struct hv_vm_facts, passage, passage_names),
     {0}};
 const struct codec_type codec_hv_vm_facts = CODEC_TYPE(struct hv_vm_facts, hv_vm_facts_fields);

@@ -258,7 +258,7 @@ int codec_decode(const struct codec_type *t, const json_t *j, void *ctx, void *r
     memset(ret, 0, t->size);
     for (const struct codec_field *f = t->fields; f->name; f++) {
         const json_t *value = json_object_get(j, f->name);
-        if (!value && may_be_absent(f))
+        if (!value && (may_be_absent(f) || f->kind == CODEC_BOOL)) /* an older host knows it not */
             continue;
         if (!value)
             return err_internal(e, "%s is missing", f->name);

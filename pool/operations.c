@@ -256,6 +256,13 @@ static int co_run_vm_devices(struct agent *a, const struct agent_call *c, struct
     return 0;
 }
 
+static int co_run_vm_dump(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct save_args *s = c->args;
+    return co_local_vm_dump(a, s->uuid, &s->image, c->progress ? c->progress : no_progress, c->progress_arg,
+                            e);
+}
+
 static int co_run_vm_eject(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct disk_args *d = c->args;
@@ -396,6 +403,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VDI_SNAPSHOT] = OPERATION(vdi_snapshot, &vdi, &codec_sm_vdi),
     [AGENT_VM_CLEAN] = OPERATION(vm_clean, &guest, NULL),
     [AGENT_VM_DEVICES] = OPERATION(vm_devices, &guest, &devices_result),
+    [AGENT_VM_DUMP] = OPERATION(vm_dump, &save, NULL),
     [AGENT_VM_EJECT] = OPERATION(vm_eject, &disk, NULL),
     [AGENT_VM_FOLLOW] = OPERATION(vm_follow, &disk, NULL),
     [AGENT_VM_HOLD] = OPERATION(vm_hold, &guest, NULL),

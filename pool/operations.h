@@ -25,6 +25,7 @@ enum agent_operation_id {
     AGENT_VDI_SNAPSHOT,
     AGENT_VM_CLEAN,
     AGENT_VM_DEVICES,
+    AGENT_VM_DUMP,
     AGENT_VM_EJECT,
     AGENT_VM_FOLLOW,
     AGENT_VM_HOLD,

@@ -146,14 +146,26 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
     return co_disk(a, AGENT_VM_FOLLOW, uuid, disk, 0, e);
 }
 
-int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
-                     hv_progress_fn *progress, void *arg, struct err *e)
+static int co_to_image(struct agent *a, enum agent_operation_id id, const char *uuid,
+                       const struct agent_image *to, hv_progress_fn *progress, void *arg, struct err *e)
 {
     struct save_args args = {.image = *to};
 
     put_uuid(args.uuid, uuid);
-    return co_agent_do(a, AGENT_VM_SAVE,
-                       &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg}, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg},
+                       e);
+}
+
+int co_agent_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e)
+{
+    return co_to_image(a, AGENT_VM_SAVE, uuid, to, progress, arg, e);
+}
+
+int co_agent_vm_dump(struct agent *a, const char *uuid, const struct agent_image *to,
+                     hv_progress_fn *progress, void *arg, struct err *e)
+{
+    return co_to_image(a, AGENT_VM_DUMP, uuid, to, progress, arg, e);
 }
 
 int co_agent_vm_state(struct agent *a, const char *uuid, enum hv_state *ret, struct err *e)

@@ -101,6 +101,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/copy.h \
 	xapid/vm/copy_record.c \
 	xapid/vm/copy_record.h \
+	xapid/vm/crash.c \
+	xapid/vm/crash.h \
 	xapid/vm/create.c \
 	xapid/vm/guest_info.c \
 	xapid/vm/guest_info.h \

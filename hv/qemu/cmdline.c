@@ -131,7 +131,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add(c, "-S");
     if (c->how->incoming)
         add2(c, "-incoming", "defer");
-    add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=shutdown");
+    add2(c, "-action", "reboot=reset,shutdown=poweroff,panic=pause");
     add2(c, "-device", "pvpanic");
     add2(c, "-device", "virtio-balloon-pci,id=balloon");
 }

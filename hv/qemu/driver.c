@@ -151,6 +151,7 @@ static const struct hv_driver driver = {
     .co_set_memory = co_qemu_set_memory,
     .co_hold = co_qemu_hold,
     .co_follow_disk = co_qemu_follow_disk,
+    .co_dump = co_qemu_dump,
     .co_save = co_qemu_save,
     .co_shape = co_qemu_shape,
     .co_receive = co_qemu_receive,

@@ -139,7 +139,7 @@ static bool agent_refused(const struct qemu_vm *vm)
 }
 
 /* Wait for the guest to go, or to reboot when it is no shutdown. 0 when it did; -EREMOTEIO when its agent
- * refused. */
+ * refused, -ENOTRECOVERABLE when it crashes instead. */
 static int co_wait_obeyed(struct qemu_vm *vm, bool reboot, unsigned resets, int64_t deadline)
 {
     while (!vm->gone && !(reboot && vm->resets != resets)) {
@@ -147,6 +147,8 @@ static int co_wait_obeyed(struct qemu_vm *vm, bool reboot, unsigned resets, int6
 
         if (agent_refused(vm))
             return -EREMOTEIO;
+        if (vm->panicked && vm->state == HV_STATE_PAUSED)
+            return -ENOTRECOVERABLE;
         r = co_cond_wait(&vm->changed, deadline, "%s to %s", vm->uuid, reboot ? "reboot" : "shut down");
         if (r < 0 && !vm->gone)
             return r;
@@ -206,6 +208,8 @@ static int co_shut_down(struct qemu_vm *vm, int64_t deadline, struct err *e)
         return 0;
     if (r == -ETIMEDOUT && !err_is_set(e))
         return fail_timeout(vm, begin, e);
+    if (r == -ENOTRECOVERABLE)
+        return err_vm_crashed(e, vm->uuid);
     return err_is_set(e) ? -1 : err_errno(e, r, "shutdown of %s", vm->uuid);
 }
 
@@ -219,6 +223,8 @@ static int co_reboot(struct qemu_vm *vm, int64_t deadline, struct err *e)
         return err_vm_lacks_feature(e, vm->uuid);
     if (r == -ETIMEDOUT)
         return fail_timeout(vm, begin, e);
+    if (r == -ENOTRECOVERABLE)
+        return err_vm_crashed(e, vm->uuid);
     if (r < 0)
         return err_errno(e, r, "reboot of %s", vm->uuid);
     if (vm->resets == resets) /* it shut down instead */

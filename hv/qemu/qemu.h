@@ -61,7 +61,7 @@ struct qemu_vm {
     bool state_known; /* QEMU has told it on this connection */
     bool stop_requested;
     const char *shutdown_reason; /* as in QMP's SHUTDOWN event, one of the known ones; NULL before it */
-    bool panicked;
+    bool panicked;               /* its system has, and nothing has happened to it since */
     struct qemu_passage passage;
     unsigned moves;            /* news of a state that is being written or read */
     bool held;                 /* as in hv_vm_facts */
@@ -154,6 +154,7 @@ int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, co
  * know what its state fits, so that is noted. */
 int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e);
 int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
+int co_qemu_dump(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg, struct err *e);
 int co_qemu_receive(struct hv *hv, const struct hv_vm_spec *spec, const struct hv_passage *p,
                     struct hv_reception *ret, struct err *e);
 int co_qemu_move_prepare(struct hv *hv, const char *uuid, const struct hv_passage *p,
@@ -179,6 +180,10 @@ int co_qemu_look(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsi
 
 /* suspend.c: read the guest's state from a pipe into a QEMU that waits for it. -errno with *e filled. */
 int co_qemu_load(struct qemu_vm *vm, int fd, struct err *e);
+
+/* suspend.c: give QEMU our pipe under the name "state"; take back one that was not used. */
+int co_qemu_hand_over(struct qemu_vm *vm, int fd, struct err *e);
+int co_qemu_take_back(struct qemu_vm *vm, struct err *e);
 
 /* suspend.c: note that the guest stands still on our account, or no longer. */
 int qemu_vm_hold(struct qemu_vm *vm);

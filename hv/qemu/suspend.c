@@ -39,14 +39,10 @@ static int co_tell(struct qemu_vm *vm, const char *command, json_t *arguments, s
     return co_qemu_ask(vm, command, arguments, NULL, e);
 }
 
-/* Give QEMU our pipe under the name "state". */
-static int co_hand_over(struct qemu_vm *vm, int fd, struct err *e)
+int co_qemu_hand_over(struct qemu_vm *vm, int fd, struct err *e)
 {
-    int r = co_qemu_set_capabilities(vm, CAP_EVENTS, e);
+    int r = qmp_pass_fd(vm->qmp, fd);
 
-    if (r < 0)
-        return r;
-    r = qmp_pass_fd(vm->qmp, fd);
     if (r < 0) {
         err_errno(e, r, "the pipe of %s", vm->uuid);
         return r;
@@ -70,7 +66,7 @@ static int co_move_out(struct qemu_vm *vm, int fd, hv_progress_fn *progress, voi
 {
     const struct qemu_move_wait w = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, -1, progress, arg};
 
-    if (co_hand_over(vm, fd, e) < 0 ||
+    if (co_qemu_set_capabilities(vm, CAP_EVENTS, e) < 0 || co_qemu_hand_over(vm, fd, e) < 0 ||
         co_tell(vm, "migrate-set-parameters",
                 json_pack("{s:I, s:s, s:s}", "max-bandwidth", QEMU_BANDWIDTH_MAX, "tls-creds", "",
                           "tls-hostname", ""),
@@ -80,8 +76,8 @@ static int co_move_out(struct qemu_vm *vm, int fd, hv_progress_fn *progress, voi
     return co_qemu_wait_move(vm, &w, e) < 0 ? -1 : co_qemu_wait_settled(vm, e);
 }
 
-/* A pipe that was handed over for a move which did not begin: whoever reads from it waits for its end. */
-static int co_take_back(struct qemu_vm *vm, struct err *e)
+/* A pipe that was handed over for what did not begin: whoever reads from it waits for its end. */
+int co_qemu_take_back(struct qemu_vm *vm, struct err *e)
 {
     CLEANUP_ERR struct err none = {0};
     int r = co_tell(vm, "closefd", json_pack("{s:s}", "fdname", "state"), &none);
@@ -96,7 +92,7 @@ int co_qemu_cancel_save(struct qemu_vm *vm, struct err *e)
 {
     int r = co_qemu_cancel_move(vm, e);
 
-    return r < 0 || vm->gone ? r : co_take_back(vm, e);
+    return r < 0 || vm->gone ? r : co_qemu_take_back(vm, e);
 }
 
 void co_qemu_let_go(struct qemu_vm *vm)
@@ -186,7 +182,9 @@ int co_qemu_load(struct qemu_vm *vm, int fd, struct err *e)
         err_errno(e, r, "the mark of %s", vm->uuid);
         return r;
     }
-    r = co_hand_over(vm, fd, e);
+    r = co_qemu_set_capabilities(vm, CAP_EVENTS, e);
+    if (r == 0)
+        r = co_qemu_hand_over(vm, fd, e);
     if (r == 0)
         r = co_tell(vm, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), e);
     return r == 0 ? co_qemu_wait_move(vm, &w, e) : r;

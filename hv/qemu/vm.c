@@ -83,6 +83,7 @@ void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret)
                                 .vnc = vm->vnc,
                                 .serial = true,
                                 .held = vm->held,
+                                .crashed = vm->panicked && vm->state == HV_STATE_PAUSED,
                                 .passage = vm->passage.state};
 }
 
@@ -108,7 +109,11 @@ static void set_state(struct qemu_vm *vm, enum hv_state state)
     fiber_cond_broadcast(&vm->changed);
     if (vm->agent)
         guest_agent_set_paused(vm->agent, state == HV_STATE_PAUSED);
-    if (before != state && !vm->held && vm->passage.state == HV_PASSAGE_NONE)
+    if (before == state)
+        return;
+    if (vm->panicked && state == HV_STATE_PAUSED)
+        report_kind(vm, HV_REPORT_CRASHED);
+    else if (!vm->held && vm->passage.state == HV_PASSAGE_NONE)
         report_kind(vm, state == HV_STATE_PAUSED ? HV_REPORT_PAUSED : HV_REPORT_RESUMED);
 }
 
@@ -146,6 +151,7 @@ static void on_stop(struct qemu_vm *vm, const json_t *data)
 
 static void on_resume(struct qemu_vm *vm, const json_t *data)
 {
+    vm->panicked = false;
     set_state(vm, HV_STATE_RUNNING);
 }
 
@@ -155,6 +161,7 @@ static void on_reset(struct qemu_vm *vm, const json_t *data)
 {
     int64_t before = vm->last_reset;
 
+    vm->panicked = false;
     vm->last_reset = clock_now();
     if (!json_is_true(json_object_get(data, "guest")) || vm->last_reset - before < FIRMWARE_RESET_NS)
         return;
@@ -173,6 +180,7 @@ static void on_shutdown(struct qemu_vm *vm, const json_t *data)
             vm->shutdown_reason = known[i];
 }
 
+/* It is stopped next. */
 static void on_panicked(struct qemu_vm *vm, const json_t *data)
 {
     vm->panicked = true;
@@ -247,6 +255,7 @@ static const struct {
     {"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
     {"MIGRATION", on_move},
     {"JOB_STATUS_CHANGE", on_move},
+    {"DUMP_COMPLETED", on_move},
 };
 
 static void qmp_event(const char *name, const json_t *data, void *arg)
@@ -303,6 +312,9 @@ static void status_known(struct qmp_call *c, int error, json_t *value, const cha
         qmp_closed(error, vm); /* a monitor that cannot say this is of no use */
     if (error != 0)
         return;
+    const char *status = json_string_value(json_object_get(value, "status"));
+
+    vm->panicked = status && strcmp(status, "guest-panicked") == 0;
     vm->state_known = true;
     vm->reconnects = 0;
     set_state(vm, json_is_true(json_object_get(value, "running")) ? HV_STATE_RUNNING : HV_STATE_PAUSED);
@@ -362,7 +374,7 @@ static enum hv_stop_reason stop_reason(const struct qemu_vm *vm)
 {
     const char *reason = vm->shutdown_reason ? vm->shutdown_reason : "";
 
-    if (vm->panicked || strcmp(reason, "guest-panic") == 0)
+    if ((vm->panicked && !vm->stop_requested) || strcmp(reason, "guest-panic") == 0)
         return HV_STOP_GUEST_CRASH;
     if (strcmp(reason, "guest-shutdown") == 0)
         return HV_STOP_GUEST_SHUTDOWN;

@@ -15,11 +15,12 @@ static const char *const op_names[SIM_OP_COUNT] = {
     [SIM_PLUG] = "plug",       [SIM_UNPLUG] = "unplug",
     [SIM_INSERT] = "insert",   [SIM_EJECT] = "eject",
     [SIM_LOOK] = "look",       [SIM_SAVE] = "save",
-    [SIM_FOLLOW] = "follow",   [SIM_RECEIVE] = "receive",
-    [SIM_MOVE] = "move",       [SIM_SWITCH] = "switch",
-    [SIM_FINISH] = "finish",   [SIM_ACCEPT] = "accept",
-    [SIM_DRAIN] = "drain",     [SIM_CANCEL] = "cancel",
-    [SIM_AGENT] = "agent",     [SIM_LIFE] = "life",
+    [SIM_DUMP] = "dump",       [SIM_FOLLOW] = "follow",
+    [SIM_RECEIVE] = "receive", [SIM_MOVE] = "move",
+    [SIM_SWITCH] = "switch",   [SIM_FINISH] = "finish",
+    [SIM_ACCEPT] = "accept",   [SIM_DRAIN] = "drain",
+    [SIM_CANCEL] = "cancel",   [SIM_AGENT] = "agent",
+    [SIM_LIFE] = "life",
 };
 
 const char *sim_op_name(enum sim_op op)

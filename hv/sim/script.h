@@ -19,6 +19,7 @@ enum sim_op {
     SIM_PROCESSORS,
     SIM_MEMORY,
     SIM_SAVE,
+    SIM_DUMP,
     SIM_FOLLOW,
     SIM_RECEIVE,
     SIM_MOVE,

@@ -79,6 +79,7 @@ void sim_facts(const struct sim_vm *vm, struct hv_vm_facts *ret)
                                 .vnc = vm->record.vnc,
                                 .serial = true,
                                 .held = vm->record.held,
+                                .crashed = vm->record.crashed,
                                 .passage = vm->record.passage};
 }
 
@@ -177,11 +178,17 @@ static void agent_cb(struct ev_loop *loop, ev_timer *w, int revents)
     report(vm->hv, vm->record.uuid, HV_REPORT_GUEST_INFO, 0, &info);
 }
 
+static void crash(struct sim_vm *vm)
+{
+    vm->record.paused = vm->record.crashed = true;
+    sim_store_set_state(vm->hv->store, &vm->record);
+    report(vm->hv, vm->record.uuid, HV_REPORT_CRASHED, 0, NULL);
+}
+
 static void life_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     static const enum hv_stop_reason reasons[] = {
         [SIM_END_SHUTDOWN] = HV_STOP_GUEST_SHUTDOWN,
-        [SIM_END_CRASH] = HV_STOP_GUEST_CRASH,
         [SIM_END_KILLED] = HV_STOP_KILLED,
     };
     struct sim_vm *vm = w->data;
@@ -189,6 +196,8 @@ static void life_cb(struct ev_loop *loop, ev_timer *w, int revents)
 
     if (end == SIM_END_REBOOT)
         report(vm->hv, vm->record.uuid, HV_REPORT_REBOOTED, 0, NULL);
+    else if (end == SIM_END_CRASH)
+        crash(vm);
     else
         end_vm(vm, reasons[end]);
 }
@@ -317,6 +326,7 @@ static void set_state(struct sim_vm *vm, bool paused, bool held)
         return;
     vm->record.paused = paused;
     vm->record.held = held;
+    vm->record.crashed = vm->record.crashed && paused;
     sim_store_set_state(vm->hv->store, &vm->record);
     if (before != paused && !held && !was_held)
         report(vm->hv, vm->record.uuid, paused ? HV_REPORT_PAUSED : HV_REPORT_RESUMED, 0, NULL);
@@ -409,12 +419,18 @@ static int co_sim_stop(struct hv *hv, const char *uuid, struct err *e)
 static int co_sim_reset(struct hv *hv, const char *uuid, struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
 
     if (!sim_find_started(s, uuid))
         return sim_fail_halted(e, uuid);
     if (co_sim_meet_fate(s, SIM_RESET, uuid, CLOCK_NEVER, e) < 0)
         return -1;
-    return sim_find_started(s, uuid) ? 0 : sim_fail_halted(e, uuid);
+    vm = sim_find_started(s, uuid);
+    if (!vm)
+        return sim_fail_halted(e, uuid);
+    vm->record.crashed = false; /* and it stands still as before */
+    sim_store_set_state(s->store, &vm->record);
+    return 0;
 }
 
 static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
@@ -484,6 +500,23 @@ static int co_sim_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *
     if (r < 0)
         set_state(vm, was_paused, was_held);
     return r < 0 ? -1 : 0;
+}
+
+static int co_sim_dump(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
+                       struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    int r;
+
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
+    progress(0.5, arg);
+    if (co_sim_meet_fate(s, SIM_DUMP, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    if (!sim_find_started(s, uuid))
+        return sim_fail_halted(e, uuid);
+    r = write_state(fd, uuid);
+    return r < 0 ? err_errno(e, r, "the memory of %s", uuid) : 0;
 }
 
 static int co_sim_hold(struct hv *hv, const char *uuid, struct err *e)
@@ -701,6 +734,7 @@ static const struct hv_driver driver = {
     .co_set_memory = co_sim_set_memory,
     .co_hold = co_sim_hold,
     .co_follow_disk = co_sim_follow_disk,
+    .co_dump = co_sim_dump,
     .co_save = co_sim_save,
     .co_receive = co_sim_receive,
     .co_move_prepare = co_sim_move_prepare,

@@ -80,14 +80,15 @@ static void set_state(struct sim_record *r, char state)
             r->passage = p;
     r->stays_paused = r->passage && state == passage_letters[r->passage][1];
     r->held = state == 'H';
-    r->paused = state == 'P' || r->held || r->passage;
+    r->crashed = state == 'C';
+    r->paused = state == 'P' || r->crashed || r->held || r->passage;
 }
 
 static char state_of(const struct sim_record *r)
 {
     if (r->passage)
         return passage_letters[r->passage][r->stays_paused];
-    return r->held ? 'H' : r->paused ? 'P' : 'R';
+    return r->held ? 'H' : r->crashed ? 'C' : r->paused ? 'P' : 'R';
 }
 
 static bool parse_record(const char *line, struct sim_record *record)

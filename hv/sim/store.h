@@ -8,8 +8,8 @@
  *   = <uuid> <state>
  *   * <uuid> <disk, medium or nic> <number> <1 when it has one>
  *   - <uuid>
- * A state is R (runs), P (paused), H (held), A (arriving), L (leaving) or G (gone to another host); a, l, g
- * when it was paused before that.
+ * A state is R (runs), P (paused), C (crashed), H (held), A (arriving), L (leaving) or G (gone to another
+ * host); a, l, g when it was paused before that.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ enum sim_device { SIM_DISK, SIM_MEDIUM, SIM_NIC };
 struct sim_record {
     char uuid[UUID_TEXT_SIZE];
     int64_t domid, start_time;
-    bool paused, held, vnc, acpi;
+    bool paused, crashed, held, vnc, acpi;
     enum hv_passage_state passage;
     bool stays_paused; /* also once its passage is over */
     uint64_t devices;  /* bit n: it has a network device n */

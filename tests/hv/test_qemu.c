@@ -122,18 +122,19 @@ START_TEST(a_guest_ticks_stands_still_reboots_and_shuts_down)
 }
 END_TEST
 
-/* Type a line and read along to the end: a guest waits for a console that is not read. */
-static void co_say(struct world *w, const char *line)
+/* Type a line and read along until the guest crashes: it waits for a console that is not read. */
+static void co_crash_by(struct world *w, const char *line)
 {
     CLEANUP_FD int fd = w->hv->driver->co_console(w->hv, w->spec.uuid, "serial");
     char piece[1024];
-    ssize_t n = 1;
+    int64_t limit = clock_in_ms(60000);
 
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
-    while (n > 0) {
-        ck_assert_int_gt(co_wait_fd(fd, EV_READ, clock_in_ms(60000), "the console"), 0);
-        n = read(fd, piece, sizeof piece);
+    while (fixture_count(&w->f, HV_REPORT_CRASHED) == 0) {
+        ck_assert_int_lt(clock_now(), limit);
+        if (co_wait_fd(fd, EV_READ, clock_in_ms(50), "the console") > 0)
+            ck_assert_int_gt(read(fd, piece, sizeof piece), 0);
     }
 }
 
@@ -148,8 +149,14 @@ static void co_crash_and_die(void *arg)
     co_demo_wait_text(&w->f, w->spec.uuid, "disk vda, boot 2");
     ck_assert_uint_eq(fixture_count(&w->f, HV_REPORT_REBOOTED), 0);
     co_demo_wait_tick(&w->f, w->spec.uuid, 20);
-    co_say(w, "crash\n");
-    ck_assert_int_eq(co_fixture_report(&w->f, HV_REPORT_STOPPED, w->spec.uuid)->reason, HV_STOP_GUEST_CRASH);
+    co_crash_by(w, "crash\n");
+    ck_assert_int_eq(w->hv->driver->state(w->hv, w->spec.uuid), HV_STATE_PAUSED);
+    ck_assert_uint_eq(fixture_count(&w->f, HV_REPORT_PAUSED), 0);
+    ck_assert_int_eq(w->hv->driver->co_shutdown(w->hv, w->spec.uuid, clock_in_ms(1000), &e), -1);
+    ck_assert(err_is(&e, "VM_BAD_POWER_STATE"));
+    err_clear(&e);
+    ASSERT_OK(w->hv->driver->co_stop(w->hv, w->spec.uuid, &e), &e);
+    ck_assert_int_eq(co_fixture_report(&w->f, HV_REPORT_STOPPED, w->spec.uuid)->reason, HV_STOP_REQUESTED);
     assert_gone(w);
     w->hv->driver->free(w->hv);
 }

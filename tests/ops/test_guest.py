@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 
 import demo_guest
@@ -113,6 +114,46 @@ def suspend(d, c, vm):
     check(d, c, "the end of a suspended VM")
 
 
+def panics(d, c, vm):
+    """Its memory is kept as a core file, in which the kernel's version is found; then it stands still for good."""
+    c.VM.set_actions_after_crash(vm, "coredump_and_destroy")
+    c.VM.start(vm, False, False)
+    console = Console(d, c, vm)
+    wait_for_address(c, vm)  # by then its drivers are loaded
+    console.socket.sendall(b"crash\n")
+    wait_until(lambda: c.VM.get_power_state(vm) == "Halted", "the crash is settled")
+    console.close()
+    dump, = c.VM.get_crash_dumps(vm)
+    vdi = c.VDI.get_record(c.crashdump.get_VDI(dump))
+    image = os.path.join(d.state, "sr", c.SR.get_uuid(vdi["SR"]), vdi["location"])
+    core = os.path.join(d.directory, "core")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image, core], check=True)
+    text = read(core)
+    assert text[:4] == b"\x7fELF" and len(text) > int(c.VM.get_memory_static_max(vm)), text[:16]
+    assert b"Linux version " in text and b"Kernel panic" in text, "it is the memory of a kernel that panicked"
+    c.crashdump.destroy(dump)
+    check(d, c, "a core dump")
+
+    c.VM.set_actions_after_crash(vm, "preserve")
+    c.VM.start(vm, False, False)
+    console = Console(d, c, vm)
+    wait_for_address(c, vm)  # by then its drivers are loaded
+    console.socket.sendall(b"crash\n")
+    wait_until(lambda: c.VM.get_power_state(vm) == "Paused", "the guest is kept")
+    console.close()
+    d.stop()
+    d.start()
+    c = d.client()
+    assert c.VM.get_power_state(vm) == "Paused" and names(c, vm)[-1] == "VM_CRASHED"
+    c.VM.hard_reboot(vm)
+    console = Console(d, c, vm)
+    console.tick()
+    console.close()
+    c.VM.set_actions_after_crash(vm, "restart")
+    c.VM.hard_shutdown(vm)
+    check(d, c, "a guest that was kept")
+
+
 def read(path):
     with open(path, "rb") as f:
         return f.read()
@@ -158,7 +199,7 @@ def main():
         c = d.client()
         vm = lifecycle(d, c)
         print("ok lifecycle")
-        for test in (hard, suspend, killed, clone_and_destroy):
+        for test in (hard, panics, suspend, killed, clone_and_destroy):
             test(d, d.client(), vm)
             print(f"ok {test.__name__}", flush=True)
 

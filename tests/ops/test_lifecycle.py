@@ -4,7 +4,7 @@
 import os
 import sqlite3
 
-from daemon import Daemon, fails, make_vm, wait_until
+from daemon import Daemon, default_sr, fails, make_vm, wait_until
 from invariants import check
 
 
@@ -54,6 +54,90 @@ def ends_of_their_own():
     halts("crash", "VM_CRASHED", actions_after_crash="destroy")
     halts("killed", "VM_CRASHED", actions_after_crash="restart")
     halts("reboot", "VM_SHUTDOWN", actions_after_reboot="destroy")
+
+
+def dumps(c, vm):
+    return [c.crashdump.get_record(r) for r in c.VM.get_crash_dumps(vm)]
+
+
+def crashes():
+    """What becomes of a guest that panics: as actions_after_crash says, and its memory kept if that says so."""
+    halts("crash", "VM_CRASHED", actions_after_crash="coredump_and_destroy")
+    starts_again("crash", "VM_CRASHED", actions_after_crash="restart")
+    starts_again("crash", "VM_CRASHED", actions_after_crash="rename_restart")
+    with scripted("life delay=50ms when=always end=crash\n") as d:
+        c = d.client()
+        vm = make_vm(c, "crashes")
+        c.VM.set_actions_after_crash(vm, "coredump_and_destroy")
+        seen = []
+        for i in range(5):
+            c.VM.start(vm, False, False)
+            wait_until(lambda: c.VM.get_power_state(vm) == "Halted", "the crash is settled")
+            seen += [r["uuid"] for r in dumps(c, vm) if r["uuid"] not in seen]
+        assert len(seen) == 5, "each crash leaves a dump"
+        assert len(dumps(c, vm)) == 3, f"the last three are kept: {dumps(c, vm)}"
+        dump = next(r for r in dumps(c, vm) if r["uuid"] == seen[4])
+        vdi = c.VDI.get_record(dump["VDI"])
+        assert vdi["type"] == "crashdump" and len(vdi["crash_dumps"]) == 1 and dump["VM"] == vm, vdi
+        c.crashdump.destroy(vdi["crash_dumps"][0])
+        fails("HANDLE_INVALID", c.VDI.get_uuid, dump["VDI"])
+        fails("HANDLE_INVALID", c.crashdump.destroy, vdi["crash_dumps"][0])
+        c.VDI.destroy(dumps(c, vm)[0]["VDI"])
+        assert len(dumps(c, vm)) == 1, "a dump goes with its disk"
+        c.pool.set_crash_dump_SR(c.pool.get_all()[0], "OpaqueRef:NULL")
+        c.host.set_crash_dump_sr(c.host.get_all()[0], "OpaqueRef:NULL")
+        c.VM.start(vm, False, False)
+        wait_until(lambda: c.VM.get_power_state(vm) == "Halted", "a crash without an SR for dumps is settled")
+        assert len(dumps(c, vm)) == 1 and "VM_NO_CRASHDUMP_SR" in d.log()
+        c.VM.destroy(vm)
+        assert c.crashdump.get_all() == [] and default_sr(c)
+        check(d, c, "crashes")
+
+
+def preserved():
+    """A guest that is kept stands still, over restarts too, until somebody ends or resets it."""
+    with scripted("life delay=100ms when=1,2 end=crash\n") as d:
+        c = d.client()
+        vm = started(c, "kept", actions_after_crash="preserve")
+        wait_until(lambda: c.VM.get_power_state(vm) == "Paused", "the guest is kept")
+        assert names(c, vm) == ["VM_STARTED", "VM_CRASHED"], names(c, vm)
+        d.kill()
+        d.start()
+        c = d.client()
+        assert c.VM.get_power_state(vm) == "Paused" and names(c, vm) == ["VM_STARTED", "VM_CRASHED"]
+        c.VM.hard_reboot(vm)
+        assert c.VM.get_power_state(vm) == "Running"
+        check(d, c, "a guest that was kept")
+
+
+def crashed_while_nobody_looked():
+    """The daemon dies over the dump of a guest; the next one finds the guest and does it all."""
+    with scripted("life delay=100ms when=1 end=crash\ndump hang=1\n") as d:
+        c = d.client()
+        vm = started(c, "crashed", actions_after_crash="coredump_and_restart")
+        wait_until(lambda: "hard_shutdown" in c.VM.get_current_operations(vm).values(), "the dump is under way")
+        assert c.VM.get_power_state(vm) == "Running"
+        d.kill()
+        with open(d.options[1], "w") as f:
+            f.write("")
+        d.start()
+        c = d.client()
+        wait_until(lambda: names(c, vm).count("VM_STARTED") == 2, "the guest is started again")
+        assert len(dumps(c, vm)) == 1
+        check(d, c, "a crash that a later daemon settled")
+
+
+def a_dump_that_fails():
+    """The guest ends all the same, and nothing of the dump stays; so it does when somebody else ends it."""
+    with scripted("life delay=100ms when=1,2 end=crash\ndump fail=1 delay=100ms\n") as d:
+        c = d.client()
+        vm = started(c, "no dump", actions_after_crash="coredump_and_destroy")
+        wait_until(lambda: c.VM.get_power_state(vm) == "Halted", "the crash is settled")
+        assert dumps(c, vm) == []
+        c.VM.start(vm, False, False)
+        wait_until(lambda: "hard_shutdown" in c.VM.get_current_operations(vm).values(), "the dump is under way")
+        c.VM.hard_shutdown(vm)
+        assert c.VM.get_power_state(vm) == "Halted"
 
 
 def reboot_of_its_own():
@@ -136,7 +220,8 @@ def end_simulated_guest(d, uuid):
 
 
 def main():
-    for test in (ends_of_their_own, reboot_of_its_own, a_guest_that_does_not_obey, taken_over):
+    for test in (ends_of_their_own, crashes, preserved, crashed_while_nobody_looked, a_dump_that_fails,
+                 reboot_of_its_own, a_guest_that_does_not_obey, taken_over):
         test()
         print(f"ok {test.__name__}", flush=True)
 

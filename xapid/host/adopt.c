@@ -174,6 +174,19 @@ static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err
 
 /* ---- rows ---- */
 
+/* One that has crashed is settled afterwards, unless it was already. */
+static void record_guest(struct txn *t, const struct adoption *a, const struct vm *vm,
+                         const struct vm_guest *g)
+{
+    bool crashed = g->facts.crashed && vm->power_state != VM_POWER_STATE_PAUSED;
+
+    vm_record_started(t, a->x, vm, g);
+    if (crashed) {
+        vm_set_power_state(t, vm, VM_POWER_STATE_RUNNING);
+        lifecycle_guest_crashed(a->x, a->host, vm->uuid);
+    }
+}
+
 static void mend_one(struct txn *t, const struct adoption *a, const struct vm *vm)
 {
     int i = find(a, vm->uuid);
@@ -184,7 +197,7 @@ static void mend_one(struct txn *t, const struct adoption *a, const struct vm *v
     } else if (i >= 0 && vm_of(a, &a->guests->v[i])) {
         if (!is_up(vm))
             log_info("VM %s is up though it was not recorded so", vm->uuid);
-        vm_record_started(t, a->x, vm, &a->looks[i]);
+        record_guest(t, a, vm, &a->looks[i]);
     } else if (i < 0 && is_here(a, vm)) {
         log_info("VM %s has ended while the daemon was away", vm->uuid);
         vm_record_stopped(t, vm);

@@ -317,6 +317,7 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, vdi->row.ref);
+    const struct set *dumps = db_referrers(txn_db(t), mem, CLASS_CRASHDUMP, CRASHDUMP_F_VDI, vdi->row.ref);
     const struct set *suspended = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SUSPEND_VDI, vdi->row.ref);
 
     for (uint32_t i = 0; i < set_count(vbds); i++) {
@@ -328,6 +329,8 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
             db_delete(t, &vbd->row);
         }
     }
+    for (uint32_t i = 0; i < set_count(dumps); i++)
+        db_delete(t, db_get(txn_db(t), CLASS_CRASHDUMP, dumps->v[i].r));
     for (uint32_t i = 0; i < set_count(suspended); i++)
         vm_set_suspend_vdi(t, db_vm(txn_db(t), suspended->v[i].r), REF_NULL);
     db_delete(t, &vdi->row);

@@ -10,6 +10,7 @@
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/balloon.h"
+#include "xapid/vm/crash.h"
 #include "xapid/vm/guest_info.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/start.h"
@@ -186,6 +187,94 @@ void co_lifecycle_look_again(struct xapid *x, struct ref ref)
     free(g);
 }
 
+/* ---- a guest that has crashed ---- */
+
+/* Is the VM recorded as running on the host, and does its guest stand still all the same? */
+static bool co_stands_still(struct gone *g, struct ref ref)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct vm *vm = db_vm(g->x->db, ref);
+    struct agent *agent = host_agent(g->x, g->host, &e);
+    enum hv_state state;
+
+    if (!agent || !vm || vm->power_state != VM_POWER_STATE_RUNNING || !ref_equal(vm->resident_on, g->host))
+        return false;
+    return co_agent_vm_state(agent, g->uuid, &state, &e) == 0 && state == HV_STATE_PAUSED &&
+           db_vm(g->x->db, ref);
+}
+
+/* Kept as it is, for whoever wants to look at it. */
+static void preserve(struct gone *g, const struct vm *vm)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct txn *t = db_begin(g->x->db);
+
+    vm_set_power_state(t, vm, VM_POWER_STATE_PAUSED);
+    vm_post_message(t, vm, "VM_CRASHED");
+    if (db_commit(t, &e) < 0)
+        log_error("recording that VM %s has crashed: %s", g->uuid, e.code);
+}
+
+/* A dump that cannot be had changes nothing about what follows. */
+static void co_dump(struct gone *g, struct ref ref)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    struct call c = {.x = g->x, .db = g->x->db, .mem = mem, .task = ref_new()};
+
+    if (co_crash_dump(&c, ref, &e) < 0)
+        log_warning("the memory of VM %s, which has crashed, is not kept: %s", g->uuid, err_text(mem, &e));
+}
+
+static bool wants_dump(enum on_crash_behaviour action)
+{
+    return action == ON_CRASH_BEHAVIOUR_COREDUMP_AND_DESTROY ||
+           action == ON_CRASH_BEHAVIOUR_COREDUMP_AND_RESTART;
+}
+
+/* End the guest, its memory kept first if that is wanted. Somebody may end it meanwhile, or reset it. */
+static void co_end_crashed(struct gone *g, struct ref ref, enum on_crash_behaviour action)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    CLEANUP_OP struct op op = {0};
+    struct agent *agent;
+
+    op_mark(g->x->db, CLASS_VM, ref, VM_OPERATIONS_HARD_SHUTDOWN, REF_NULL, &op);
+    if (wants_dump(action)) {
+        co_dump(g, ref);
+        if (!co_stands_still(g, ref))
+            return;
+    }
+    agent = host_agent(g->x, g->host, &e);
+    if (!agent || co_agent_vm_stop(agent, g->uuid, &e) < 0)
+        log_warning("ending VM %s, which has crashed: %s", g->uuid, err_text(mem, &e));
+}
+
+static void co_crashed(void *arg)
+{
+    struct gone *g = arg;
+    const struct vm *vm = find_vm(g->x, g->uuid);
+    struct ref ref = vm ? vm->row.ref : REF_NULL;
+
+    if (vm && co_op_wait_others(CLASS_VM, ref, lifecycle_operations(), NULL) == 0 &&
+        co_stands_still(g, ref)) {
+        vm = db_vm(g->x->db, ref);
+        if (vm->actions_after_crash == ON_CRASH_BEHAVIOUR_PRESERVE) {
+            preserve(g, vm);
+        } else {
+            co_end_crashed(g, ref, vm->actions_after_crash);
+            co_settle_gone(g);
+        }
+    }
+    free(g);
+}
+
+void lifecycle_guest_crashed(struct xapid *x, struct ref host, const char *uuid)
+{
+    fiber_spawn("guest has crashed", co_crashed, gone_new(x, host, uuid, HV_STOP_GUEST_CRASH));
+}
+
 /* ---- a guest that must not reboot ---- */
 
 static void co_end_rebooted(void *arg)
@@ -281,6 +370,9 @@ void lifecycle_on_report(struct xapid *x, struct ref host, const struct hv_repor
         return;
     case HV_REPORT_GUEST_INFO:
         guest_info_record(x, vm, r->info);
+        return;
+    case HV_REPORT_CRASHED:
+        lifecycle_guest_crashed(x, host, r->uuid);
         return;
     case HV_REPORT_PAUSED:
     case HV_REPORT_RESUMED:

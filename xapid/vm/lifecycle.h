@@ -11,6 +11,9 @@
  * or to be on another host by then. Never yields. */
 void lifecycle_guest_gone(struct xapid *x, struct ref host, const char *uuid, enum hv_stop_reason reason);
 
+/* A guest has panicked and stands still: likewise, what actions_after_crash says is done. Never yields. */
+void lifecycle_guest_crashed(struct xapid *x, struct ref host, const char *uuid);
+
 /* A guest that ended between its start and the record of it was reported too early to count. */
 void co_lifecycle_look_again(struct xapid *x, struct ref vm);
 
