@@ -305,7 +305,12 @@ static int pipe_open(int *ret_read, int *ret_write)
 
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline)
 {
-    CLEANUP_FD int out = -1, out_child = -1, err = -1, err_child = -1;
+    return co_proc_run_input(argv, -1, r, deadline);
+}
+
+int co_proc_run_input(const char *const *argv, int in_fd, struct proc_result *r, int64_t deadline)
+{
+    CLEANUP_FD int in = -1, out = -1, out_child = -1, err = -1, err_child = -1;
     pid_t pid;
     int e;
 
@@ -313,9 +318,11 @@ int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline
     e = pipe_open(&out, &out_child);
     if (e == 0)
         e = pipe_open(&err, &err_child);
+    if (e == 0 && in_fd >= 0)
+        e = in = above_standard(in_fd);
     if (e < 0)
         return e;
-    pid = start(argv, (int[]){-1, out_child, err_child}, 3);
+    pid = start(argv, (int[]){in, out_child, err_child}, 3);
     if (pid < 0)
         return pid;
     close(TAKE_FD(out_child));

@@ -21,6 +21,7 @@ int co_agent_open(const struct agent_options *o, struct agent **ret, struct agen
     int rc;
 
     a->state_dir = talloc_strdup(a, o->state_dir);
+    a->machine_root = talloc_strdup(a, o->machine_root ? o->machine_root : "");
     if (!sim && strcmp(o->hypervisor, "qemu") != 0)
         rc = err_internal(e, "no such hypervisor: %s", o->hypervisor);
     else

@@ -52,6 +52,7 @@ struct agent_options {
     const char *state_dir;
     const char *hypervisor; /* "qemu", "sim" */
     const char *sim_script;
+    const char *machine_root; /* before the paths of the system's files; NULL: they are the system's own */
     hv_report_fn *report;
     void *report_arg;
 };
@@ -199,6 +200,28 @@ struct agent_place {
 };
 int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
                       struct err *e);
+
+/* ---- settings of the machine under the agent ---- */
+
+/* What each takes, as a map of text. */
+enum agent_setting {
+    AGENT_SETTING_CLOCK,           /* "seconds": since 1970 UTC */
+    AGENT_SETTING_CONSOLE_TIMEOUT, /* "seconds" that a shell at the machine's console may idle; 0: any */
+    AGENT_SETTING_DEBUG_KEYS,      /* "keys": letters of the kernel's that make it tell something */
+    AGENT_SETTING_NTP,             /* "mode": a name of enum host_ntp_mode; "servers": with spaces between */
+    AGENT_SETTING_SSH,             /* "enabled": "true" or "false" */
+    AGENT_SETTING_SSH_FALLBACK,    /* "enabled": is SSH to open when the daemon fails */
+    AGENT_SETTING_SYSLOG,          /* "destination": a host to send the log to; "": none */
+    AGENT_SETTING_TIMEZONE,        /* "name" */
+};
+
+/* INVALID_VALUE, VALUE_NOT_SUPPORTED; INVALID_NTP_CONFIG, OPERATION_NOT_ALLOWED for what is not installed. */
+int co_agent_machine_set(struct agent *a, enum agent_setting what, const struct map *values, struct err *e);
+
+/* What is so now, on ctx: SSH and TIMEZONE as above, empty when it is not known; NTP: each server's state, as
+ * host.get_ntp_servers_status has it; nothing of the others. */
+int co_agent_machine_get(struct agent *a, void *ctx, enum agent_setting what, const struct map **ret,
+                         struct err *e);
 
 /* Guests alive from before the daemon's start; what belongs to none of them is swept away. */
 int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),

@@ -10,6 +10,7 @@ struct agent {
     struct remote *remote; /* NULL: of this host */
     struct hv *hv;
     char *state_dir;
+    char *machine_root; /* before the paths of the system's files; "" */
     bool user_networking;
 };
 
@@ -37,6 +38,9 @@ struct agent_device *local_vm_devices(struct agent *a, void *ctx, const char *vm
 enum hv_state local_vm_state(struct agent *a, const char *uuid);
 int co_local_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e);
 int co_local_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e);
+int co_local_machine_get(struct agent *a, void *ctx, enum agent_setting what, struct map **ret,
+                         struct err *e);
+int co_local_machine_set(struct agent *a, enum agent_setting what, const struct map *values, struct err *e);
 int co_local_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e);
 int co_local_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
 int co_local_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,

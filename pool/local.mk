@@ -8,8 +8,11 @@ pool_libpool_a_SOURCES = \
 	pool/authority.c pool/authority.h \
 	pool/codec.c pool/codec.h \
 	pool/devices.c \
+	pool/extension.c pool/extension.h \
 	pool/folder.c pool/folder.h \
 	pool/image.c pool/image.h \
+	pool/machine.c pool/machine.h \
+	pool/machine_ntp.c \
 	pool/membership.c pool/membership.h \
 	pool/move.c \
 	pool/operations.c pool/operations.h \

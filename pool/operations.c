@@ -59,6 +59,14 @@ static const struct codec_field vdi_fields[] = {
     CODEC_FIELD_MAP(struct vdi_args, sm_config),           {0}};
 static const struct codec_type vdi = CODEC_TYPE(struct vdi_args, vdi_fields);
 
+static const char *const setting_names[] = {"clock",        "console_timeout", "debug_keys", "ntp", "ssh",
+                                            "ssh_fallback", "syslog",          "timezone",   NULL};
+static const struct codec_field machine_fields[] = {
+    CODEC_FIELD_ENUM(struct machine_args, what, setting_names),
+    CODEC_FIELD_MAP(struct machine_args, values),
+    {0}};
+static const struct codec_type machine = CODEC_TYPE(struct machine_args, machine_fields);
+
 static const struct codec_field copy_fields[] = {
     CODEC_FIELD_STRUCT(struct copy_args, from, &codec_agent_place),
     CODEC_FIELD_STRUCT(struct copy_args, to, &codec_agent_place),
@@ -96,6 +104,10 @@ static const struct codec_field devices_result_fields[] = {
     CODEC_FIELD_ARRAY(struct devices_result, devices, n, &codec_agent_device),
     {0}};
 static const struct codec_type devices_result = CODEC_TYPE(struct devices_result, devices_result_fields);
+
+static const struct codec_field machine_result_fields[] = {CODEC_FIELD_MAP(struct machine_result, values),
+                                                           {0}};
+static const struct codec_type machine_result = CODEC_TYPE(struct machine_result, machine_result_fields);
 
 static const struct codec_field vdis_result_fields[] = {
     CODEC_FIELD_ARRAY(struct vdis_result, vdis, n, &codec_sm_vdi), {0}};
@@ -170,6 +182,22 @@ static int co_run_vm_unpause(struct agent *a, const struct agent_call *c, struct
 {
     const struct guest_args *g = c->args;
     return co_local_vm_unpause(a, g->uuid, e);
+}
+
+static int co_run_machine_get(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct machine_args *m = c->args;
+    struct machine_result *r = c->result;
+    struct map *values = NULL;
+    int rc = co_local_machine_get(a, c->ctx, m->what, &values, e);
+    r->values = values;
+    return rc;
+}
+
+static int co_run_machine_set(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct machine_args *m = c->args;
+    return co_local_machine_set(a, m->what, m->values, e);
 }
 
 static int co_run_sr_attach(struct agent *a, const struct agent_call *c, struct err *e)
@@ -389,6 +417,8 @@ static int co_run_vm_unplug(struct agent *a, const struct agent_call *c, struct 
     }
 
 const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
+    [AGENT_MACHINE_GET] = OPERATION(machine_get, &machine, &machine_result),
+    [AGENT_MACHINE_SET] = OPERATION(machine_set, &machine, NULL),
     [AGENT_SR_ATTACH] = OPERATION(sr_attach, &sr, NULL),
     [AGENT_SR_CREATE] = OPERATION(sr_create, &sr, NULL),
     [AGENT_SR_DESTROY] = OPERATION(sr_destroy, &sr, NULL),

@@ -11,6 +11,8 @@
 #include "pool/agent_types.h"
 
 enum agent_operation_id {
+    AGENT_MACHINE_GET,
+    AGENT_MACHINE_SET,
     AGENT_SR_ATTACH,
     AGENT_SR_CREATE,
     AGENT_SR_DESTROY,
@@ -102,6 +104,10 @@ struct vdi_args {
     int64_t size;                  /* for CREATE, RESIZE */
     const struct map *sm_config;   /* for CREATE */
 };
+struct machine_args {
+    enum agent_setting what;
+    const struct map *values; /* for SET */
+};
 struct copy_args {
     struct agent_place from, to;
 };
@@ -129,6 +135,9 @@ struct devices_result {
     bool known; /* false: the host holds nothing for the guest */
     unsigned n;
     struct agent_device *devices;
+};
+struct machine_result {
+    const struct map *values;
 };
 struct vdis_result {
     unsigned n;

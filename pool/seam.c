@@ -306,6 +306,28 @@ int co_agent_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, struct 
     return 0;
 }
 
+/* ---- the machine ---- */
+
+int co_agent_machine_set(struct agent *a, enum agent_setting what, const struct map *values, struct err *e)
+{
+    struct machine_args args = {what, values};
+
+    return co_agent_do(a, AGENT_MACHINE_SET, &(struct agent_call){.args = &args}, e);
+}
+
+int co_agent_machine_get(struct agent *a, void *ctx, enum agent_setting what, const struct map **ret,
+                         struct err *e)
+{
+    struct machine_args args = {.what = what};
+    struct machine_result result = {0};
+
+    if (co_agent_do(a, AGENT_MACHINE_GET, &(struct agent_call){.args = &args, .result = &result, .ctx = ctx},
+                    e) < 0)
+        return -1;
+    *ret = result.values;
+    return 0;
+}
+
 /* ---- storage ---- */
 
 int co_agent_sr_create(struct agent *a, const struct sm_sr *sr, int64_t physical_size, struct err *e)

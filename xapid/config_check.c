@@ -202,6 +202,10 @@ void config_check(struct options_reading *r)
         want_parent(r, "backup-dir", o->backup_dir);
     else if (o->backup_dir)
         want_folder(r, "backup-dir", o->backup_dir, R_OK | W_OK | X_OK);
+    if (o->extension_dir)
+        want_folder(r, "extension-dir", o->extension_dir, R_OK | X_OK);
+    if (o->machine_root)
+        want_folder(r, "machine-root", o->machine_root, R_OK | X_OK);
     if (o->plugin_dir)
         want_folder(r, "plugin-dir", o->plugin_dir, R_OK | X_OK);
     if (o->power_command)

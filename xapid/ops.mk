@@ -33,6 +33,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/machine.c \
 	xapid/host/machine_facts.c \
 	xapid/host/machine_facts.h \
+	xapid/host/machine_set.c \
+	xapid/host/machine_set.h \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
 	xapid/host/pool_messages.c \
@@ -40,6 +42,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/power.c \
 	xapid/host/repair.c \
 	xapid/host/set.c \
+	xapid/host/ssh.c \
 	xapid/host/status.c \
 	xapid/host/status.h \
 	xapid/host/storage_rows.c \

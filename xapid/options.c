@@ -37,6 +37,9 @@ static const char usage[] =
     "  --authentication KIND passwd (the file DIR/passwd) or pam (DIR/passwd when it is there, else PAM)\n"
     "  --pam-dir DIR         where PAM finds the service xapid (the system's)\n"
     "  --plugin-dir DIR      programs that host.call_plugin runs (" XAPID_SYSCONFDIR "/xapi.d/plugins)\n"
+    "  --extension-dir DIR   programs that host.call_extension runs (" XAPID_SYSCONFDIR
+    "/xapi.d/extensions)\n"
+    "  --machine-root DIR    where /etc and /proc of the machine's settings are (/)\n"
     "  --power-command FILE  program that host.shutdown and host.reboot run with that word (systemctl)\n"
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --silence-ms N        how long another host of the pool may be silent before it counts as gone "
@@ -86,6 +89,8 @@ static const struct setting settings[] = {
     SETTING("pam-dir", TEXT, AT_ONCE, pam_dir),
     SETTING("plugin-dir", TEXT, AT_ONCE, plugin_dir),
     SETTING("silence-ms", NUMBER, AT_START, silence_ms),
+    SETTING("extension-dir", TEXT, AT_ONCE, extension_dir),
+    SETTING("machine-root", TEXT, AT_START, machine_root),
     SETTING("strict-members", FLAG, AT_ONCE, strict_members),
     SETTING("foreground", FLAG, AT_START, foreground),
     SETTING("set-password", TEXT, SHELL_ONLY, password_user),

@@ -20,6 +20,8 @@ struct xapid_options {
     const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
     const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
     const char *plugin_dir;     /* of host.call_plugin; NULL: SYSCONFDIR/xapi.d/plugins */
+    const char *extension_dir;  /* of host.call_extension; NULL: SYSCONFDIR/xapi.d/extensions */
+    const char *machine_root;   /* before the paths of the system's files that settings write; NULL: none */
     const char *power_command;  /* run with "shutdown" or "reboot"; NULL: systemctl */
     const char *log_level;      /* a name of lib/log.h */
     const char *fault_at;       /* tests only: see lib/fault.h */

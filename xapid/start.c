@@ -20,6 +20,7 @@
 #include "xapid/handover.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/host/faults.h"
+#include "xapid/host/machine_set.h"
 #include "xapid/housekeeping.h"
 #include "xapid/op.h"
 #include "xapid/plain_port.h"
@@ -95,6 +96,7 @@ static int co_open_agent(struct xapid *x, struct err *e)
     struct agent_options o = {.state_dir = x->options.state_dir,
                               .hypervisor = x->options.hypervisor,
                               .sim_script = x->options.sim_script ? buf_cstr(&script) : NULL,
+                              .machine_root = x->options.machine_root,
                               .report = x->membership.member ? follow_report : host_on_report,
                               .report_arg = x};
     return co_agent_open(&o, &x->agent, &x->facts, e);
@@ -198,6 +200,7 @@ static int co_start_coordinator(struct xapid *x, struct err *e)
     take_memory(x);
     housekeeping_start(x);
     vmss_scheduler_start(x);
+    ssh_watch_start(x);
     change_role_watch(x);
     return 0;
 }

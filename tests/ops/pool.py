@@ -20,7 +20,9 @@ class Host(Daemon):
         super().__init__(hypervisor, address, ["--port", PORT, "--login-delay-ms", "0", "--silence-ms", "3000",
                                              *options])
         self.power_log = os.path.join(self.directory, "power")
-        self.options += ["--power-command", self.write_power_command()]
+        self.machine = os.path.join(self.directory, "machine")
+        os.makedirs(os.path.join(self.machine, "etc"))
+        self.options += ["--power-command", self.write_power_command(), "--machine-root", self.machine]
 
     @property
     def url(self):

@@ -64,6 +64,13 @@ def machines_answer(hosts):
         assert f.read().split() == ["reboot"]
     assert not os.path.exists(hosts[0].power_log)
     c.host.enable(ref)
+    for asked in hosts:
+        zone = f"Etc/GMT+{hosts.index(asked)}"
+        asked.client().host.set_timezone(ref, zone)
+        assert os.readlink(os.path.join(member.machine, "etc/localtime")) == f"/usr/share/zoneinfo/{zone}"
+        assert asked.client().host.get_timezone(ref) == zone
+    assert not os.path.lexists(os.path.join(hosts[0].machine, "etc/localtime"))
+    fails("INVALID_VALUE", c.host.set_timezone, ref, "nowhere")
 
 
 def passwords_are_the_pools(hosts):

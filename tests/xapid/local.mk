@@ -55,6 +55,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_handover.py \
 	tests/xapid/test_host_itself.py \
 	tests/xapid/test_log.py \
+	tests/xapid/test_machine.py \
 	tests/xapid/test_plugins.py \
 	tests/xapid/test_pool_db.py \
 	tests/xapid/test_service.py \

@@ -1,5 +1,6 @@
-"""host.call_plugin: real programs, what they answer, and what they get wrong."""
+"""host.call_plugin and call_extension: real programs, what they answer, and what they get wrong."""
 
+import json
 import os
 import tempfile
 
@@ -37,6 +38,31 @@ elif kind == "no_code":
     print(xmlrpc.client.dumps(({"Status": "Failure", "ErrorDescription": []},), methodresponse=True))
 elif kind != "silent":
     print(xmlrpc.client.dumps((answer,), methodresponse=True))
+"""
+
+EXTENSION = """#!/usr/bin/env python3
+import json, sys
+call = json.load(sys.stdin)
+kind = (call["params"] or [""])[0]
+assert sys.argv[1:] == ["--jsonrpc"], sys.argv
+if kind == "list":
+    print(json.dumps({"error": ["EXTENSION_SAYS_NO", "one", "two"], "result": None, "id": call["id"]}))
+elif kind == "error":
+    print(json.dumps({"jsonrpc": "2.0", "error": {"code": 1, "message": "EXTENSION_SAYS_NO", "data": ["one"]}, "id": call["id"]}))
+elif kind == "numbers":
+    print(json.dumps({"error": ["EXTENSION_SAYS_NO", 5]}))
+elif kind == "empty":
+    print(json.dumps({"error": []}))
+elif kind == "exit":
+    print("half"); print("why", file=sys.stderr); sys.exit(3)
+elif kind == "garbage":
+    sys.stdout.buffer.write(b"\\xff\\xfe{{{{")
+elif kind == "nested":
+    print('{"result":' + "[" * 100000)
+elif kind == "text":
+    print(json.dumps({"result": "\u00e9 text"}))
+elif kind != "silent":
+    print(json.dumps({"jsonrpc": "2.0", "result": {"method": call["method"], "n": len(call["params"])}, "id": call["id"]}))
 """
 
 SLEEPER = """#!/bin/sh
@@ -88,10 +114,42 @@ def cancelling_the_task_ends_the_plugin(d):
     assert not os.path.exists("/proc/" + open(pid_file).read().strip())
 
 
+def extend(s, name, *params):
+    return s.call("host.call_extension", s.call("host.get_all")[0], json.dumps({"method": name, "params": params, "id": 7}))
+
+
+def an_extension_speaks_json(d):
+    s = d.login()
+    host, (pool,) = s.call("host.get_all")[0], s.call("pool.get_all")
+    same(json.loads(extend(s, "extend", "a", "b" * 200000)), {"method": "extend", "n": 2})
+    same(json.loads(s.call("host.call_extension", host, "extend")), {"method": "extend", "n": 0})
+    same(extend(s, "extend", "text"), "\u00e9 text")
+    same((s.call("host.has_extension", host, "extend"), s.call("pool.has_extension", pool, "extend")), (True, True))
+    same((s.call("host.has_extension", host, "../extend"), s.call("pool.has_extension", pool, "plain")), (False, False))
+
+
+def what_goes_wrong_with_one_is_told(d):
+    s = d.login()
+    host = s.call("host.get_all")[0]
+    for name in "nothing", "..", "../extend", PLUGINS.name + "/extend", "plain", "folder", ".hidden":
+        same(fails("MESSAGE_METHOD_UNKNOWN", lambda: extend(s, name)), [name])
+    for text in '{"method": 5}', "{", "{}", '{"method": "extend"' + "[" * 100000:
+        fails("INVALID_VALUE", s.call, "host.call_extension", host, text)
+    same(fails("EXTENSION_SAYS_NO", lambda: extend(s, "extend", "list")), ["one", "two"])
+    same(fails("EXTENSION_SAYS_NO", lambda: extend(s, "extend", "error")), ["one"])
+    same(fails("EXTENSION_PROTOCOL_FAILURE", lambda: extend(s, "extend", "numbers")), ['["EXTENSION_SAYS_NO",5]'])
+    same(fails("EXTENSION_PROTOCOL_FAILURE", lambda: extend(s, "extend", "empty")), ["[]"])
+    same(fails("INTERNAL_ERROR", lambda: extend(s, "extend", "exit")), ["extend", "non-zero exit", "half\n", "why\n"])
+    for kind in "garbage", "nested", "silent":
+        same(fails("INTERNAL_ERROR", lambda: extend(s, "extend", kind))[:2], ["extend", "no response"])
+
+
+write("extend", EXTENSION)
 write("echo", ECHO)
 write("sleeper", SLEEPER)
 write(".hidden", ECHO)
 write("plain", ECHO, 0o644)
 os.mkdir(os.path.join(PLUGINS.name, "folder"))
 run([a_plugin_gets_the_call_and_its_answer_comes_back, names_that_are_no_plugin_are_missing, what_goes_wrong_is_told,
-     cancelling_the_task_ends_the_plugin], lambda: Daemon("--plugin-dir", PLUGINS.name))
+     cancelling_the_task_ends_the_plugin, an_extension_speaks_json, what_goes_wrong_with_one_is_told],
+    lambda: Daemon("--plugin-dir", PLUGINS.name, "--extension-dir", PLUGINS.name))

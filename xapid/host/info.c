@@ -74,12 +74,6 @@ int co_host_get_management_interface(struct call *c, const struct host_get_manag
     return err_host_has_no_management_ip(e);
 }
 
-int co_host_has_extension(struct call *c, const struct host_has_extension_args *a, union value *ret,
-                          struct err *e)
-{
-    return host_of(c, a->host, e) ? 0 : -1;
-}
-
 int co_host_sync_data(struct call *c, const struct host_sync_data_args *a, struct err *e)
 {
     return host_of(c, a->host, e) ? 0 : -1;

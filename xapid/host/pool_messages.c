@@ -23,12 +23,6 @@ int co_pool_apply_edition(struct call *c, const struct pool_apply_edition_args *
     return call_row(c, CLASS_POOL, a->self, e) ? 0 : -1;
 }
 
-int co_pool_has_extension(struct call *c, const struct pool_has_extension_args *a, union value *ret,
-                          struct err *e)
-{
-    return call_row(c, CLASS_POOL, a->self, e) ? 0 : -1;
-}
-
 int co_pool_set_telemetry_next_collection(struct call *c,
                                           const struct pool_set_telemetry_next_collection_args *a,
                                           struct err *e)

@@ -13,6 +13,7 @@
 static bool is_of_machine(const char *name)
 {
     static const char *const names[] = {
+        "host.call_extension",
         "host.call_plugin",
         "host.dmesg",
         "host.dmesg_clear",
@@ -23,6 +24,7 @@ static bool is_of_machine(const char *name)
         "host.get_servertime",
         "host.get_system_status_capabilities",
         "host.get_tracked_user_agents",
+        "host.has_extension",
         "host.list_timezones",
         "host.restart_agent",
     };
