@@ -1,4 +1,5 @@
 noinst_LIBRARIES += net/libnet.a
 net_libnet_a_SOURCES = net/link.c net/link.h net/nat.c net/nat.h net/net.c net/net.h \
-	net/nft.c net/nft.h
+	net/nft.c net/nft.h \
+	net/wake.c net/wake.h
 EXTRA_DIST += net/README.md

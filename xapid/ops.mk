@@ -37,9 +37,11 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/machine_set.h \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
+	xapid/host/plugin.h \
 	xapid/host/pool_messages.c \
 	xapid/host/pool_rows.c \
 	xapid/host/power.c \
+	xapid/host/power_on.c \
 	xapid/host/repair.c \
 	xapid/host/set.c \
 	xapid/host/ssh.c \

@@ -29,6 +29,7 @@ tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
 
 POOL_SCRIPT_TESTS = \
 	tests/pool/test_guest_of_pool.py \
+	tests/pool/test_hosts_of_pool.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
 	tests/pool/test_pool.py

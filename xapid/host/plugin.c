@@ -1,4 +1,5 @@
 /* host.call_plugin and call_extension: the administrator's programs, run on the host. */
+#include "xapid/host/plugin.h"
 #include "pool/extension.h"
 #include "pool/plugin.h"
 #include "xapid/call.h"
@@ -9,10 +10,15 @@
 static const char default_dir[] = XAPID_SYSCONFDIR "/xapi.d/plugins";
 static const char extensions[] = XAPID_SYSCONFDIR "/xapi.d/extensions";
 
+const char *host_plugin_dir(const struct xapid *x)
+{
+    return x->options.plugin_dir ? x->options.plugin_dir : default_dir;
+}
+
 int co_host_call_plugin(struct call *c, const struct host_call_plugin_args *a, union value *ret,
                         struct err *e)
 {
-    struct plugin_call call = {.dir = c->x->options.plugin_dir ? c->x->options.plugin_dir : default_dir,
+    struct plugin_call call = {.dir = host_plugin_dir(c->x),
                                .name = a->plugin,
                                .fn = a->fn,
                                .session = REF_TEXT(c->session),

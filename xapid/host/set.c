@@ -38,13 +38,6 @@ int co_host_set_numa_affinity_policy(struct call *c, const struct host_set_numa_
     return set(c, a->self, HOST_F_NUMA_AFFINITY_POLICY, (union value){.i = a->value}, e);
 }
 
-int co_host_set_power_on_mode(struct call *c, const struct host_set_power_on_mode_args *a, struct err *e)
-{
-    if (set(c, a->self, HOST_F_POWER_ON_CONFIG, (union value){.map = a->power_on_config}, e) < 0)
-        return -1;
-    return set(c, a->self, HOST_F_POWER_ON_MODE, (union value){.s = a->power_on_mode}, e);
-}
-
 int co_host_enable_display(struct call *c, const struct host_enable_display_args *a, union value *ret,
                            struct err *e)
 {

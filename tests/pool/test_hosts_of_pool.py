@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""What is asked of one host's machine is done there, whichever host of the pool is called."""
+
+import json
+import os
+import socket
+import stat
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
+from daemon import fails, wait_until  # noqa: E402
+from pool import Pool, is_live  # noqa: E402
+
+PLUGIN = """#!/usr/bin/env python3
+import json, os, sys, xmlrpc.client
+(session, args), fn = xmlrpc.client.loads(sys.argv[1])
+json.dump([fn, args], open(os.path.join(os.path.dirname(sys.argv[0]), "said"), "w"))
+answer = {"Status": "Success", "Value": "True" if args["power_on_user"] == "admin" else "no such user"}
+print(xmlrpc.client.dumps((answer,), methodresponse=True))
+"""
+
+
+def listener():
+    """A socket that hears what is sent to all machines of 127/8."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.255.255.255", 0))
+    s.settimeout(60)
+    return s
+
+
+def a_host_is_woken_by_its_card(hosts, gone):
+    c = hosts[0].client()
+    pif = next(p for p in c.PIF.get_all_records().values() if p["host"] == gone)
+    with listener() as s:
+        port = str(s.getsockname()[1])
+        c.host.set_power_on_mode(gone, "wake-on-lan", {"power_on_port": port})
+        c.host.power_on(gone)
+        assert s.recv(1000) == b"\xff" * 6 + bytes.fromhex(pif["MAC"].replace(":", "")) * 16
+        c.host.set_power_on_mode(gone, "wake-on-lan", {"power_on_port": port, "power_on_mac": "02:00:00:00:00:07"})
+        c.host.power_on(gone)
+        assert s.recv(1000)[6:12] == bytes.fromhex("020000000007")
+    for bad in ({"power_on_port": "0"}, {"power_on_mac": "no"}, {"power_on_ip": "no"}):
+        c.host.set_power_on_mode(gone, "wake-on-lan", bad)
+        fails("INVALID_VALUE", c.host.power_on, gone)
+
+
+def a_host_is_switched_on_by_a_program(hosts, gone, folder):
+    c = hosts[0].client()
+    path = os.path.join(folder, "IPMI")
+    with open(path, "w") as f:
+        f.write(PLUGIN)
+    secret = c.secret.create({"value": "xyzzy", "other_config": {}})
+    config = {"power_on_ip": "192.0.2.7", "power_on_user": "admin",
+              "power_on_password_secret": c.secret.get_uuid(secret)}
+    c.host.set_power_on_mode(gone, "IPMI", config)
+    fails("XENAPI_MISSING_PLUGIN", c.host.power_on, gone)
+    os.chmod(path, stat.S_IRWXU)
+    c.host.power_on(gone)
+    with open(os.path.join(folder, "said")) as f:
+        said = json.load(f)
+    assert said == ["power_on", {"remote_host_uuid": c.host.get_uuid(gone), "power_on_ip": "192.0.2.7",
+                                 "power_on_user": "admin", "power_on_password": "xyzzy"}], said
+    c.host.set_power_on_mode(gone, "IPMI", {**config, "power_on_user": "nobody"})
+    assert "no such user" in fails("INTERNAL_ERROR", c.host.power_on, gone)[0]
+    c.secret.destroy(secret)
+    c.host.set_power_on_mode(gone, "IPMI", config)
+    fails("UUID_INVALID", c.host.power_on, gone)
+
+
+def hosts_are_switched_on(hosts, folder):
+    c = hosts[0].client()
+    gone = hosts[1].me(c)
+    fails("HOST_IS_LIVE", c.host.power_on, gone)
+    hosts[1].kill()
+    wait_until(lambda: not is_live(hosts[0], hosts[1]), "the host is missed")
+    fails("HOST_POWER_ON_MODE_DISABLED", c.host.power_on, gone)
+    a_host_is_woken_by_its_card(hosts, gone)
+    a_host_is_switched_on_by_a_program(hosts, gone, folder)
+    c.host.set_power_on_mode(gone, "", {})
+    fails("HOST_POWER_ON_MODE_DISABLED", c.host.power_on, gone)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder, Pool(2, options=("--plugin-dir", folder)) as hosts:
+        hosts_are_switched_on(hosts, folder)
+
+
+if __name__ == "__main__":
+    main()
