@@ -13,7 +13,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/pool/leader.c xapid/pool/leader.h \
 	xapid/pool/member_host.c xapid/pool/member_host.h \
 	xapid/pool/messages.c \
-	xapid/pool/passwords.c xapid/pool/passwords.h \
+	xapid/pool/shared_files.c xapid/pool/shared_files.h \
 	xapid/pool/peer_calls.c xapid/pool/peer_calls.h \
 	xapid/pool/peers.c xapid/pool/peers.h \
 	xapid/pool/refusal.c xapid/pool/refusal.h \

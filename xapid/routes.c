@@ -8,7 +8,7 @@
 #include "xapid/pool/join.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/member_host.h"
-#include "xapid/pool/passwords.h"
+#include "xapid/pool/shared_files.h"
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
@@ -46,7 +46,7 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
         {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},         \
         {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},       \
         {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},   \
-        {.method = "POST", .prefix = "/peer/passwords", .co_handle = co_passwords_post},  \
+        {.method = "POST", .prefix = "/peer/files", .co_handle = co_shared_files_post},   \
         {.method = "POST", .prefix = "/peer/lead", .co_handle = co_peer_lead_post},       \
     {                                                                                     \
         .method = "POST", .prefix = "/peer/leave", .co_handle = co_peer_leave_post        \

@@ -32,6 +32,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_hosts_of_pool.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
-	tests/pool/test_pool.py
+	tests/pool/test_pool.py \
+	tests/pool/test_trust.py
 TESTS += $(POOL_SCRIPT_TESTS)
 EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py

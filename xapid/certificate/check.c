@@ -165,15 +165,34 @@ int server_certificate_read(const char *cert, const char *key, const char *chain
     return r;
 }
 
-int ca_certificate_read(const char *text, int64_t now, X509 **ret, struct err *e)
+struct faults {
+    int (*invalid)(struct err *e);
+    moment_error *expired, *too_early;
+};
+
+static int read_trusted(const char *text, int64_t now, const struct faults *f, X509 **ret, struct err *e)
 {
     X509 *cert = pem_read_certificate(text);
     if (!cert)
-        return err_ca_certificate_invalid(e);
-    if (check_time(cert, now, err_ca_certificate_expired, err_ca_certificate_not_valid_yet, e) < 0) {
+        return f->invalid(e);
+    if (check_time(cert, now, f->expired, f->too_early, e) < 0) {
         X509_free(cert);
         return -1;
     }
     *ret = cert;
     return 0;
+}
+
+int ca_certificate_read(const char *text, int64_t now, X509 **ret, struct err *e)
+{
+    static const struct faults faults = {err_ca_certificate_invalid, err_ca_certificate_expired,
+                                         err_ca_certificate_not_valid_yet};
+    return read_trusted(text, now, &faults, ret, e);
+}
+
+int trusted_certificate_read(const char *text, int64_t now, X509 **ret, struct err *e)
+{
+    static const struct faults faults = {err_trusted_certificate_invalid, err_trusted_certificate_expired,
+                                         err_trusted_certificate_not_valid_yet};
+    return read_trusted(text, now, &faults, ret, e);
 }

@@ -27,4 +27,7 @@ int server_certificate_read(const char *cert, const char *key, const char *chain
 /* The certificate of an authority that is valid now, for the caller to free. Errors: CA_CERTIFICATE_… */
 int ca_certificate_read(const char *text, int64_t now, X509 **ret, struct err *e);
 
+/* The same for what is to be trusted by itself. Errors: TRUSTED_CERTIFICATE_… */
+int trusted_certificate_read(const char *text, int64_t now, X509 **ret, struct err *e);
+
 #endif

@@ -41,13 +41,17 @@ static bool write_whole(int fd, const char *text)
     return fd_write_all(fd, text, strlen(text)) == 0 && fsync(fd) == 0;
 }
 
-/* Under a name that is not valid until it is whole; the link refuses one that is there. */
-static int add(int folder, const char *name, const char *text)
+/* Under a name that is not valid until it is whole; a link refuses one that is there. */
+static int write_file(int folder, const char *name, const char *text, bool replace)
 {
     static const char half[] = ".new";
     unlinkat(folder, half, 0);
     CLEANUP_FD int fd = openat(folder, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int r = fd < 0 || !write_whole(fd, text) || linkat(folder, half, folder, name, 0) < 0 ? -errno : 0;
+    if (fd < 0 || !write_whole(fd, text))
+        return -errno;
+    int r = (replace ? renameat(folder, half, folder, name) : linkat(folder, half, folder, name, 0)) < 0
+                ? -errno
+                : 0;
     unlinkat(folder, half, 0);
     return r == 0 && fsync(folder) < 0 ? -errno : r;
 }
@@ -56,14 +60,28 @@ static int add_job(void *arg)
 {
     struct job *j = arg;
     CLEANUP_FD int folder = open_folder(j->folder);
-    return folder < 0 ? -errno : add(folder, j->name, j->text);
+    return folder < 0 ? -errno : write_file(folder, j->name, j->text, false);
+}
+
+int store_replace(const char *folder_name, const char *name, const char *text)
+{
+    CLEANUP_TALLOC char *there = store_read(NULL, folder_name, name);
+    if (there && strcmp(there, text) == 0)
+        return 0;
+    CLEANUP_FD int folder = open_folder(folder_name);
+    return folder < 0 ? -errno : write_file(folder, name, text, true);
+}
+
+int store_remove(const char *folder_name, const char *name)
+{
+    CLEANUP_FD int folder = open_folder(folder_name);
+    return folder < 0 || unlinkat(folder, name, 0) < 0 || fsync(folder) < 0 ? -errno : 0;
 }
 
 static int remove_job(void *arg)
 {
     struct job *j = arg;
-    CLEANUP_FD int folder = open_folder(j->folder);
-    return folder < 0 || unlinkat(folder, j->name, 0) < 0 || fsync(folder) < 0 ? -errno : 0;
+    return store_remove(j->folder, j->name);
 }
 
 int store_names(void *ctx, const char *folder, const struct set **ret)

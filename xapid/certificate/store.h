@@ -16,7 +16,10 @@ int co_store_remove(const char *folder, const char *name);
 /* The names there are, on ctx. */
 int co_store_names(void *ctx, const char *folder, const struct set **ret);
 
-/* The same for the start. Block; never yield. */
+/* The same for the start and for workers. Block; never yield. store_replace takes the place of one that is
+ * there. */
+int store_replace(const char *folder, const char *name, const char *text);
+int store_remove(const char *folder, const char *name);
 int store_names(void *ctx, const char *folder, const struct set **ret);
 /* The text of a file, on ctx; NULL with errno. Larger ones than 256 KiB are refused. */
 char *store_read(void *ctx, const char *folder, const char *name);

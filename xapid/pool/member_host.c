@@ -14,7 +14,7 @@
 #include "pool/agent_serve.h"
 #include "xapid/host/host_agent.h"
 #include "xapid/pool/leader.h"
-#include "xapid/pool/passwords.h"
+#include "xapid/pool/shared_files.h"
 #include "xapid/pool/peers.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/share.h"
@@ -95,7 +95,7 @@ static void co_welcome(void *arg)
     struct welcome *w = arg;
     CLEANUP_ERR struct err e = {0};
 
-    co_passwords_send(w->x, w->host);
+    co_shared_files_send(w->x, w->host);
     co_host_attach_storage(w->x, w->host);
     if (co_host_adopt(w->x, w->host, w->guests, &e) < 0)
         log_warning("taking over the guests of a member: %s", err_text(w, &e));

@@ -6,7 +6,7 @@
 #include "lib/log.h"
 #include "model/args.gen.h"
 #include "xapid/handlers.gen.h"
-#include "xapid/pool/passwords.h"
+#include "xapid/pool/shared_files.h"
 #include "xapid/role/role.h"
 #include "xapid/server.h"
 #include "xapid/session/authenticate.h"
@@ -114,6 +114,6 @@ int co_session_change_password(struct call *c, const struct session_change_passw
         return -1;
     if (co_set_password(c, user, a->new_pwd, e) < 0)
         return -1;
-    co_passwords_send_all(c->x);
+    co_shared_files_send_all(c->x);
     return 0;
 }
