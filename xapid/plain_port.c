@@ -1,5 +1,6 @@
 #include "xapid/plain_port.h"
 #include "db/setters.gen.h"
+#include "lib/log.h"
 #include "xapid/metrics.h"
 #include "xapid/sockets.h"
 #include "xapid/state_dir.h"
@@ -30,6 +31,18 @@ void plain_port_close(struct xapid *x)
 {
     plain_server_free(x->plain);
     x->plain = NULL;
+}
+
+void plain_port_follow(struct xapid *x)
+{
+    static int known = -1;
+    CLEANUP_ERR struct err e = {0};
+    const struct host *host = db_host(x->db, x->host);
+    if (!host || x->port == 0 || host->https_only == known)
+        return;
+    known = host->https_only;
+    if (plain_port_fit(x, &e) < 0)
+        log_error("plain HTTP: %s", e.n_params > 0 ? e.params[0] : e.code);
 }
 
 int plain_port_fit(struct xapid *x, struct err *e)

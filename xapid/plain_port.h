@@ -14,4 +14,7 @@ void plain_port_close(struct xapid *x);
 /* Make it fit https_only, which has changed. Errors: INTERNAL_ERROR with the address. */
 int plain_port_fit(struct xapid *x, struct err *e);
 
+/* The same on a member whose copy of the record may have changed; a failure is logged. */
+void plain_port_follow(struct xapid *x);
+
 #endif

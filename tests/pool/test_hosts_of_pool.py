@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """What is asked of one host's machine is done there, whichever host of the pool is called."""
 
+import hashlib
+import http.client
 import json
 import os
 import socket
+import ssl
 import stat
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 from daemon import fails, wait_until  # noqa: E402
-from pool import Pool, is_live  # noqa: E402
+from pool import PORT, Pool, is_live  # noqa: E402
 
 PLUGIN = """#!/usr/bin/env python3
 import json, os, sys, xmlrpc.client
@@ -68,6 +71,65 @@ def a_host_is_switched_on_by_a_program(hosts, gone, folder):
     fails("UUID_INVALID", c.host.power_on, gone)
 
 
+def served(host):
+    """The certificate that the host shows to clients."""
+    return ssl.get_server_certificate((host.address, int(PORT)))
+
+
+def recorded(c, ref):
+    """What the records say of it: the fingerprint."""
+    return next(v["fingerprint_sha256"].replace(":", "").lower() for v in c.Certificate.get_all_records().values()
+                if v["type"] == "host" and v["host"] == ref)
+
+
+def fingerprint(pem):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def certificates_are_replaced_at_other_hosts(hosts):
+    c = hosts[0].client()
+    ref, before, own = hosts[1].me(c), served(hosts[1]), served(hosts[0])
+    assert recorded(c, ref) == fingerprint(before)
+    c.host.reset_server_certificate(ref)
+    after = served(hosts[1])
+    assert after != before and c.host.get_server_certificate(ref).strip() == after.strip()
+    assert recorded(c, ref) == fingerprint(after)
+    fails("SERVER_CERTIFICATE_KEY_INVALID", c.host.install_server_certificate, ref, after, "", "")
+    hosts[1].client_of_its_own().host.emergency_reset_server_certificate()
+    again = served(hosts[1])
+    assert again != after
+    wait_until(lambda: recorded(c, ref) == fingerprint(again), "the coordinator hears of it")
+    assert served(hosts[0]) == own and recorded(c, hosts[0].me(c)) == fingerprint(own)
+
+
+def plain(host):
+    """Is plain HTTP answered?"""
+    try:
+        with open(os.path.join(host.state, "http-port")) as f:
+            connection = http.client.HTTPConnection(host.address, int(f.read()), timeout=60)
+        connection.request("GET", "/")
+        return connection.getresponse().status == 301
+    except ConnectionRefusedError:
+        return False
+
+
+def plain_http_is_closed_everywhere(hosts):
+    c = hosts[1].client()
+    pool, ref = c.pool.get_all()[0], hosts[1].me(c)
+    assert plain(hosts[0]) and plain(hosts[1])
+    c.host.set_https_only(ref, True)
+    assert plain(hosts[0]) and not plain(hosts[1])
+    c.pool.set_https_only(pool, False)
+    assert plain(hosts[0]) and plain(hosts[1])
+    hosts[1].kill()
+    wait_until(lambda: not is_live(hosts[0], hosts[1]), "the host is missed")
+    c = hosts[0].client()
+    c.pool.set_https_only(pool, True)
+    assert not plain(hosts[0])
+    hosts[1].start()
+    wait_until(lambda: is_live(hosts[0], hosts[1]) and not plain(hosts[1]), "a host that was away follows")
+
+
 def hosts_are_switched_on(hosts, folder):
     c = hosts[0].client()
     gone = hosts[1].me(c)
@@ -82,7 +144,9 @@ def hosts_are_switched_on(hosts, folder):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder, Pool(2, options=("--plugin-dir", folder)) as hosts:
+    with tempfile.TemporaryDirectory() as folder, Pool(2, options=("--plugin-dir", folder, "--http-port", "0")) as hosts:
+        certificates_are_replaced_at_other_hosts(hosts)
+        plain_http_is_closed_everywhere(hosts)
         hosts_are_switched_on(hosts, folder)
 
 

@@ -2,50 +2,72 @@
  * clients see. */
 #include "xapid/certificate/server.h"
 #include <string.h>
+#include <talloc.h>
 #include <unistd.h>
 #include "db/setters.gen.h"
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "model/args.gen.h"
+#include "rpc/pem.h"
 #include "rpc/x509.h"
 #include "xapid/call.h"
 #include "xapid/certificate/alert.h"
 #include "xapid/certificate/check.h"
 #include "xapid/certificate/row.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/pool/at_host.h"
+#include "xapid/pool/follow.h"
 #include "xapid/reftext.h"
 
 /* ---- the record ---- */
 
-static const struct certificate *own_row(struct xapid *x)
+static const struct certificate *find_row(struct db *db, struct ref host)
 {
-    FOREACH_REFERRER (x->db, certificate, c, CERTIFICATE, HOST, x->host)
+    FOREACH_REFERRER (db, certificate, c, CERTIFICATE, HOST, host)
         if (c->type == CERTIFICATE_TYPE_HOST)
             return c;
     return NULL;
 }
 
-void server_certificate_row(struct txn *t, struct xapid *x)
+static void set_row(struct txn *t, struct ref host, X509 *cert)
 {
-    const struct certificate *old = own_row(x);
+    const struct certificate *old = find_row(txn_db(t), host);
     struct x509_facts f;
-    x509_facts(tls_server_certificate(x->tls), &f);
+    x509_facts(cert, &f);
     if (old && strcmp(text_of(old->fingerprint_sha256), f.sha256) == 0)
         return;
-    certificate_row(t, CERTIFICATE_TYPE_HOST, "", x->host, tls_server_certificate(x->tls));
+    certificate_row(t, CERTIFICATE_TYPE_HOST, "", host, cert);
     if (old)
         db_delete(t, &old->row);
 }
 
-static int note(struct xapid *x, struct err *e)
+void server_certificate_row(struct txn *t, struct ref host, const char *pem)
+{
+    X509 *cert = *pem ? pem_read_certificate(pem) : NULL;
+    if (cert)
+        set_row(t, host, cert);
+    X509_free(cert);
+}
+
+static int note_of(struct xapid *x, struct ref host, const char *pem, struct err *e)
 {
     struct txn *t = db_begin(x->db);
-    server_certificate_row(t, x);
+    server_certificate_row(t, host, pem);
     if (db_commit(t, e) < 0)
         return -1;
     certificate_alerts(x->db, clock_wall());
     return 0;
+}
+
+static int note(struct xapid *x, struct err *e)
+{
+    if (x->membership.member) {
+        follow_tell_facts(x);
+        return 0;
+    }
+    CLEANUP_TALLOC char *pem = x509_pem(NULL, tls_server_certificate(x->tls));
+    return note_of(x, x->host, pem, e);
 }
 
 void server_certificate_note(struct xapid *x)
@@ -121,18 +143,36 @@ static int co_place(struct call *c, struct placing *p, struct err *e)
 
 /* ---- messages ---- */
 
+/* The host that is meant does it; its new certificate is recorded here. */
+static int co_at_other(struct call *c, struct ref host, const struct wire *more, uint32_t n, struct err *e)
+{
+    struct wire pem, params[4] = {wire_string(talloc_strdup(c->mem, REF_TEXT(host)))};
+    for (uint32_t i = 0; i < n; i++)
+        params[i + 1] = more[i];
+    if (co_at_host_ask(c, host, c->message->full_name, params, n + 1, &pem, e) < 0 ||
+        co_at_host_ask(c, host, "host.get_server_certificate", params, 1, &pem, e) < 0)
+        return -1;
+    return note_of(c->x, host, pem.kind == WIRE_STRING ? pem.s : "", e);
+}
+
 int co_host_install_server_certificate(struct call *c, const struct host_install_server_certificate_args *a,
                                        struct err *e)
 {
     struct placing p = {.cert = a->certificate, .key = a->private_key, .chain = a->certificate_chain};
-    return call_row(c, CLASS_HOST, a->host, e) ? co_place(c, &p, e) : -1;
+    const struct wire more[] = {wire_string(a->certificate), wire_string(a->private_key),
+                                wire_string(a->certificate_chain)};
+    if (!call_row(c, CLASS_HOST, a->host, e))
+        return -1;
+    return ref_equal(a->host, c->x->host) ? co_place(c, &p, e) : co_at_other(c, a->host, more, 3, e);
 }
 
 int co_host_reset_server_certificate(struct call *c, const struct host_reset_server_certificate_args *a,
                                      struct err *e)
 {
     struct placing p = {0};
-    return call_row(c, CLASS_HOST, a->host, e) ? co_place(c, &p, e) : -1;
+    if (!call_row(c, CLASS_HOST, a->host, e))
+        return -1;
+    return ref_equal(a->host, c->x->host) ? co_place(c, &p, e) : co_at_other(c, a->host, NULL, 0, e);
 }
 
 int co_host_emergency_reset_server_certificate(struct call *c,

@@ -6,10 +6,12 @@
  */
 #include "xapid/server.h"
 
-/* Make the record of type host fit what x->tls serves, in a transaction of the caller's. Never yields. */
-void server_certificate_row(struct txn *t, struct xapid *x);
+/* Make a host's record fit the certificate that it serves, PEM text; "": not known. In a transaction of the
+ * caller's; never yields. */
+void server_certificate_row(struct txn *t, struct ref host, const char *pem);
 
-/* The same in one of its own; a failure is logged. */
+/* Make this host's record fit what x->tls serves, at once or, on a member, by the coordinator; a failure is
+ * logged. */
 void server_certificate_note(struct xapid *x);
 
 #endif

@@ -50,8 +50,15 @@ void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine
 {
     host_rows(t, db_host(txn_db(t), host), f);
     pool_level_processors(t);
-    network_rows(t, host, f);
+    host_describe_rows(t, host, f);
     storage_detached(t, host);
+}
+
+void host_describe_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
+{
+    host_set_address(t, db_host(txn_db(t), host), f->address);
+    network_rows(t, host, f);
+    server_certificate_row(t, host, text_of(f->server_certificate));
 }
 
 static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
@@ -60,7 +67,6 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
 
     repair_rows(t);
     own_rows(t, x);
-    server_certificate_row(t, x);
     trusted_rows(t, x);
     pool_rows(t, x);
     absent_rows(t, x);

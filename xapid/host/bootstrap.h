@@ -27,6 +27,10 @@ const struct host *host_row_create(struct txn *t, const struct host_machine_fact
  * management network where there is none. It counts as live, and nothing as attached yet. */
 void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine_facts *f);
 
+/* The part of that which may change while the host is live: its address and the certificate that its clients
+ * see. */
+void host_describe_rows(struct txn *t, struct ref host, const struct host_machine_facts *f);
+
 /* Attach the SRs of the host's PBDs, look at what they hold, and settle disks that were being made or
  * removed. One that cannot be attached now is shown as such and leaves the rest alone. */
 void co_host_attach_storage(struct xapid *x, struct ref host);

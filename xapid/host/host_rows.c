@@ -108,7 +108,6 @@ static void refresh(struct txn *t, const struct host *h, const struct host_machi
         platforms->v[platforms->n].i = platforms->n;
         platforms->n++;
     }
-    host_set_address(t, h, f->address);
     host_set_api_version_major(t, h, 2);
     host_set_api_version_minor(t, h, 21);
     host_set_api_version_vendor(t, h, "XenSource");

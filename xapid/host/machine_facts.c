@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "config.h"
 #include "lib/mem.h"
+#include "rpc/x509.h"
 #include "xapid/host/cpu_features.h"
 #include "xapid/host/cpuinfo.h"
 
@@ -38,5 +39,7 @@ void host_machine_facts(struct xapid *x, void *ctx, struct host_machine_facts *r
                                        .accelerator = talloc_strdup(ctx, x->facts.hv.accelerator),
                                        .cpus = x->facts.hv.cpus,
                                        .memory_total = x->facts.hv.memory_total};
+    if (x->tls)
+        ret->server_certificate = x509_pem(ctx, tls_server_certificate(x->tls));
     read_processor(ctx, ret);
 }

@@ -1,10 +1,13 @@
 /* The setters of a host that are more than a field, or that XenAPI counts as such. */
 #include <ctype.h>
 #include <string.h>
+#include "lib/clock.h"
 #include "xapid/field.h"
 #include "xapid/handlers.gen.h"
-#include "xapid/host/here.h"
 #include "xapid/plain_port.h"
+#include "xapid/pool/leader.h"
+
+enum { FOLLOW_MS = 10 * 1000 };
 
 static int set(struct call *c, struct ref host, unsigned field, union value v, struct err *e)
 {
@@ -60,12 +63,46 @@ int co_host_apply_edition(struct call *c, const struct host_apply_edition_args *
     return set(c, a->host, HOST_F_EDITION, (union value){.s = "free"}, e);
 }
 
+/* The record decides; each host follows its own. One that is not connected does so when it is. */
+static int co_follow_records(struct call *c, const struct set *hosts, struct err *e)
+{
+    uint64_t generation = db_generation(c->db);
+
+    for (uint32_t i = 0; i < set_count(hosts); i++) {
+        struct ref host = hosts->v[i].r;
+        if (ref_equal(host, c->x->host) && plain_port_fit(c->x, e) < 0)
+            return -1;
+        if (!ref_equal(host, c->x->host))
+            (void)co_leader_wait(host, generation, clock_in_ms(FOLLOW_MS));
+    }
+    return 0;
+}
+
+static int co_set_https_only(struct call *c, const struct set *hosts, bool value, struct err *e)
+{
+    struct txn *t = db_begin(c->db);
+
+    for (uint32_t i = 0; i < set_count(hosts); i++)
+        host_set_https_only(t, db_host(c->db, hosts->v[i].r), value);
+    return db_commit(t, e) < 0 ? -1 : co_follow_records(c, hosts, e);
+}
+
 int co_host_set_https_only(struct call *c, const struct host_set_https_only_args *a, struct err *e)
 {
-    if (host_is_here(c, a->self, e) < 0 ||
-        set(c, a->self, HOST_F_HTTPS_ONLY, (union value){.b = a->value}, e) < 0)
+    if (!call_row(c, CLASS_HOST, a->self, e))
         return -1;
-    return plain_port_fit(c->x, e);
+    return co_set_https_only(c, set_with_ref(c->mem, NULL, a->self), a->value, e);
+}
+
+int co_pool_set_https_only(struct call *c, const struct pool_set_https_only_args *a, struct err *e)
+{
+    const struct set *hosts = NULL;
+
+    if (!call_row(c, CLASS_POOL, a->self, e))
+        return -1;
+    DB_FOREACH_HOST (c->db, host)
+        hosts = set_with_ref(c->mem, hosts, host->row.ref);
+    return co_set_https_only(c, hosts, a->value, e);
 }
 
 /* There is no TLS here that could be called legacy. */

@@ -68,17 +68,26 @@ static int co_ask(struct call *c, struct ref ref, const char *method, const stru
     return r;
 }
 
+/* Whoever asked was let in here: no session is named there. */
+int co_at_host_ask(struct call *c, struct ref host, const char *method, const struct wire *params, uint32_t n,
+                   struct wire *ret, struct err *e)
+{
+    struct wire *all = talloc_array(c->mem, struct wire, n + 1);
+
+    all[0] = wire_string("");
+    memcpy(all + 1, params, n * sizeof *params);
+    return co_ask(c, host, method, all, n + 1, ret, e);
+}
+
 int co_at_host_run(const struct request *q, struct enc *out, struct err *e)
 {
     struct call *c = (struct call *)&q->call;
-    struct wire *params = talloc_array(c->mem, struct wire, q->n_params + 1), ret;
+    struct wire ret;
     struct ref host;
 
     if (!host_meant(q, &host))
         return err_host_offline(e, "");
-    params[0] = wire_string(""); /* whoever asked was let in here */
-    memcpy(params + 1, q->params, q->n_params * sizeof *params);
-    if (co_ask(c, host, c->message->full_name, params, q->n_params + 1, &ret, e) < 0)
+    if (co_at_host_ask(c, host, c->message->full_name, q->params, q->n_params, &ret, e) < 0)
         return -1;
     enc_wire(out, &ret);
     return 0;
@@ -86,10 +95,10 @@ int co_at_host_run(const struct request *q, struct enc *out, struct err *e)
 
 int co_at_host_call(struct call *c, struct ref host, const char *method, struct err *e)
 {
-    const struct wire params[] = {wire_string(""), wire_string(talloc_strdup(c->mem, REF_TEXT(host)))};
+    const struct wire self = wire_string(talloc_strdup(c->mem, REF_TEXT(host)));
     struct wire nothing;
 
-    return co_ask(c, host, method, params, 2, &nothing, e);
+    return co_at_host_ask(c, host, method, &self, 1, &nothing, e);
 }
 
 bool at_host_is_asked(struct xapid *x, const struct http_request *r)

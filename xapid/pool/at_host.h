@@ -15,7 +15,12 @@ bool at_host_wants(const struct request *q);
  * CANNOT_CONTACT_HOST when contact was lost meanwhile. */
 int co_at_host_run(const struct request *q, struct enc *out, struct err *e);
 
-/* The same for part of a message's work: a method with the host alone as its parameter and no result. */
+/* The same for part of a message's work: a method with these parameters, the host first; the result is on the
+ * call's memory. */
+int co_at_host_ask(struct call *c, struct ref host, const char *method, const struct wire *params, uint32_t n,
+                   struct wire *ret, struct err *e);
+
+/* A method with the host alone as its parameter and no result. */
 int co_at_host_call(struct call *c, struct ref host, const char *method, struct err *e);
 
 /* Is this such a request, as it comes in at the host? */

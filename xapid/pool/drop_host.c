@@ -77,6 +77,7 @@ void drop_host_rows(struct txn *t, struct ref ref)
     if (metrics)
         db_delete(t, metrics);
     drop_referrers(t, mem, CLASS_HOST_CPU, HOST_CPU_F_HOST, ref);
+    drop_referrers(t, mem, CLASS_CERTIFICATE, CERTIFICATE_F_HOST, ref);
     drop_control_domain(t, mem, host->control_domain);
     drop_storage(t, mem, ref);
     drop_interfaces(t, mem, ref);

@@ -10,6 +10,7 @@
 #include "model/errors.gen.h"
 #include "pool/agent_types.h"
 #include "rpc/client.h"
+#include "xapid/plain_port.h"
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/frame.h"
 #include "xapid/pool/hello.h"
@@ -97,6 +98,7 @@ static int co_take_frame(struct err *e)
     follow.heard = clock_now();
     r = take_frame(&f, e);
     buf_free(&f.body);
+    plain_port_follow(follow.x);
     fiber_cond_broadcast(&follow.changed);
     fiber_cond_broadcast(&follow.queued);
     return r;
@@ -162,6 +164,16 @@ void follow_report(const struct hv_report *r, void *arg)
     frame_put(&follow.queue, FRAME_REPORT, 0, text.data, text.len);
     if (follow.queue.len > MAX_QUEUED)
         fiber_cancel(follow.reader);
+    fiber_cond_broadcast(&follow.queued);
+}
+
+void follow_tell_facts(struct xapid *x)
+{
+    CLEANUP_BUF struct buf text = {0};
+
+    if (!follow.stream || machine_write(x, &text) < 0)
+        return;
+    frame_put(&follow.queue, FRAME_FACTS, 0, text.data, text.len);
     fiber_cond_broadcast(&follow.queued);
 }
 

@@ -36,4 +36,8 @@ int co_follow_wait_connected(int64_t deadline);
  * from the list of guests that the next one begins with. Never yields. */
 void follow_report(const struct hv_report *r, void *arg);
 
+/* What this host says of itself has changed (xapid/host/machine_facts.h): tell the coordinator, if there is a
+ * connection; each begins with it. Never yields. */
+void follow_tell_facts(struct xapid *x);
+
 #endif

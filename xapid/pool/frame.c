@@ -39,8 +39,8 @@ static int co_read_whole(const struct frame_end *end, void *bytes, size_t n, int
 
 static bool is_kind(char c)
 {
-    static const char kinds[] = {FRAME_HELLO, FRAME_DURABLE,  FRAME_REPORT, FRAME_REFUSED,
-                                 FRAME_MODEL, FRAME_SNAPSHOT, FRAME_BATCH,  FRAME_ALIVE};
+    static const char kinds[] = {FRAME_HELLO,    FRAME_DURABLE, FRAME_REPORT, FRAME_REFUSED, FRAME_MODEL,
+                                 FRAME_SNAPSHOT, FRAME_BATCH,   FRAME_ALIVE,  FRAME_FACTS};
 
     return memchr(kinds, c, sizeof kinds) != NULL;
 }

@@ -14,6 +14,7 @@ enum frame_kind {
     FRAME_HELLO = 'h',   /* JSON: who it is, what it has, what its machine is (xapid/pool/hello.h) */
     FRAME_DURABLE = 'd', /* its copy has the generation on its disk */
     FRAME_REPORT = 'r',  /* JSON: something a guest of its did */
+    FRAME_FACTS = 'f',   /* JSON: what its machine is, which has changed */
     /* from the coordinator */
     FRAME_REFUSED = 'x',  /* JSON: [code, parameter …]; the connection ends */
     FRAME_MODEL = 'm',    /* what the following ones mean: feed_describe */

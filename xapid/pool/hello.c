@@ -1,4 +1,5 @@
 #include "xapid/pool/hello.h"
+#include <errno.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -6,12 +7,25 @@
 #define INT(name) CODEC_FIELD_INT(struct host_machine_facts, name)
 
 static const struct codec_field machine_fields[] = {
-    TEXT(hostname),    TEXT(address),      TEXT(version),
-    TEXT(kernel),      TEXT(hypervisor),   TEXT(hypervisor_version),
-    TEXT(accelerator), TEXT(cpu_vendor),   TEXT(cpu_model_name),
-    TEXT(cpu_family),  TEXT(cpu_model),    TEXT(cpu_stepping),
-    TEXT(cpu_flags),   TEXT(cpu_features), INT(cpu_mhz),
-    INT(cpus),         INT(memory_total),  {0},
+    TEXT(hostname),
+    TEXT(address),
+    TEXT(version),
+    TEXT(kernel),
+    TEXT(hypervisor),
+    TEXT(hypervisor_version),
+    TEXT(accelerator),
+    TEXT(cpu_vendor),
+    TEXT(cpu_model_name),
+    TEXT(cpu_family),
+    TEXT(cpu_model),
+    TEXT(cpu_stepping),
+    TEXT(cpu_flags),
+    TEXT(cpu_features),
+    TEXT(server_certificate),
+    INT(cpu_mhz),
+    INT(cpus),
+    INT(memory_total),
+    {0},
 };
 static const struct codec_type machine_type = CODEC_TYPE(struct host_machine_facts, machine_fields);
 
@@ -59,6 +73,19 @@ int co_hello_write(struct xapid *x, uint64_t generation, struct buf *out, struct
     return 0;
 }
 
+int machine_write(struct xapid *x, struct buf *out)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct host_machine_facts facts;
+
+    host_machine_facts(x, mem, &facts);
+    json_t *j = codec_encode(&machine_type, &facts);
+    if (!j)
+        return -EINVAL;
+    codec_write(out, j);
+    return 0;
+}
+
 /* ---- reading ---- */
 
 /* A text that a version does not say is an empty one. */
@@ -71,11 +98,9 @@ static void fill_texts(struct host_machine_facts *f)
     }
 }
 
-static bool makes_sense(const struct hello *h)
+static bool makes_sense(const struct host_machine_facts *m)
 {
-    const struct host_machine_facts *m = &h->machine;
-
-    return h->generation >= 0 && m->cpus >= 0 && m->cpus <= 4096 && m->cpu_mhz >= 0 && m->memory_total >= 0;
+    return m->cpus >= 0 && m->cpus <= 4096 && m->cpu_mhz >= 0 && m->memory_total >= 0;
 }
 
 int hello_read(void *mem, const char *bytes, size_t n, struct hello *ret, struct err *e)
@@ -84,9 +109,22 @@ int hello_read(void *mem, const char *bytes, size_t n, struct hello *ret, struct
     int r = j ? codec_decode(&hello_type, j, mem, ret, e) : -1;
 
     json_decref(j);
-    if (r == 0 && !makes_sense(ret))
+    if (r == 0 && (ret->generation < 0 || !makes_sense(&ret->machine)))
         r = err_internal(e, "a greeting makes no sense");
     if (r == 0)
         fill_texts(&ret->machine);
+    return r;
+}
+
+int machine_read(void *mem, const char *bytes, size_t n, struct host_machine_facts *ret, struct err *e)
+{
+    json_t *j = codec_parse(bytes, n, e);
+    int r = j ? codec_decode(&machine_type, j, mem, ret, e) : -1;
+
+    json_decref(j);
+    if (r == 0 && !makes_sense(ret))
+        r = err_internal(e, "what a host says of itself makes no sense");
+    if (r == 0)
+        fill_texts(ret);
     return r;
 }

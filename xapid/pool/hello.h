@@ -21,4 +21,9 @@ int co_hello_write(struct xapid *x, uint64_t generation, struct buf *out, struct
 /* On mem. Errors: INTERNAL_ERROR. Never yields. */
 int hello_read(void *mem, const char *bytes, size_t n, struct hello *ret, struct err *e);
 
+/* The part of it that may change while the connection lasts: this host's, appended to out (0 or -errno), and
+ * the way back. Never yield. */
+int machine_write(struct xapid *x, struct buf *out);
+int machine_read(void *mem, const char *bytes, size_t n, struct host_machine_facts *ret, struct err *e);
+
 #endif

@@ -173,6 +173,14 @@ static void take_report(struct follower *f, const struct frame *frame)
         log_warning("a member's report: %s", e.n_params > 0 ? e.params[0] : e.code);
 }
 
+static void take_facts(struct follower *f, const struct frame *frame)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (member_host_facts(f->x, f->seen.host, frame->body.data, frame->body.len, &e) < 0)
+        log_warning("what a member says of itself: %s", e.n_params > 0 ? e.params[0] : e.code);
+}
+
 static int co_take_frame(struct follower *f)
 {
     struct frame frame;
@@ -183,6 +191,8 @@ static int co_take_frame(struct follower *f)
     f->seen.heard = clock_now();
     if (frame.kind == FRAME_REPORT)
         take_report(f, &frame);
+    if (frame.kind == FRAME_FACTS)
+        take_facts(f, &frame);
     if (frame.kind == FRAME_DURABLE && frame.generation <= f->seen.sent) {
         f->seen.durable = frame.generation;
         fiber_cond_broadcast(&progress);

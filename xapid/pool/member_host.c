@@ -12,6 +12,7 @@
 #include "lib/mem.h"
 #include "model/errors.gen.h"
 #include "pool/agent_serve.h"
+#include "xapid/certificate/alert.h"
 #include "xapid/host/host_agent.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/shared_files.h"
@@ -164,6 +165,21 @@ int member_host_report(struct xapid *x, struct ref host, const char *bytes, size
     if (r < 0)
         return -1;
     lifecycle_on_report(x, host, &report);
+    return 0;
+}
+
+int member_host_facts(struct xapid *x, struct ref host, const char *bytes, size_t n, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct host_machine_facts facts;
+
+    if (machine_read(mem, bytes, n, &facts, e) < 0)
+        return -1;
+    struct txn *t = db_begin(x->db);
+    host_describe_rows(t, host, &facts);
+    if (db_commit(t, e) < 0)
+        return -1;
+    certificate_alerts(x->db, clock_wall());
     return 0;
 }
 

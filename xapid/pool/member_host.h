@@ -23,6 +23,9 @@ void member_host_gone(struct xapid *x, struct ref host);
 /* What one of its guests did, as the tables of pool/agent_types.h have it. Never yields. */
 int member_host_report(struct xapid *x, struct ref host, const char *bytes, size_t n, struct err *e);
 
+/* What its machine is has changed, as xapid/pool/hello.h has it. Never yields. */
+int member_host_facts(struct xapid *x, struct ref host, const char *bytes, size_t n, struct err *e);
+
 /* On the member: take over the guests that are alive. */
 int co_member_adopt(struct xapid *x, struct err *e);
 
