@@ -101,6 +101,11 @@ struct hv_passage_options {
                            fails from co_move_finish to co_move_drain ends the guest */
 };
 
+/* With which somebody from outside the pool is let in: PEM texts. */
+struct hv_credentials {
+    const char *authority, *certificate, *key;
+};
+
 /* A guest's way from one host to another, as both ends must know it. */
 struct hv_passage {
     char source[UUID_TEXT_SIZE], destination[UUID_TEXT_SIZE]; /* hosts, named as in their certificates */
@@ -109,6 +114,8 @@ struct hv_passage {
     unsigned n_mirrors;
     const unsigned
         *mirrors; /* userdevices of the disks whose content moves; the others are on storage of both */
+    const struct hv_credentials *credentials; /* of the source, when the destination is of another pool; then
+                                                 `source` is the name in them. NULL: those of the own pool */
     struct hv_passage_options options;
 };
 
@@ -263,7 +270,7 @@ struct hv_driver {
      * VM_MIGRATE_FAILED, with the hosts as the passage names them; VM_BAD_POWER_STATE when there is no such
      * guest (any more). Memory and disks go over TLS; each side verifies that the other is the host named in
      * the passage, with the certificates in state_dir/pool (laid out as QEMU has it: ca-cert.pem,
-     * server-cert.pem, server-key.pem, client-cert.pem, client-key.pem). */
+     * server-cert.pem, server-key.pem, client-cert.pem, client-key.pem), or those of the passage. */
 
     /* Make ready for a guest with the specification that it has at the source: the same devices at the same
      * places. start_paused: it was paused there. On failure nothing is left behind. */

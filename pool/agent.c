@@ -40,6 +40,12 @@ int co_agent_open(const struct agent_options *o, struct agent **ret, struct agen
     return 0;
 }
 
+void agent_set_peers(struct agent *a, const struct authority *authority, struct peer_pool *pool)
+{
+    a->authority = authority;
+    a->peers = pool;
+}
+
 void agent_free(struct agent *a)
 {
     if (!a)

@@ -65,10 +65,13 @@ int co_agent_open(const struct agent_options *o, struct agent **ret, struct agen
                   struct err *e);
 void agent_free(struct agent *a);
 
-/* ---- the agent of another host ---- */
-
+/* What this host's agent shows other hosts, once it is known; by reference. */
 struct authority;
 struct peer_pool;
+void agent_set_peers(struct agent *a, const struct authority *authority, struct peer_pool *pool);
+
+/* ---- the agent of another host ---- */
+
 struct agent_remote_options {
     const struct authority *authority; /* these two by reference; see pool/peer.h */
     struct peer_pool *pool;
@@ -200,6 +203,20 @@ struct agent_place {
 };
 int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
                       struct err *e);
+
+/* The same between two hosts: the one that is to have the content gives a ticket, good once and for a minute;
+ * the other one sends it what its disk holds (pool/disk_stream.h). */
+struct agent_target {
+    const char *address;
+    unsigned port;
+    char host[UUID_TEXT_SIZE];
+    const char *ticket;
+    const struct hv_credentials *credentials; /* for a host of another pool; or NULL */
+};
+int co_agent_vdi_await(struct agent *a, const struct agent_place *to, void *ctx, const char **ret_ticket,
+                       struct err *e);
+int co_agent_vdi_send(struct agent *a, const struct agent_place *from, const struct agent_target *to,
+                      hv_progress_fn *progress, void *arg, struct err *e);
 
 /* ---- settings of the machine under the agent ---- */
 

@@ -9,17 +9,6 @@ enum { HEAD_MS = 10 * 1000 };
 
 /* ---- operations ---- */
 
-static json_t *encode_error(const struct err *e)
-{
-    json_t *list = json_array();
-
-    json_array_append_new(list, json_string(e->code));
-    for (unsigned i = 0; i < e->n_params; i++)
-        if (json_array_append_new(list, json_string(e->params[i])) < 0)
-            json_array_append_new(list, json_string("?")); /* no UTF-8 */
-    return list;
-}
-
 static void answer(struct http_reply *reply, const struct agent_operation *op, const void *result,
                    struct err *e)
 {
@@ -28,7 +17,7 @@ static void answer(struct http_reply *reply, const struct agent_operation *op, c
     if (op->result && !encoded)
         err_internal(e, "the result of %s is no UTF-8", op->name);
     if (err_is_set(e))
-        json_object_set_new(object, "error", encode_error(e));
+        json_object_set_new(object, "error", codec_encode_error(e));
     if (encoded)
         json_object_set_new(object, "result", encoded);
     reply->content_type = "application/json";

@@ -4,6 +4,7 @@
 #include "pool/agent.h"
 
 struct remote;
+struct ticket; /* disk_stream.c */
 
 /* Of this host, or of another, whose agent does it all. */
 struct agent {
@@ -12,6 +13,9 @@ struct agent {
     char *state_dir;
     char *machine_root; /* before the paths of the system's files; "" */
     bool user_networking;
+    const struct authority *authority; /* NULL: other hosts cannot be reached yet */
+    struct peer_pool *peers;
+    struct ticket *tickets;
 };
 
 /* Attach one disk; bring a NIC's network up and give it a tap, or user networking. Each describes it to the
@@ -54,6 +58,8 @@ int co_local_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct 
 int co_local_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e);
 int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
                     unsigned number, int64_t deadline, struct err *e);
+int co_local_vdi_await(struct agent *a, const struct agent_place *to, void *ctx, const char **ret_ticket,
+                       struct err *e);
 int co_local_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                        const char *new_uuid, struct sm_vdi *ret, struct err *e);
 int co_local_vdi_copy(struct agent *a, const struct agent_place *from, const struct agent_place *to,
@@ -63,6 +69,8 @@ int co_local_vdi_create(struct agent *a, const struct sm_sr *sr, void *ctx, cons
 int co_local_vdi_destroy(struct agent *a, const struct sm_sr *sr, const char *location, struct err *e);
 int co_local_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                         int64_t size, struct sm_vdi *ret, struct err *e);
+int co_local_vdi_send(struct agent *a, const struct agent_place *from, const struct agent_target *to,
+                      hv_progress_fn *progress, void *arg, struct err *e);
 int co_local_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                           const char *new_uuid, struct sm_vdi *ret, struct err *e);
 int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e);

@@ -45,6 +45,23 @@ static const struct codec_field agent_place_fields[] = {
     {0}};
 const struct codec_type codec_agent_place = CODEC_TYPE(struct agent_place, agent_place_fields);
 
+static const struct codec_field hv_credentials_fields[] = {
+    CODEC_FIELD_TEXT(struct hv_credentials, authority),
+    CODEC_FIELD_TEXT(struct hv_credentials, certificate),
+    CODEC_FIELD_TEXT(struct hv_credentials, key),
+    {0}};
+static const struct codec_type codec_hv_credentials =
+    CODEC_TYPE(struct hv_credentials, hv_credentials_fields);
+
+static const struct codec_field agent_target_fields[] = {
+    CODEC_FIELD_TEXT(struct agent_target, address),
+    CODEC_FIELD_UNSIGNED(struct agent_target, port),
+    CODEC_FIELD_UUID(struct agent_target, host),
+    CODEC_FIELD_TEXT(struct agent_target, ticket),
+    CODEC_FIELD_POINTER(struct agent_target, credentials, &codec_hv_credentials),
+    {0}};
+const struct codec_type codec_agent_target = CODEC_TYPE(struct agent_target, agent_target_fields);
+
 /* ---- guests ---- */
 
 static const struct codec_field agent_disk_fields[] = {
@@ -148,6 +165,7 @@ static const struct codec_field hv_passage_fields[] = {
     CODEC_FIELD_UNSIGNED(struct hv_passage, memory_port),
     CODEC_FIELD_UNSIGNED(struct hv_passage, disk_port),
     CODEC_FIELD_ARRAY(struct hv_passage, mirrors, n_mirrors, &codec_mirror),
+    CODEC_FIELD_POINTER(struct hv_passage, credentials, &codec_hv_credentials),
     CODEC_FIELD_STRUCT(struct hv_passage, options, &codec_hv_passage_options),
     {0}};
 const struct codec_type codec_hv_passage = CODEC_TYPE(struct hv_passage, hv_passage_fields);

@@ -15,8 +15,8 @@ struct agent_guest {
 
 extern const struct codec_type codec_hv_report, codec_hv_vm_facts, codec_hv_vm_spec, codec_agent_host_facts,
     codec_agent_guest, codec_hv_passage, codec_hv_reception, codec_sm_sr, codec_sm_sr_stat, codec_sm_vdi,
-    codec_agent_place, codec_agent_disk, codec_agent_nic, codec_agent_image, codec_agent_vm_spec,
-    codec_agent_device;
+    codec_agent_place, codec_agent_target, codec_agent_disk, codec_agent_nic, codec_agent_image,
+    codec_agent_vm_spec, codec_agent_device;
 
 /* The names of the values, ended by NULL. */
 extern const char *const codec_hv_state_names[], *const codec_hv_device_kind_names[];

@@ -88,8 +88,9 @@ static int issue_own(const struct authority *a, EVP_PKEY *key, X509 **ret, struc
     return x509_issue(&plan, ret, e);
 }
 
-static int issue_for(const struct authority *a, const char *host_uuid, EVP_PKEY *key, X509 **ret,
-                     struct err *e)
+/* organization: the pool's uuid for a host of its. */
+static int issue_for(const struct authority *a, const char *organization, const char *host_uuid,
+                     EVP_PKEY *key, X509 **ret, struct err *e)
 {
     char name[sizeof "DNS:" + UUID_TEXT_SIZE];
     const struct x509_extension extensions[] = {{NID_subject_alt_name, name},
@@ -99,7 +100,7 @@ static int issue_for(const struct authority *a, const char *host_uuid, EVP_PKEY 
                                                 {NID_authority_key_identifier, "keyid:always"},
                                                 {0}};
     struct x509_plan plan = {.common_name = host_uuid,
-                             .organization = a->pool,
+                             .organization = organization,
                              .extensions = extensions,
                              .key = key,
                              .issuer = a->ca_cert,
@@ -167,21 +168,33 @@ static const char *fault_of(X509_REQ *request, const char *pool_uuid, const char
     return X509_REQ_get_attr_count(request) > 0 ? "it asks for more than a name" : NULL;
 }
 
-int authority_sign(const struct authority *a, void *ctx, const char *request, const char *host_uuid,
-                   char **ret_cert, struct err *e)
+static int sign(const struct authority *a, void *ctx, const char *request, const char *organization,
+                const char *uuid, char **ret_cert, struct err *e)
 {
     X509_REQ *wanted = pem_read_request(request);
-    const char *fault = uuid_is_valid(host_uuid) ? fault_of(wanted, a->pool, host_uuid) : "no host's uuid";
+    const char *fault = uuid_is_valid(uuid) ? fault_of(wanted, organization, uuid) : "no host's uuid";
     X509 *cert = NULL;
     ERR_clear_error();
     int r = fault ? err_invalid_value(e, "certificate request", fault)
-                  : issue_for(a, host_uuid, X509_REQ_get0_pubkey(wanted), &cert, e);
+                  : issue_for(a, organization, uuid, X509_REQ_get0_pubkey(wanted), &cert, e);
     X509_REQ_free(wanted);
     if (r < 0)
         return -1;
     *ret_cert = x509_pem(ctx, cert);
     X509_free(cert);
     return 0;
+}
+
+int authority_sign(const struct authority *a, void *ctx, const char *request, const char *host_uuid,
+                   char **ret_cert, struct err *e)
+{
+    return sign(a, ctx, request, a->pool, host_uuid, ret_cert, e);
+}
+
+int authority_sign_visitor(const struct authority *a, void *ctx, const char *request, const char *uuid,
+                           char **ret_cert, struct err *e)
+{
+    return sign(a, ctx, request, AUTHORITY_VISITOR, uuid, ret_cert, e);
 }
 
 /* ---- contexts ---- */
@@ -304,7 +317,8 @@ static int make(struct authority *a, struct err *e)
     a->key = EVP_EC_gen(CURVE);
     if (!a->ca_key || !a->key)
         return x509_error(e, "cannot make a key");
-    if (issue_own(a, a->ca_key, &a->ca_cert, e) < 0 || issue_for(a, a->host, a->key, &a->cert, e) < 0)
+    if (issue_own(a, a->ca_key, &a->ca_cert, e) < 0 ||
+        issue_for(a, a->pool, a->host, a->key, &a->cert, e) < 0)
         return -1;
     a->files = (struct authority_files){.ca_cert = x509_pem(a, a->ca_cert),
                                         .ca_key = x509_key_pem(a, a->ca_key),

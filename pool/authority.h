@@ -18,6 +18,9 @@
 
 struct authority;
 
+/* The O of certificates that are no host's. */
+#define AUTHORITY_VISITOR "visitor"
+
 /* PEM texts. */
 struct authority_files {
     const char *ca_cert, *ca_key; /* of the authority */
@@ -47,6 +50,11 @@ int authority_request(void *ctx, const char *pool_uuid, const char *host_uuid, c
  * certificate of that host in this pool. */
 int authority_sign(const struct authority *a, void *ctx, const char *request, const char *host_uuid,
                    char **ret_cert, struct err *e);
+
+/* The same for somebody from outside, under a name of our own (a uuid) that is no host's: what it lets him
+ * do is what somebody has told us to expect of that name (pool/visitor.h). */
+int authority_sign_visitor(const struct authority *a, void *ctx, const char *request, const char *uuid,
+                           char **ret_cert, struct err *e);
 
 /* At the joiner: put these in the place of those in state_dir, together with the text of membership (NULL:
  * the one there is stays). Durable; after a crash all of it is there or none. Checked first: INVALID_VALUE

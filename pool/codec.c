@@ -267,3 +267,32 @@ int codec_decode(const struct codec_type *t, const json_t *j, void *ctx, void *r
     }
     return 0;
 }
+
+/* ---- errors ---- */
+
+json_t *codec_encode_error(const struct err *e)
+{
+    json_t *list = json_array();
+
+    json_array_append_new(list, json_string(e->code));
+    for (unsigned i = 0; i < e->n_params; i++)
+        if (json_array_append_new(list, json_string(e->params[i])) < 0)
+            json_array_append_new(list, json_string("?")); /* no UTF-8 */
+    return list;
+}
+
+int codec_decode_error(const json_t *list, struct err *e)
+{
+    const char *code = json_string_value(json_array_get(list, 0));
+
+    if (err_is_set(e))
+        return -1;
+    if (!code)
+        return err_internal(e, "an error without a code");
+    err_set(e, code, 0);
+    for (size_t i = 1; i < json_array_size(list); i++) {
+        const char *param = json_string_value(json_array_get(list, i));
+        err_add_param(e, param ? param : "");
+    }
+    return -1;
+}

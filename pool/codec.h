@@ -79,6 +79,11 @@ json_t *codec_encode(const struct codec_type *t, const void *value);
  * is wrong; *ret is then undefined, without anything to be freed but ctx. */
 int codec_decode(const struct codec_type *t, const json_t *j, void *ctx, void *ret, struct err *e);
 
+/* An error as a list: its code and parameters. A new reference. */
+json_t *codec_encode_error(const struct err *e);
+/* Fill e from such a list, unless it is set already; INTERNAL_ERROR for what is none. Always -1. */
+int codec_decode_error(const json_t *list, struct err *e);
+
 /* JSON text within the bounds above to a new reference; NULL with INTERNAL_ERROR. */
 json_t *codec_parse(const char *text, size_t n, struct err *e);
 /* Append j, which is released, as text. */

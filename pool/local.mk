@@ -9,6 +9,7 @@ pool_libpool_a_SOURCES = \
 	pool/codec.c pool/codec.h \
 	pool/devices.c \
 	pool/extension.c pool/extension.h \
+	pool/disk_stream.c pool/disk_stream.h \
 	pool/folder.c pool/folder.h \
 	pool/image.c pool/image.h \
 	pool/machine.c pool/machine.h \
@@ -20,5 +21,6 @@ pool_libpool_a_SOURCES = \
 	pool/plugin.c pool/plugin.h \
 	pool/remote.c pool/remote.h \
 	pool/seam.c \
-	pool/storage.c
+	pool/storage.c \
+	pool/visitor.c pool/visitor.h
 EXTRA_DIST += pool/README.md

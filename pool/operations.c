@@ -73,6 +73,15 @@ static const struct codec_field copy_fields[] = {
     {0}};
 static const struct codec_type copy = CODEC_TYPE(struct copy_args, copy_fields);
 
+static const struct codec_field disk_send_fields[] = {
+    CODEC_FIELD_STRUCT(struct disk_send_args, from, &codec_agent_place),
+    CODEC_FIELD_STRUCT(struct disk_send_args, to, &codec_agent_target),
+    {0}};
+static const struct codec_type disk_send = CODEC_TYPE(struct disk_send_args, disk_send_fields);
+
+static const struct codec_field ticket_fields[] = {CODEC_FIELD_TEXT(struct ticket_result, ticket), {0}};
+static const struct codec_type ticket = CODEC_TYPE(struct ticket_result, ticket_fields);
+
 static const struct codec_field receive_fields[] = {
     CODEC_FIELD_STRUCT(struct receive_args, spec, &codec_agent_vm_spec),
     CODEC_FIELD_STRUCT(struct receive_args, passage, &codec_hv_passage),
@@ -235,6 +244,19 @@ static int co_run_sr_stat(struct agent *a, const struct agent_call *c, struct er
 {
     const struct sr_args *s = c->args;
     return co_local_sr_stat(a, &s->sr, c->result, e);
+}
+
+static int co_run_vdi_await(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    struct ticket_result *r = c->result;
+    return co_local_vdi_await(a, c->args, c->ctx, &r->ticket, e);
+}
+
+static int co_run_vdi_send(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct disk_send_args *s = c->args;
+    return co_local_vdi_send(a, &s->from, &s->to, c->progress ? c->progress : no_progress, c->progress_arg,
+                             e);
 }
 
 static int co_run_vdi_clone(struct agent *a, const struct agent_call *c, struct err *e)
@@ -425,11 +447,13 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_SR_DETACH] = OPERATION(sr_detach, &sr, NULL),
     [AGENT_SR_SCAN] = OPERATION(sr_scan, &sr, &vdis_result),
     [AGENT_SR_STAT] = OPERATION(sr_stat, &sr, &codec_sm_sr_stat),
+    [AGENT_VDI_AWAIT] = OPERATION(vdi_await, &codec_agent_place, &ticket),
     [AGENT_VDI_CLONE] = OPERATION(vdi_clone, &vdi, &codec_sm_vdi),
     [AGENT_VDI_COPY] = OPERATION(vdi_copy, &copy, NULL),
     [AGENT_VDI_CREATE] = OPERATION(vdi_create, &vdi, &codec_sm_vdi),
     [AGENT_VDI_DESTROY] = OPERATION(vdi_destroy, &vdi, NULL),
     [AGENT_VDI_RESIZE] = OPERATION(vdi_resize, &vdi, &codec_sm_vdi),
+    [AGENT_VDI_SEND] = OPERATION(vdi_send, &disk_send, NULL),
     [AGENT_VDI_SNAPSHOT] = OPERATION(vdi_snapshot, &vdi, &codec_sm_vdi),
     [AGENT_VM_CLEAN] = OPERATION(vm_clean, &guest, NULL),
     [AGENT_VM_DEVICES] = OPERATION(vm_devices, &guest, &devices_result),

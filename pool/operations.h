@@ -19,11 +19,13 @@ enum agent_operation_id {
     AGENT_SR_DETACH,
     AGENT_SR_SCAN,
     AGENT_SR_STAT,
+    AGENT_VDI_AWAIT,
     AGENT_VDI_CLONE,
     AGENT_VDI_COPY,
     AGENT_VDI_CREATE,
     AGENT_VDI_DESTROY,
     AGENT_VDI_RESIZE,
+    AGENT_VDI_SEND,
     AGENT_VDI_SNAPSHOT,
     AGENT_VM_CLEAN,
     AGENT_VM_DEVICES,
@@ -110,6 +112,14 @@ struct machine_args {
 };
 struct copy_args {
     struct agent_place from, to;
+};
+
+struct disk_send_args {
+    struct agent_place from;
+    struct agent_target to;
+};
+struct ticket_result {
+    const char *ticket;
 };
 
 struct receive_args {

@@ -32,11 +32,28 @@ static X509 *peer_certificate(const struct http_request *r)
     return asked && SSL_get_verify_result(r->ssl) == X509_V_OK ? SSL_get0_peer_certificate(r->ssl) : NULL;
 }
 
+const char *peer_name(const struct http_request *r, const char *organization)
+{
+    X509 *cert = peer_certificate(r);
+    char uuid[UUID_TEXT_SIZE], has[UUID_TEXT_SIZE + 1];
+    int n =
+        cert ? X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_organizationName, has, sizeof has)
+             : -1;
+
+    if (n < 0 || strcmp(has, organization) != 0 || !subject_uuid(cert, NID_commonName, uuid))
+        return NULL;
+    return talloc_strdup(r->mem, uuid);
+}
+
+/* Those of hosts have a pool's uuid for an O. */
 const char *peer_identify(const struct http_request *r)
 {
     X509 *cert = peer_certificate(r);
-    char uuid[UUID_TEXT_SIZE];
-    return cert && subject_uuid(cert, NID_commonName, uuid) ? talloc_strdup(r->mem, uuid) : NULL;
+    char uuid[UUID_TEXT_SIZE], pool[UUID_TEXT_SIZE];
+
+    if (!cert || !subject_uuid(cert, NID_organizationName, pool) || !subject_uuid(cert, NID_commonName, uuid))
+        return NULL;
+    return talloc_strdup(r->mem, uuid);
 }
 
 /* Connections from before this host changed its pool may be open still. */

@@ -41,6 +41,10 @@ void peer_serve(struct tls_server *t, const struct authority *a);
 /* The uuid of the host that sent the request, on r->mem; NULL when no host of the authority's pool did. */
 const char *peer_identify(const struct http_request *r);
 
+/* The uuid (CN) in the certificate of whoever sent the request, if the authority has issued it under this O.
+ */
+const char *peer_name(const struct http_request *r, const char *organization);
+
 /* For handlers of requests between hosts: the sender's uuid; or NULL with reply filled, to be sent at once.
  */
 const char *peer_check(struct peer_pool *p, struct http_request *r, struct http_reply *reply);

@@ -80,22 +80,6 @@ static void give_back(struct remote *r, struct rpc_client *c)
 
 /* ---- answers ---- */
 
-static int read_error(const json_t *list, struct err *e)
-{
-    const char *code = json_string_value(json_array_get(list, 0));
-
-    if (!code)
-        return err_internal(e, "an error without a code");
-    if (err_is_set(e))
-        return -1;
-    err_set(e, code, 0);
-    for (size_t i = 1; i < json_array_size(list); i++) {
-        const char *param = json_string_value(json_array_get(list, i));
-        err_add_param(e, param ? param : "");
-    }
-    return -1;
-}
-
 /* An operation that failed may have a result all the same; one that succeeded has to, if it is to have any.
  */
 static int read_answer(const struct agent_operation *op, const json_t *answer, const struct agent_call *call,
@@ -107,7 +91,7 @@ static int read_answer(const struct agent_operation *op, const json_t *answer, c
         CLEANUP_ERR struct err ignored = {0};
         if (op->result && found && codec_decode(op->result, found, call->ctx, call->result, &ignored) < 0)
             memset(call->result, 0, op->result->size);
-        return read_error(error, e);
+        return codec_decode_error(error, e);
     }
     return op->result ? codec_decode(op->result, found, call->ctx, call->result, e) : 0;
 }

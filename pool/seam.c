@@ -425,3 +425,24 @@ int co_agent_vdi_copy(struct agent *a, const struct agent_place *from, const str
 {
     return co_agent_do(a, AGENT_VDI_COPY, &(struct agent_call){.args = &(struct copy_args){*from, *to}}, e);
 }
+
+int co_agent_vdi_await(struct agent *a, const struct agent_place *to, void *ctx, const char **ret_ticket,
+                       struct err *e)
+{
+    struct ticket_result result = {0};
+
+    if (co_agent_do(a, AGENT_VDI_AWAIT, &(struct agent_call){.args = to, .result = &result, .ctx = ctx}, e) <
+        0)
+        return -1;
+    *ret_ticket = result.ticket ? result.ticket : "";
+    return 0;
+}
+
+int co_agent_vdi_send(struct agent *a, const struct agent_place *from, const struct agent_target *to,
+                      hv_progress_fn *progress, void *arg, struct err *e)
+{
+    struct disk_send_args args = {.from = *from, .to = *to};
+
+    return co_agent_do(a, AGENT_VDI_SEND,
+                       &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg}, e);
+}

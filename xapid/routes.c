@@ -42,6 +42,7 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
 /* What hosts of the pool have to say to each other. */
 #define FROM_PEERS                                                                        \
     {.method = "CONNECT", .prefix = "/agent/console", .co_raw = co_member_agent_console}, \
+        {.method = "CONNECT", .prefix = "/agent/disk", .co_raw = co_member_agent_disk},   \
         {.method = "POST", .prefix = "/agent/", .co_handle = co_member_agent_post},       \
         {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},         \
         {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},       \

@@ -7,10 +7,6 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/blob.h \
 	xapid/transfer/disk_format.c \
 	xapid/transfer/disk_format.h \
-	xapid/transfer/disk_receive.c \
-	xapid/transfer/disk_receive.h \
-	xapid/transfer/disk_send.c \
-	xapid/transfer/disk_send.h \
 	xapid/transfer/filter.c \
 	xapid/transfer/filter.h \
 	xapid/transfer/qcow2_receive.c \

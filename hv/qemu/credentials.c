@@ -1,11 +1,12 @@
-/* Who may move guests to whom: certificates of the pool, both sides verified, each by the name of its host.
- */
+/* Who may move guests to whom: certificates of the pool, or of a visitor to it, both sides verified, each by
+ * the name of its host. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "hv/qemu/move.h"
+#include "hv/qemu/vm_dir.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "model/value.h"
@@ -49,11 +50,12 @@ static int co_replace_object(struct qemu_vm *vm, const char *id, json_t *argumen
     return r;
 }
 
-static int co_add_credentials(struct qemu_vm *vm, const char *id, const char *endpoint, struct err *e)
+static int co_add_credentials(struct qemu_vm *vm, const char *id, const char *dir, const char *endpoint,
+                              struct err *e)
 {
     return co_replace_object(vm, id,
                              json_pack("{s:s, s:s, s:s, s:s, s:b}", "qom-type", "tls-creds-x509", "id", id,
-                                       "dir", vm->hv->pool_dir, "endpoint", endpoint, "verify-peer", true),
+                                       "dir", dir, "endpoint", endpoint, "verify-peer", true),
                              e);
 }
 
@@ -80,11 +82,39 @@ int co_qemu_trust_source(struct qemu_vm *vm, const char *host, struct err *e)
     int r;
 
     write_dh_params(vm->hv->pool_dir);
-    r = co_add_credentials(vm, QEMU_CREDS_IN, "server", e);
+    r = co_add_credentials(vm, QEMU_CREDS_IN, vm->hv->pool_dir, "server", e);
     return r < 0 ? r : co_add_authz(vm, host, e);
 }
 
-int co_qemu_trust_destination(struct qemu_vm *vm, struct err *e)
+/* Those of another pool lie with the guest only until QEMU has read them. */
+static const char *const visitor_files[] = {"ca-cert.pem", "client-cert.pem", "client-key.pem"};
+
+static int write_visitor_files(const struct qemu_vm *vm, const struct hv_credentials *c)
 {
-    return co_add_credentials(vm, QEMU_CREDS_OUT, "client", e);
+    const char *const texts[] = {c->authority, c->certificate, c->key};
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < sizeof texts / sizeof *texts; i++)
+        r = vm_dir_write(vm->dir_fd, visitor_files[i], texts[i]);
+    return r;
+}
+
+/* QEMU works in its guest's folder. */
+static int co_trust_other_pool(struct qemu_vm *vm, const struct hv_credentials *c, struct err *e)
+{
+    int r = write_visitor_files(vm, c);
+
+    if (r < 0)
+        err_errno(e, r, "the credentials of %s", vm->uuid);
+    else
+        r = co_add_credentials(vm, QEMU_CREDS_OUT, ".", "client", e);
+    for (unsigned i = 0; i < sizeof visitor_files / sizeof *visitor_files; i++)
+        unlinkat(vm->dir_fd, visitor_files[i], 0);
+    return r;
+}
+
+int co_qemu_trust_destination(struct qemu_vm *vm, const struct hv_passage *p, struct err *e)
+{
+    return p->credentials ? co_trust_other_pool(vm, p->credentials, e)
+                          : co_add_credentials(vm, QEMU_CREDS_OUT, vm->hv->pool_dir, "client", e);
 }

@@ -173,7 +173,7 @@ static int co_depart(struct qemu_vm *vm, struct departure *d, struct err *e)
     int r = co_ask_beside(vm, &beside, e);
 
     if (r == 0)
-        r = co_qemu_trust_destination(vm, e);
+        r = co_qemu_trust_destination(vm, d->p, e);
     if (r == 0)
         r = co_set_parameters(vm, d->p, beside, e);
     if (r == 0)

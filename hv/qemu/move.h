@@ -40,7 +40,7 @@ char *qemu_tcp_uri(void *ctx, const char *address, unsigned port);
 #define QEMU_AUTHZ_IN "peer-authz" /* whom the destination answers */
 
 int co_qemu_trust_source(struct qemu_vm *vm, const char *host, struct err *e);
-int co_qemu_trust_destination(struct qemu_vm *vm, struct err *e);
+int co_qemu_trust_destination(struct qemu_vm *vm, const struct hv_passage *p, struct err *e);
 
 /* ---- mirror.c ---- */
 

@@ -99,6 +99,39 @@ def with_storage(m, local):
     c.VM.destroy(local)
 
 
+def path_of(m, vdi, i):
+    """The image of a disk that only host i has."""
+    folder = next(p["device_config"]["location"] for p in m.c.PBD.get_all_records().values()
+                  if p["host"] == m.refs[i] and p["SR"] == m.c.VDI.get_SR(vdi))
+    return os.path.join(folder, m.c.VDI.get_location(vdi))
+
+
+def image_tool(*words):
+    subprocess.run(words, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def between_hosts(m):
+    """A disk's content goes from the storage of one host to that of the other, and back over what is there."""
+    c = m.c
+    there, back = make_vdi(c, "there", sr=m.local_sr(1)), make_vdi(c, "back", sr=m.local_sr(0))
+    for path, pattern in ((path_of(m, there, 1), "write -P 7 1M 3000k"), (path_of(m, back, 0), "write -P 9 0 8M")):
+        image_tool("qemu-io", "-c", pattern, path)
+    here = c.VDI.copy(there, m.local_sr(0))
+    image_tool("qemu-img", "compare", path_of(m, there, 1), path_of(m, here, 0))
+    c.VDI.copy(here, "OpaqueRef:NULL", "OpaqueRef:NULL", back)
+    image_tool("qemu-img", "compare", path_of(m, here, 0), path_of(m, back, 0))
+    small = make_vdi(c, "small", sr=m.local_sr(0), size=4 * MIB)
+    fails("VDI_TOO_SMALL", c.VDI.copy, there, "OpaqueRef:NULL", "OpaqueRef:NULL", small)
+    vm = m.vm("halted", m.local_sr(1))
+    image_tool("qemu-io", "-c", "write -P 5 2M 1M", path_of(m, m.disk(vm), 1))
+    was = make_vdi(c, "was", sr=m.local_sr(1))
+    c.VDI.copy(m.disk(vm), "OpaqueRef:NULL", "OpaqueRef:NULL", was)
+    c.VM.migrate_send(vm, {"host": m.refs[0]}, True, {m.disk(vm): m.local_sr(0)}, {}, {})
+    assert c.VDI.get_SR(m.disk(vm)) == m.local_sr(0)
+    image_tool("qemu-img", "compare", path_of(m, was, 1), path_of(m, m.disk(vm), 0))
+    c.VM.destroy(vm)
+
+
 def evacuation(m, vm):
     c = m.c
     others = [m.vm(f"evacuee {i}") for i in range(3)]
@@ -153,6 +186,7 @@ def simulated(folder):
         to_and_fro(m, vm)
         at_the_shell(m, vm)
         with_storage(m, local)
+        between_hosts(m)
         evacuation(m, vm)
         suspended(m, vm)
         member_dies(m, vm)

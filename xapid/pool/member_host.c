@@ -13,6 +13,8 @@
 #include "model/errors.gen.h"
 #include "pool/agent_serve.h"
 #include "xapid/certificate/alert.h"
+#include "pool/disk_stream.h"
+#include "pool/visitor.h"
 #include "xapid/host/host_agent.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/shared_files.h"
@@ -209,4 +211,12 @@ void co_member_agent_console(struct http_request *r, struct http_stream *s, void
 
     if (co_peers_admit_stream(x, r, s) && peers_is_trusted(x, r))
         co_agent_serve_console(x->agent, r, s);
+}
+
+void co_member_agent_disk(struct http_request *r, struct http_stream *s, void *arg)
+{
+    struct xapid *x = arg;
+
+    if (visitor_identify(r) || (co_peers_admit_stream(x, r, s) && peers_is_trusted(x, r)))
+        co_agent_serve_disk(x->agent, r, s);
 }

@@ -29,8 +29,10 @@ int member_host_facts(struct xapid *x, struct ref host, const char *bytes, size_
 /* On the member: take over the guests that are alive. */
 int co_member_adopt(struct xapid *x, struct err *e);
 
-/* On the member: POST /agent/… and CONNECT /agent/console, for the coordinator. */
+/* On each host: POST /agent/… and CONNECT /agent/console, for the coordinator; CONNECT /agent/disk, for hosts
+ * of this pool and visitors. */
 co_http_handler co_member_agent_post;
 co_http_raw_handler co_member_agent_console;
+co_http_raw_handler co_member_agent_disk;
 
 #endif

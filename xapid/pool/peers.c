@@ -61,6 +61,7 @@ int peers_open(struct xapid *x, struct err *e)
     x->peer_pool = (struct peer_pool){.term = (int64_t)m->term, .newer = on_newer, .arg = x};
     memcpy(x->peer_pool.uuid, m->pool, sizeof x->peer_pool.uuid);
     peer_serve(x->tls, x->authority);
+    agent_set_peers(x->agent, x->authority, &x->peer_pool);
     return 0;
 }
 

@@ -3,6 +3,24 @@
 #include <talloc.h>
 #include "xapid/reftext.h"
 
+static void no_progress(double done, void *arg)
+{
+}
+
+/* From the host that has one SR to the one that has the other. */
+static int co_stream(struct xapid *x, void *mem, const struct sr_handle *source, const char *from,
+                     const struct sr_handle *target, const char *to, struct err *e)
+{
+    const struct host *host = db_host(x->db, target->host);
+    struct agent_target there = {.address = talloc_strdup(mem, text_of(host->address)), .port = x->port};
+
+    memcpy(there.host, host->uuid, sizeof there.host);
+    if (co_agent_vdi_await(target->agent, &(struct agent_place){target->sm, to}, mem, &there.ticket, e) < 0)
+        return -1;
+    return co_agent_vdi_send(source->agent, &(struct agent_place){source->sm, from}, &there, no_progress,
+                             NULL, e);
+}
+
 int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, struct ref to_sr, const char *to,
                      struct err *e)
 {
@@ -11,6 +29,8 @@ int co_vdi_copy_data(struct xapid *x, struct ref from_sr, const char *from, stru
 
     if (sr_open_both(x, mem, from_sr, to_sr, &source, &target, e) < 0)
         return -1;
+    if (!ref_equal(source.host, target.host))
+        return co_stream(x, mem, &source, from, &target, to, e);
     return co_agent_vdi_copy(target.agent, &(struct agent_place){source.sm, from},
                              &(struct agent_place){target.sm, to}, e);
 }

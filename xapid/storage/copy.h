@@ -1,7 +1,7 @@
 #ifndef XAPID_STORAGE_COPY_H
 #define XAPID_STORAGE_COPY_H
 /*
- * Full copies of disks between SRs of this host.
+ * Full copies of disks between SRs, which no one host need have both of.
  */
 #include "xapid/storage/vdi.h"
 

@@ -119,11 +119,7 @@ int sr_open_both(struct xapid *x, void *ctx, struct ref one, struct ref other, s
     if (!ref_is_null(host))
         return sr_open_at(x, ctx, one, host, ret_one, e) < 0 ? -1
                                                              : sr_open_at(x, ctx, other, host, ret_other, e);
-    if (sr_open(x, ctx, one, ret_one, e) < 0 || sr_open(x, ctx, other, ret_other, e) < 0)
-        return -1;
-    return ref_equal(ret_one->host, ret_other->host)
-               ? 0
-               : err_operation_not_allowed(e, "No host has both storage repositories attached");
+    return sr_open(x, ctx, one, ret_one, e) < 0 ? -1 : sr_open(x, ctx, other, ret_other, e);
 }
 
 int co_sr_refresh(struct xapid *x, const struct sr_handle *h, struct err *e)

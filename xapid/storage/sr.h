@@ -35,8 +35,8 @@ int sr_open(struct xapid *x, void *ctx, struct ref sr, struct sr_handle *ret, st
 int sr_open_at(struct xapid *x, void *ctx, struct ref sr, struct ref host, struct sr_handle *ret,
                struct err *e);
 
-/* Both on one host that has both attached. Errors: those of sr_open; OPERATION_NOT_ALLOWED when there is no
- * such host. */
+/* Both on one host that has both attached; when there is none, each on one that has it. Errors: those of
+ * sr_open. */
 int sr_open_both(struct xapid *x, void *ctx, struct ref one, struct ref other, struct sr_handle *ret_one,
                  struct sr_handle *ret_other, struct err *e);
 

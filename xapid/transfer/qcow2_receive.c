@@ -8,10 +8,10 @@
 #include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
+#include "sm/disk_runs.h"
+#include "sm/disk_writing.h"
 #include "sm/image.h"
 #include "sm/qcow2.h"
-#include "xapid/transfer/disk_receive.h"
-#include "xapid/transfer/disk_send.h"
 
 static int damaged(struct err *e, const char *what)
 {

@@ -3,9 +3,9 @@
 #include <endian.h>
 #include <string.h>
 #include "lib/mem.h"
+#include "sm/disk_runs.h"
+#include "sm/disk_writing.h"
 #include "xapid/transfer/disk_format.h"
-#include "xapid/transfer/disk_receive.h"
-#include "xapid/transfer/disk_send.h"
 #include "xapid/transfer/qcow2_receive.h"
 
 enum {

@@ -1,8 +1,8 @@
 /* The raw format: the disk's bytes, all of them. */
 #include <stdio.h>
+#include "sm/disk_runs.h"
+#include "sm/disk_writing.h"
 #include "xapid/transfer/disk_format.h"
-#include "xapid/transfer/disk_receive.h"
-#include "xapid/transfer/disk_send.h"
 
 static int64_t length(const struct disk_sending *s)
 {

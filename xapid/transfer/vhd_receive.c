@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/mem.h"
-#include "xapid/transfer/disk_receive.h"
+#include "sm/disk_writing.h"
 #include "xapid/transfer/vhd.h"
 
 enum { BLOCK = 1 << VHD_BLOCK_SHIFT, BLOCK_SECTORS = BLOCK / VHD_SECTOR, SKIP_MAX = 64 << 20 };

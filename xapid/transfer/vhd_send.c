@@ -3,8 +3,8 @@
 #include <string.h>
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "sm/disk_runs.h"
 #include "xapid/transfer/disk_format.h"
-#include "xapid/transfer/disk_send.h"
 #include "xapid/transfer/vhd.h"
 #include "xapid/transfer/vhd_receive.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 #include "lib/clock.h"
-#include "xapid/transfer/disk_send.h"
+#include "sm/disk_runs.h"
 #include "xapid/transfer/tar.h"
 #include "xapid/transfer/xva.h"
 

@@ -10,7 +10,7 @@
 #include <xxhash.h>
 #include "lib/utf8.h"
 #include "model/errors.gen.h"
-#include "xapid/transfer/disk_receive.h"
+#include "sm/disk_writing.h"
 #include "xapid/transfer/xva.h"
 
 /* Numbers past this would be disks beyond any bound. */

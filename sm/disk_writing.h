@@ -1,5 +1,5 @@
-#ifndef XAPID_TRANSFER_DISK_RECEIVE_H
-#define XAPID_TRANSFER_DISK_RECEIVE_H
+#ifndef SM_DISK_WRITING_H
+#define SM_DISK_WRITING_H
 /*
  * Writing a disk while the next piece is being received. Pieces that are all zeros are not written where the
  * disk reads as zeros already, so an image stays as sparse as it was.

@@ -1,10 +1,9 @@
-#ifndef XAPID_TRANSFER_DISK_SEND_H
-#define XAPID_TRANSFER_DISK_SEND_H
+#ifndef SM_DISK_RUNS_H
+#define SM_DISK_RUNS_H
 /*
  * Reading a disk from front to back, one piece ahead of its user, leaving out what holds nothing.
  */
 #include "sm/disk.h"
-#include "xapid/call.h"
 
 struct disk_runs {
     struct disk *disk;

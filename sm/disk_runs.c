@@ -1,4 +1,4 @@
-#include "xapid/transfer/disk_send.h"
+#include "sm/disk_runs.h"
 #include "lib/mem.h"
 
 /* Find the next blocks from `from` on and begin to read them. */

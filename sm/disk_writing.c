@@ -1,4 +1,4 @@
-#include "xapid/transfer/disk_receive.h"
+#include "sm/disk_writing.h"
 #include <string.h>
 #include "lib/mem.h"
 
