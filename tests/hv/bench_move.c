@@ -1,53 +1,56 @@
 /*
  * How long a guest's move to another host takes, and the gap that the guest shows, against QEMU driven by
- * hand: bench_move [rounds] In each round, by turns, with guests that tick every 10 ms: the driver's steps as
- * a coordinator asks for them, and the same over QMP by hand, with TLS and without. Each guest goes from
- * process to process; the start of the destination's does not count. Prints medians and ratios.
+ * hand: bench_move [rounds [load]] Guests that tick every 10 ms take turns, one moved by the driver's steps
+ * as a coordinator asks for them, one by the same method over QMP by hand with TLS, one without; the others
+ * stand still meanwhile. Each goes from process to process; that the destination's gets ready does not count.
+ * Prints medians, ranges and ratios; the processor time is of both QEMUs.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "hv/qemu/probe.h"
 #include "hv/qemu/qemu.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "tests/hv/by_hand.h"
 #include "tests/hv/console.h"
 #include "tests/hv/demo.h"
+#include "tests/hv/hand_move.h"
 #include "tests/hv/moving.h"
 
-#define ROUNDS_MAX 101
+#define ROUNDS_MAX 102
 #define GOAL 1.25
+#define DISK_MB 300
 
 enum way { WAY_OURS, WAY_TLS, WAY_PLAIN, WAYS };
 static const char *const way_names[] = {"driver", "by hand, TLS", "by hand, plain"};
 
 struct figures {
-    double total[ROUNDS_MAX], gap[ROUNDS_MAX], downtime[ROUNDS_MAX];
+    double total[ROUNDS_MAX], gap[ROUNDS_MAX], downtime[ROUNDS_MAX], cpu[ROUNDS_MAX];
 };
 
 /* What the guest does meanwhile; ways: how it is moved. */
 struct load {
     const char *name, *command;
     int64_t memory;
-    bool post_copy;
+    bool post_copy, mirror;
 };
+
+#define DIRTYING "(while :; do dd if=/dev/zero of=/ram/w bs=64k count=16 2>&-; usleep 20000; done) >&- 2>&- &"
+#define FILLING "dd if=/dev/urandom of=/ram/full bs=1M count=700 2>&-"
 
 static const struct load loads[] = {
-    {"256 MB idle", "true", 256 << 20, false},
-    {"256 MB dirtying",
-     "(while :; do dd if=/dev/zero of=/ram/w bs=64k count=16 2>&-; usleep 20000; done) >&- 2>&- &", 256 << 20,
-     false},
-    {"256 MB dirtying, post-copy",
-     "(while :; do dd if=/dev/zero of=/ram/w bs=64k count=16 2>&-; usleep 20000; done) >&- 2>&- &", 256 << 20,
-     true},
-    {"1 GB, 700 MB filled", "dd if=/dev/urandom of=/ram/full bs=1M count=700 2>&-", 1 << 30, false},
+    {"256 MB idle", "true", 256 << 20, false, false},
+    {"256 MB dirtying", DIRTYING, 256 << 20, false, false},
+    {"256 MB dirtying, post-copy", DIRTYING, 256 << 20, true, false},
+    {"1 GB, 700 MB filled", FILLING, 1 << 30, false, false},
+    {"1 GB, 700 MB filled, dirtying", FILLING "; " DIRTYING, 1 << 30, false, false},
+    {"256 MB and a disk of 300 MB", "true", 256 << 20, false, true},
 };
 
-static unsigned rounds = 5;
+static unsigned rounds = 6;   /* each way comes first as often as the others */
 static const char *only = ""; /* the loads whose names begin so */
 static struct qemu_cmdline_host host;
 static struct fixture a, b;
@@ -57,10 +60,14 @@ static unsigned folders;
 
 struct traveller {
     enum way way;
-    bool post_copy;
+    const struct load *load;
     struct moving m;    /* WAY_OURS */
     struct by_hand *at; /* else; it has watchers inside, so it stays where it is */
     struct hv_vm_spec spec;
+    struct demo demo;        /* what the specification points to */
+    struct hv_disk disks[2]; /* where it is, and where it goes to, by turns */
+    char paths[2][120];
+    unsigned here;
     struct console console;
 };
 
@@ -87,16 +94,62 @@ static struct by_hand *start_by_hand(const struct hv_vm_spec *spec, bool incomin
     return h;
 }
 
+/* ---- its disk ---- */
+
+static void run(const char *command)
+{
+    REQUIRE(system(command) == 0);
+}
+
+static void make_image(struct traveller *t, unsigned i, bool full)
+{
+    char command[500];
+
+    snprintf(t->paths[i], sizeof t->paths[i], "%s/disk%u-%u.qcow2", a.dir, t->way, folders++);
+    if (full)
+        snprintf(
+            command, sizeof command,
+            "head -c %dM /dev/urandom > '%s.raw' && qemu-img convert -O qcow2 '%s.raw' '%s' && rm '%s.raw'",
+            DISK_MB, t->paths[i], t->paths[i], t->paths[i], t->paths[i]);
+    else
+        snprintf(command, sizeof command, "qemu-img create -q -f qcow2 '%s' %dM", t->paths[i], DISK_MB);
+    run(command);
+    t->disks[i] = t->demo.disks[0];
+    t->disks[i].path = t->paths[i];
+}
+
+/* With a disk that moves along, the specification of the next destination has a new one. */
+static void take_disk_along(struct traveller *t)
+{
+    static const unsigned mirrors[] = {0};
+    unsigned next = !t->here;
+
+    if (!t->load->mirror)
+        return;
+    if (t->paths[next][0])
+        unlink(t->paths[next]);
+    make_image(t, next, false);
+    t->here = next;
+    t->spec.disks = t->m.spec.disks = &t->disks[next];
+    t->m.passage.n_mirrors = 1;
+    t->m.passage.mirrors = mirrors;
+}
+
+/* ---- its beginning and its end ---- */
+
 static void co_set_out(struct traveller *t, enum way way, const struct load *load)
 {
-    static struct demo demos[WAYS]; /* what the specifications point to */
     CLEANUP_ERR struct err e = {0};
     struct hv_vm_facts facts;
 
-    *t = (struct traveller){.way = way, .post_copy = load->post_copy};
-    demo_spec(&demos[way], a.dir, &t->spec);
+    *t = (struct traveller){.way = way, .load = load};
+    demo_spec(&t->demo, a.dir, &t->spec);
     t->spec.memory = load->memory;
     t->spec.n_nics = 0;
+    if (load->mirror) {
+        make_image(t, 0, true);
+        t->spec.disks = &t->disks[0];
+    }
     moving_init(&t->m, &a, &b, &t->spec);
     t->m.passage.options.post_copy = load->post_copy;
     if (way == WAY_OURS) {
@@ -112,6 +165,20 @@ static void co_set_out(struct traveller *t, enum way way, const struct load *loa
     free(co_console_run(&t->console, load->command));
 }
 
+/* Its turn is over, or it has come. */
+static void co_rest(struct traveller *t, bool rests)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv *hv = t->m.from->hv;
+
+    if (t->way != WAY_OURS)
+        json_decref(co_by_hand(t->at, rests ? "stop" : "cont", NULL));
+    else
+        must(rests ? hv->driver->co_pause(hv, t->spec.uuid, &e)
+                   : hv->driver->co_unpause(hv, t->spec.uuid, &e),
+             &e);
+}
+
 static void co_arrive(struct traveller *t)
 {
     CLEANUP_ERR struct err e = {0};
@@ -122,6 +189,19 @@ static void co_arrive(struct traveller *t)
     else
         co_by_hand_kill(t->at);
     free(t->at);
+    for (unsigned i = 0; i < 2; i++)
+        if (t->paths[i][0])
+            unlink(t->paths[i]);
+}
+
+/* Processor time that a process has taken, in ms. */
+static double cpu_of(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec t;
+
+    REQUIRE(clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &t) == 0);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 /* ---- by the driver ---- */
@@ -139,121 +219,88 @@ static double co_our_downtime(struct traveller *t)
     return downtime;
 }
 
+static double our_cpu(const struct traveller *t)
+{
+    return cpu_of(fixture_pid(t->m.from, t->spec.uuid)) + cpu_of(fixture_pid(t->m.to, t->spec.uuid));
+}
+
+static void turn_round(struct moving *m)
+{
+    struct fixture *from = m->from;
+
+    m->from = m->to;
+    m->to = from;
+    memcpy(m->passage.source, m->from->host, sizeof m->passage.source);
+    memcpy(m->passage.destination, m->to->host, sizeof m->passage.destination);
+}
+
 static void co_move_by_driver(struct traveller *t, struct figures *f, unsigned round)
 {
     CLEANUP_ERR struct err e = {0};
     struct moving *m = &t->m;
-    struct fixture *from = m->from;
     struct console there;
-    char source[UUID_TEXT_SIZE];
     int64_t began;
+    double cpu;
 
     must(co_moving_step(m, STEP_RECEIVE, &e), &e);
     co_console_open(&there, m->to->hv, t->spec.uuid);
+    cpu = our_cpu(t);
     began = clock_now();
     for (unsigned step = STEP_PREPARE; step <= STEP_DRAIN; step++)
-        if (step != STEP_DRAIN || t->post_copy)
+        if (step != STEP_DRAIN || t->load->post_copy)
             must(co_moving_step(m, step, &e), &e);
     f->total[round] = ms(clock_now() - began);
+    f->cpu[round] = our_cpu(t) - cpu;
     co_console_wait_ticks(&there, 1);
     f->gap[round] = ms(there.first_tick - t->console.last_tick);
     f->downtime[round] = co_our_downtime(t);
     must(co_moving_step(m, STEP_STOP, &e), &e);
     co_console_close(&t->console);
     co_console_close(&there);
-    m->from = m->to;
-    m->to = from;
-    memcpy(source, m->passage.source, sizeof source);
-    memcpy(m->passage.source, m->passage.destination, sizeof source);
-    memcpy(m->passage.destination, source, sizeof source);
+    turn_round(m);
     co_console_open(&t->console, m->from->hv, t->spec.uuid);
 }
 
 /* ---- by hand ---- */
 
-static void co_trust(struct by_hand *h, const struct fixture *as, const char *endpoint, const char *name)
+static double co_downtime_by_hand(struct by_hand *h)
 {
-    char dir[100];
+    json_t *answer = co_by_hand(h, "query-migrate", NULL);
+    double downtime = json_number_value(json_object_get(answer, "downtime"));
 
-    snprintf(dir, sizeof dir, "%s/pool", as->dir);
-    json_decref(co_by_hand(h, "object-add",
-                           json_pack("{s:s, s:s, s:s, s:s, s:b}", "qom-type", "tls-creds-x509", "id",
-                                     endpoint, "dir", dir, "endpoint", endpoint, "verify-peer", true)));
-    json_decref(co_by_hand(h, "migrate-set-parameters",
-                           json_pack("{s:s, s:s}", "tls-creds", endpoint, "tls-hostname", name)));
-}
-
-static void co_allow_post_copy(struct by_hand *h)
-{
-    json_decref(co_by_hand(
-        h, "migrate-set-capabilities",
-        json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "postcopy-ram", "state", true)));
-}
-
-/* The URI at which the destination waits. */
-static struct by_hand *co_listen(struct traveller *t, char uri[64])
-{
-    struct by_hand *to = start_by_hand(&t->spec, true);
-    json_t *answer;
-
-    if (t->way == WAY_TLS) {
-        co_trust(t->at, &a, "client", b.host);
-        co_trust(to, &b, "server", "");
-    }
-    if (t->post_copy) {
-        co_allow_post_copy(t->at);
-        co_allow_post_copy(to);
-    }
-    json_decref(co_by_hand(t->at, "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", 1LL << 40)));
-    json_decref(co_by_hand(to, "migrate-incoming", json_pack("{s:s}", "uri", "tcp:127.0.0.1:0")));
-    answer = co_by_hand(to, "query-migrate", NULL);
-    snprintf(uri, 64, "tcp:127.0.0.1:%s",
-             json_string_value(
-                 json_object_get(json_array_get(json_object_get(answer, "socket-address"), 0), "port")));
     json_decref(answer);
-    return to;
-}
-
-static void co_move_over(struct traveller *t, struct by_hand *to, const char *uri)
-{
-    json_decref(co_by_hand(t->at, "stop", NULL));
-    json_decref(co_by_hand(t->at, "migrate", json_pack("{s:s}", "uri", uri)));
-    if (t->post_copy) {
-        co_by_hand_await(t->at, "active");
-        json_decref(co_by_hand(t->at, "migrate-start-postcopy", NULL));
-        co_by_hand_await(to, "postcopy-active");
-    } else {
-        co_by_hand_await(t->at, "completed");
-        co_by_hand_await(to, "completed");
-    }
-    json_decref(co_by_hand(to, "cont", NULL));
-    if (t->post_copy)
-        co_by_hand_await(t->at, "completed");
+    return downtime;
 }
 
 static void co_move_by_hand(struct traveller *t, struct figures *f, unsigned round)
 {
+    bool tls = t->way == WAY_TLS;
+    struct hand_move m = {.from = t->at,
+                          .to = start_by_hand(&t->spec, true),
+                          .from_dir = tls ? a.dir : NULL,
+                          .to_dir = tls ? b.dir : NULL,
+                          .to_name = b.host,
+                          .post_copy = t->load->post_copy,
+                          .mirror = t->load->mirror};
     struct console there;
-    struct by_hand *to;
-    json_t *answer;
     int64_t began;
-    char uri[64];
+    double cpu;
 
-    to = co_listen(t, uri);
-    console_attach(&there, by_hand_console(to));
+    co_hand_await(&m);
+    console_attach(&there, by_hand_console(m.to));
+    cpu = cpu_of(m.from->process.pid) + cpu_of(m.to->process.pid);
     began = clock_now();
-    co_move_over(t, to, uri);
+    co_hand_move(&m);
     f->total[round] = ms(clock_now() - began);
+    f->cpu[round] = cpu_of(m.from->process.pid) + cpu_of(m.to->process.pid) - cpu;
     co_console_wait_ticks(&there, 1);
     f->gap[round] = ms(there.first_tick - t->console.last_tick);
-    answer = co_by_hand(t->at, "query-migrate", NULL);
-    f->downtime[round] = json_number_value(json_object_get(answer, "downtime"));
-    json_decref(answer);
+    f->downtime[round] = co_downtime_by_hand(m.from);
     co_console_close(&t->console);
     co_console_close(&there);
-    co_by_hand_kill(t->at);
-    free(t->at);
-    t->at = to;
+    co_by_hand_kill(m.from);
+    free(m.from);
+    t->at = m.to;
     console_attach(&t->console, by_hand_console(t->at));
 }
 
@@ -274,39 +321,50 @@ static double median(double *values)
 
 static void print_all(const struct load *load, struct figures f[WAYS])
 {
-    double total[WAYS], gap[WAYS];
+    double total[WAYS], gap[WAYS], cpu[WAYS];
 
     for (unsigned way = 0; way < WAYS; way++) {
         total[way] = median(f[way].total);
         gap[way] = median(f[way].gap);
-        printf("%-28s %-16s total %6.0f ms [%.0f - %.0f]  gap %6.0f ms [%.0f - %.0f]  downtime %4.0f ms\n",
+        cpu[way] = median(f[way].cpu);
+        printf("%-30s %-15s total %5.0f ms [%.0f - %.0f]  gap %5.0f ms [%.0f - %.0f]  processors %5.0f ms  "
+               "downtime %4.0f ms\n",
                load->name, way_names[way], total[way], f[way].total[0], f[way].total[rounds - 1], gap[way],
-               f[way].gap[0], f[way].gap[rounds - 1], median(f[way].downtime));
+               f[way].gap[0], f[way].gap[rounds - 1], cpu[way], median(f[way].downtime));
     }
-    printf("%-28s ratio to by hand, TLS: total %.2f, gap %.2f (wanted <= %.2f); plain: %.2f, %.2f\n",
-           load->name, total[WAY_OURS] / total[WAY_TLS], gap[WAY_OURS] / gap[WAY_TLS], GOAL,
-           total[WAY_OURS] / total[WAY_PLAIN], gap[WAY_OURS] / gap[WAY_PLAIN]);
+    printf(
+        "%-30s to by hand, TLS: total %.2f, gap %.2f (wanted <= %.2f), processors %.2f; plain: %.2f, %.2f\n",
+        load->name, total[WAY_OURS] / total[WAY_TLS], gap[WAY_OURS] / gap[WAY_TLS], GOAL,
+        cpu[WAY_OURS] / cpu[WAY_TLS], total[WAY_OURS] / total[WAY_PLAIN], gap[WAY_OURS] / gap[WAY_PLAIN]);
     fflush(stdout);
 }
 
-/* One guest at a time, so that none disturbs another's move. */
 static void co_bench_load(const struct load *load)
 {
     static struct figures f[WAYS];
+    static struct traveller travellers[WAYS];
 
     for (enum way way = 0; way < WAYS; way++) {
-        struct traveller t;
-
-        co_set_out(&t, way, load);
-        for (unsigned round = 0; round < rounds; round++) {
-            co_console_wait_ticks(&t.console, 50);
-            if (way == WAY_OURS)
-                co_move_by_driver(&t, &f[way], round);
-            else
-                co_move_by_hand(&t, &f[way], round);
-        }
-        co_arrive(&t);
+        co_set_out(&travellers[way], way, load);
+        co_rest(&travellers[way], true);
     }
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < WAYS; i++) {
+            enum way way = (round + i) % WAYS;
+            struct traveller *t = &travellers[way];
+
+            co_rest(t, false);
+            co_console_wait_ticks(&t->console, 50);
+            take_disk_along(t);
+            if (way == WAY_OURS)
+                co_move_by_driver(t, &f[way], round);
+            else
+                co_move_by_hand(t, &f[way], round);
+            co_rest(t, true);
+        }
+    }
+    for (enum way way = 0; way < WAYS; way++)
+        co_arrive(&travellers[way]);
     print_all(load, f);
 }
 

@@ -39,7 +39,7 @@ tests_hv_bench_start_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 EXTRA_PROGRAMS += tests/hv/bench_move
 BENCHES += tests/hv/bench_move
 tests_hv_bench_move_SOURCES = tests/hv/bench_move.c tests/hv/console.c tests/hv/console.h tests/hv/moving.c tests/hv/moving.h \
-	tests/hv/by_hand.c tests/hv/by_hand.h $(HV_DEMO)
+	tests/hv/by_hand.c tests/hv/by_hand.h tests/hv/hand_move.c tests/hv/hand_move.h $(HV_DEMO)
 tests_hv_bench_move_LDADD = $(HV_LIBS) $(CHECK_LIBS)
 HV_FUZZ_REPLAYS = tests/fuzz/replay_qmp tests/fuzz/replay_guest_agent
 check_PROGRAMS += $(HV_FUZZ_REPLAYS)
