@@ -105,6 +105,23 @@ int membership_read(const char *state_dir, struct membership *ret, struct err *e
     return ok ? 0 : err_internal(e, "%s does not say which pool this host belongs to", buf_cstr(&path));
 }
 
+/* ---- terms ---- */
+
+/* FNV-1a. */
+static uint32_t hash(const char *text)
+{
+    uint32_t h = 2166136261u;
+
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 16777619u;
+    return h;
+}
+
+uint64_t membership_next_term(const struct membership *m)
+{
+    return ((m->term >> 32) + 1) << 32 | hash(m->host);
+}
+
 /* ---- writing ---- */
 
 void membership_format(const struct membership *m, struct buf *out)

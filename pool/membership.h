@@ -19,12 +19,17 @@ struct membership {
     char pool[UUID_TEXT_SIZE]; /* "" when there is no file: a pool of its own that nobody has joined */
     char host[UUID_TEXT_SIZE]; /* this host */
     uint64_t term;             /* grows with each change of the coordinator; a host whose term is older may
-                                  not act on the pool */
+                                  not act on the pool (membership_next_term) */
     char coordinator[MEMBERSHIP_ADDRESS_SIZE]; /* of a member: its coordinator's address */
 };
 
 /* Can a coordinator be named by this? A numeric address, IPv4 or IPv6. */
 bool membership_is_address(const char *text);
+
+/* The term that this host begins when it takes the lead: later than m->term, and another than any that
+ * another host would begin, so that of two that do so apart one gives way. The upper half counts, the lower
+ * one tells hosts apart. */
+uint64_t membership_next_term(const struct membership *m);
 
 /* Read the file; *ret is all zero when there is none. Errors: INTERNAL_ERROR for one that is not understood.
  */

@@ -28,11 +28,13 @@ tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
 
 POOL_SCRIPT_TESTS = \
+	tests/pool/test_false_coordinator.py \
 	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_hosts_of_pool.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
 	tests/pool/test_pool.py \
+	tests/pool/test_terms.py \
 	tests/pool/test_trust.py
 TESTS += $(POOL_SCRIPT_TESTS)
-EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py
+EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py

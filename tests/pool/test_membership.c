@@ -162,6 +162,20 @@ START_TEST(keys_of_later_versions_are_passed_over)
 }
 END_TEST
 
+START_TEST(terms_grow_and_no_two_hosts_begin_the_same)
+{
+    struct membership one = member, two = member;
+    uint64_t first, second;
+
+    strcpy(two.host, "5d9e3f0e-6c5d-4c0f-8a52-d64ff4f2c5d4");
+    first = membership_next_term(&one);
+    second = membership_next_term(&two);
+    ck_assert(first > member.term && second > member.term && first != second);
+    one.term = two.term = first > second ? first : second;
+    ck_assert(membership_next_term(&one) > one.term && membership_next_term(&two) > one.term);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("membership");
@@ -174,6 +188,7 @@ int main(void)
     tcase_add_test(t, leaving_ends_with_nothing);
     tcase_add_loop_test(t, what_is_no_membership_is_refused, 0, sizeof bad / sizeof bad[0]);
     tcase_add_test(t, a_line_without_end_is_refused);
+    tcase_add_test(t, terms_grow_and_no_two_hosts_begin_the_same);
     tcase_add_test(t, keys_of_later_versions_are_passed_over);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -3,14 +3,14 @@
 
 import json
 import os
-import socket
 import ssl
 import sys
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
+import peer  # noqa: E402
 from daemon import Failure, Lost, fails, wait_until  # noqa: E402
-from pool import PORT, Pool, answers_as_member, is_live, join, leads  # noqa: E402
+from pool import Pool, answers_as_member, is_live, join, leads  # noqa: E402
 
 
 def any_host_answers(hosts):
@@ -89,20 +89,8 @@ def lets_in(host, password):
 
 def believes(coordinator, host):
     """Does the coordinator take it from this host that root calls? Speaks as the host's daemon does, by its certificate."""
-    folder = os.path.join(host.state, "pool")
-    with open(os.path.join(folder, "membership")) as f:
-        place = dict(line.strip().split(" = ") for line in f)
-    context = ssl.create_default_context(cafile=os.path.join(folder, "ca-cert.pem"))
-    context.check_hostname = False
-    context.load_cert_chain(os.path.join(folder, "server-cert.pem"), os.path.join(folder, "server-key.pem"))
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.login_with_password", "params": ["root", "wrong"]})
-    head = (f"POST /jsonrpc HTTP/1.1\r\nhost: x\r\nconnection: close\r\nxapid-pool: {place['pool']}\r\n"
-            f"xapid-term: {place['term']}\r\nxapid-caller: x\r\nxapid-local-root: yes\r\n"
-            f"content-length: {len(body)}\r\n\r\n")
-    with context.wrap_socket(socket.create_connection((coordinator.address, int(PORT))),
-                             server_hostname="peer.xapid") as s:
-        s.sendall((head + body).encode())
-        answer = b"".join(iter(lambda: s.recv(4096), b"")).decode()
+    _, answer = peer.request(host, coordinator, "POST /jsonrpc", body, "xapid-caller: x\r\nxapid-local-root: yes\r\n")
     assert '"result"' in answer or "SESSION_AUTHENTICATION_FAILED" in answer, answer
     return '"result"' in answer
 

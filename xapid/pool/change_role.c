@@ -28,13 +28,22 @@ static int put_down(struct xapid *x, const struct membership *m, struct err *e)
     return 0;
 }
 
+int change_role_note(struct xapid *x, const struct membership *m, struct err *e)
+{
+    if (membership_write(x->options.state_dir, m, e) < 0)
+        return -1;
+    x->membership = *m;
+    x->peer_pool.term = (int64_t)m->term;
+    return 0;
+}
+
 int change_role_to_coordinator(struct xapid *x, struct err *e)
 {
     struct membership m = x->membership;
 
     m.member = false;
     m.coordinator[0] = '\0';
-    m.term++;
+    m.term = membership_next_term(&m);
     log_info("this host leads the pool from term %" PRIu64 " on", m.term);
     return put_down(x, &m, e);
 }
@@ -60,6 +69,10 @@ void change_role_heard_of(struct xapid *x, const char *address)
     CLEANUP_ERR struct err e = {0};
     struct membership m = x->membership;
 
+    if (strcmp(address, x->address) == 0) {
+        log_warning("the host at %s takes this one for the coordinator", m.coordinator);
+        return;
+    }
     set_member(&m, address, m.term);
     if (membership_write(x->options.state_dir, &m, &e) < 0)
         log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
@@ -145,10 +158,24 @@ static struct inquiry *ask_others(struct xapid *x, void *mem, unsigned *ret_n)
     return all;
 }
 
-static struct peer_place co_newest(struct xapid *x)
+/* What the others say. */
+struct news {
+    struct peer_place other; /* the latest term in which another host leads */
+    uint64_t own;            /* the latest term of a host that takes this one for its coordinator */
+};
+
+static void hear(struct news *news, const struct xapid *x, const struct peer_place *said)
+{
+    if (strcmp(said->coordinator, x->address) == 0)
+        news->own = said->term > news->own ? said->term : news->own;
+    else if (said->coordinator[0] && said->term > news->other.term)
+        news->other = *said;
+}
+
+static struct news co_ask_around(struct xapid *x)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    struct peer_place newest = {.term = x->membership.term};
+    struct news news = {0};
     unsigned n;
     struct inquiry *all = ask_others(x, mem, &n);
 
@@ -156,26 +183,37 @@ static struct peer_place co_newest(struct xapid *x)
     for (unsigned i = 0; i < n; i++) {
         (void)co_fiber_join(all[i].fiber, CLOCK_NEVER);
         fiber_unref(all[i].fiber);
-        if (all[i].place.term > newest.term)
-            newest = all[i].place;
+        hear(&news, x, &all[i].place);
     }
     fiber_unmask_cancel();
-    return newest;
+    return news;
+}
+
+/* A host has heard of a term that this one has not, whoever began it, and still looks to this one: it could
+ * not serve it but in a later term. */
+static int lead_on(struct xapid *x, uint64_t heard, struct err *e)
+{
+    struct membership m = x->membership;
+
+    m.term = heard;
+    m.term = membership_next_term(&m);
+    log_info("a host is in term %" PRIu64 " already: this one leads from term %" PRIu64 " on", heard, m.term);
+    return change_role_note(x, &m, e);
 }
 
 int co_change_role_look_around(struct xapid *x, struct err *e)
 {
-    struct peer_place newest = co_newest(x);
+    struct news news = co_ask_around(x);
     struct membership m = x->membership;
 
-    if (newest.term == m.term || !newest.coordinator[0])
+    if (news.own > m.term && news.own > news.other.term)
+        return lead_on(x, news.own, e);
+    if (news.other.term <= m.term)
         return 0;
-    log_info("%s leads the pool in term %" PRIu64 ": this host follows", newest.coordinator, newest.term);
-    set_member(&m, newest.coordinator, newest.term);
-    if (membership_write(x->options.state_dir, &m, e) < 0)
-        return -1;
-    x->membership = m;
-    return 0;
+    log_info("%s leads the pool in term %" PRIu64 ": this host follows", news.other.coordinator,
+             news.other.term);
+    set_member(&m, news.other.coordinator, news.other.term);
+    return change_role_note(x, &m, e);
 }
 
 void co_change_role_step_down(struct xapid *x)

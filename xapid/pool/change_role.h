@@ -7,13 +7,17 @@
  */
 #include "xapid/server.h"
 
+/* Write down what has changed and go on with it; nothing has when it could not be written. */
+int change_role_note(struct xapid *x, const struct membership *m, struct err *e);
+
 /* Lead the pool from now on, in a new term. */
 int change_role_to_coordinator(struct xapid *x, struct err *e);
 
 /* Follow the coordinator at address, in its term. */
 int change_role_to_member(struct xapid *x, const char *address, uint64_t term, struct err *e);
 
-/* A member learns that its coordinator is a member itself, of the one at address; no new start is needed. */
+/* A member learns that its coordinator is a member itself, of the one at address; no new start is needed.
+ * That it is its own coordinator it does not believe. */
 void change_role_heard_of(struct xapid *x, const char *address);
 
 /* Become a pool of its own, with an empty database; what the storage holds stays where it is. */
@@ -23,7 +27,8 @@ int change_role_leave(struct xapid *x, struct err *e);
 int change_role_finish(struct xapid *x, struct err *e);
 
 /* At the start of a coordinator, before it acts: is there one in a later term, as after a time in which this
- * host was away? Then x->membership is a member's. */
+ * host was away? Then x->membership is a member's. When hosts are in a later term and name nobody but this
+ * host, it leads them in a term that is later still. */
 int co_change_role_look_around(struct xapid *x, struct err *e);
 
 /* The same at any time: a coordinator that is none any more starts anew as a member. */

@@ -32,6 +32,7 @@ static struct {
     struct replica *replica;
     struct fiber *reader;
     bool loaded;               /* the copy has been filled since the daemon's start */
+    uint64_t term;             /* in which it was */
     int64_t heard;             /* clock_now() of the coordinator's last frame, or of the start */
     uint64_t told;             /* the coordinator knows that this is on the disk here */
     struct buf queue;          /* frames to be sent */
@@ -58,11 +59,21 @@ static int take_model(const struct frame *f, struct err *e)
     return replica_new(follow.x->db, f->body.data, f->body.len, &follow.replica, e);
 }
 
+/* A copy of what another coordinator committed, which this one has not. */
+static int begin_anew(struct err *e)
+{
+    change_role_restart(follow.x);
+    return err_internal(e, "this host's copy of the database is of another coordinator's");
+}
+
 static int take_snapshot(const struct frame *f, struct err *e)
 {
+    if (f->generation < db_generation(follow.x->db))
+        return begin_anew(e);
     if (replica_load(follow.replica, f->body.data, f->body.len, f->generation, e) < 0)
         return -1;
     follow.loaded = true;
+    follow.term = follow.x->membership.term;
     find_own_rows(follow.x);
     malloc_trim(0); /* what the copying took */
     return 0;
@@ -189,12 +200,19 @@ static int co_write_stream(void *stream, const void *bytes, size_t n, int64_t de
     return co_client_stream_write(stream, bytes, n, deadline);
 }
 
+/* What the copy holds of the coordinator's database. Another one may have committed otherwise from some point
+ * on. */
+static uint64_t usable_generation(void)
+{
+    return follow.loaded && follow.term == follow.x->membership.term ? db_generation(follow.x->db) : 0;
+}
+
 static int co_greet(struct err *e)
 {
     CLEANUP_BUF struct buf hello = {0};
     CLEANUP_BUF struct buf out = {0};
 
-    if (co_hello_write(follow.x, follow.loaded ? db_generation(follow.x->db) : 0, &hello, e) < 0)
+    if (co_hello_write(follow.x, usable_generation(), &hello, e) < 0)
         return -1;
     frame_put(&out, FRAME_HELLO, 0, hello.data, hello.len);
     int r = follow.end.co_write(follow.end.stream, out.data, out.len, clock_in_ms(WRITE_MS));
@@ -308,6 +326,12 @@ void follow_start(struct xapid *x)
 }
 
 /* ---- for others ---- */
+
+void follow_again(void)
+{
+    if (follow.reader && follow.reader != fiber_self())
+        fiber_cancel(follow.reader);
+}
 
 bool follow_has_copy(void)
 {

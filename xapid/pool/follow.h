@@ -11,6 +11,10 @@
 /* Begin, on a member, once its agent is open and its guests are taken over. */
 void follow_start(struct xapid *x);
 
+/* The term has changed: what the connection says may be of the one before. It is ended, and made again. Never
+ * yields. */
+void follow_again(void);
+
 /* Is the database the coordinator's, as of some time since the daemon's start? */
 bool follow_has_copy(void);
 

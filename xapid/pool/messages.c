@@ -118,12 +118,12 @@ int co_host_declare_dead(struct call *c, const struct host_declare_dead_args *a,
 /* Nothing is written here any more until the other host has it all and leads. */
 static int co_hand_over(struct call *c, const struct other_host *to, struct err *e)
 {
-    uint64_t term = c->x->membership.term + 1;
+    uint64_t term;
     int r = co_leader_wait(to->ref, db_generation(c->db), clock_in_ms(CATCH_UP_MS));
 
     if (r < 0)
         return err_host_offline(e, REF_TEXT(to->ref));
-    if (co_peer_tell_lead(c->x, to->address, to->uuid, e) < 0)
+    if (co_peer_tell_lead(c->x, to->address, to->uuid, &term, e) < 0)
         return -1;
     return change_role_to_member(c->x, to->address, term, e);
 }

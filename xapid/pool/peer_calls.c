@@ -13,15 +13,17 @@ enum { MAX_REPLY = 64 * 1024 };
 
 /* NULL with e, or the reply's object. Takes body (may be NULL). */
 static json_t *co_ask(struct xapid *x, const char *address, const char *uuid, const char *method,
-                      const char *target, json_t *body, struct err *e)
+                      const char *target, json_t *body, int within_ms, struct err *e)
 {
     CLEANUP_BUF struct buf reply = {0};
-    struct rpc_client *c = peers_client(x, address, uuid);
+    struct rpc_client_options o = peers_client_options(x, address, uuid);
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     unsigned status = 0;
     json_t *object = NULL;
 
     json_decref(body);
+    o.connect_timeout_ms = o.reply_timeout_ms = within_ms;
+    struct rpc_client *c = rpc_client_new(&o);
     int r = co_http_exchange(c, method, target, "content-type: application/json\r\n", text,
                              text ? strlen(text) : 0, MAX_REPLY, &status, &reply, e);
     rpc_client_free(c);
@@ -40,20 +42,33 @@ static json_t *co_ask(struct xapid *x, const char *address, const char *uuid, co
     return object;
 }
 
+/* The same for what may be refused. Takes body. */
+static json_t *co_demand(struct xapid *x, const char *address, const char *uuid, const char *target,
+                         json_t *body, struct err *e)
+{
+    json_t *reply = co_ask(x, address, uuid, "POST", target, body, x->options.silence_ms, e);
+    const char *problem = json_string_value(json_object_get(reply, "error"));
+
+    if (!problem)
+        return reply;
+    err_internal(e, "the host at %s: %s", address, problem);
+    json_decref(reply);
+    return NULL;
+}
+
 static int co_tell(struct xapid *x, const char *address, const char *uuid, const char *target, json_t *body,
                    struct err *e)
 {
-    json_t *reply = co_ask(x, address, uuid, "POST", target, body, e);
-    const char *problem = json_string_value(json_object_get(reply, "error"));
-    int r = !reply ? -1 : problem ? err_internal(e, "the host at %s: %s", address, problem) : 0;
+    json_t *reply = co_demand(x, address, uuid, target, body, e);
 
     json_decref(reply);
-    return r;
+    return reply ? 0 : -1;
 }
 
 int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *ret, struct err *e)
 {
-    json_t *reply = co_ask(x, address, NULL, "GET", "/peer/place", NULL, e);
+    /* a daemon that starts waits for this, perhaps the one that is asked as well */
+    json_t *reply = co_ask(x, address, NULL, "GET", "/peer/place", NULL, x->options.silence_ms / 4, e);
     const char *coordinator = json_string_value(json_object_get(reply, "coordinator"));
     json_int_t term = json_integer_value(json_object_get(reply, "term"));
 
@@ -74,9 +89,17 @@ int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_u
                    json_pack("{s:s, s:I}", "coordinator", coordinator, "term", (json_int_t)term), e);
 }
 
-int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, struct err *e)
+int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, uint64_t *ret_term,
+                      struct err *e)
 {
-    return co_tell(x, address, host_uuid, "/peer/lead", json_object(), e);
+    json_t *reply = co_demand(x, address, host_uuid, "/peer/lead", json_object(), e);
+    json_int_t term = json_integer_value(json_object_get(reply, "term"));
+
+    json_decref(reply);
+    if (!reply)
+        return -1;
+    *ret_term = term > 0 ? (uint64_t)term : x->membership.term + 1;
+    return 0;
 }
 
 int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e)
@@ -96,10 +119,14 @@ static void answer(struct http_reply *reply, json_t *object)
     free(text);
 }
 
-static void answer_done(struct http_reply *reply, const struct err *e)
+/* Takes done, the answer unless something went wrong. */
+static void answer_done(struct http_reply *reply, json_t *done, const struct err *e)
 {
-    answer(reply, err_is_set(e) ? json_pack("{s:s}", "error", e->n_params > 0 ? e->params[0] : e->code)
-                                : json_object());
+    if (err_is_set(e)) {
+        json_decref(done);
+        done = json_pack("{s:s}", "error", e->n_params > 0 ? e->params[0] : e->code);
+    }
+    answer(reply, done);
 }
 
 void co_peer_place_get(struct http_request *r, struct http_reply *reply, void *arg)
@@ -132,30 +159,34 @@ void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void 
     else if (strcmp(x->membership.coordinator, coordinator) != 0 || (uint64_t)term != x->membership.term)
         (void)change_role_to_member(x, coordinator, (uint64_t)term, &e);
     json_decref(body);
-    answer_done(reply, &e);
+    answer_done(reply, json_object(), &e);
 }
 
 /* What only a member can be told. */
-static void change(struct http_request *r, struct http_reply *reply, struct xapid *x,
-                   int (*change_role)(struct xapid *x, struct err *e))
+static int change(struct xapid *x, int (*change_role)(struct xapid *x, struct err *e), struct err *e)
 {
-    CLEANUP_ERR struct err e = {0};
-
-    if (!peers_admit(x, r, reply))
-        return;
-    if (!x->membership.member)
-        err_internal(&e, "this host is the coordinator");
-    else
-        (void)change_role(x, &e);
-    answer_done(reply, &e);
+    return x->membership.member ? change_role(x, e) : err_internal(e, "this host is the coordinator");
 }
 
 void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *arg)
 {
-    change(r, reply, arg, change_role_to_coordinator);
+    struct xapid *x = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    if (!peers_admit(x, r, reply))
+        return;
+    json_int_t term = (json_int_t)membership_next_term(&x->membership);
+    (void)change(x, change_role_to_coordinator, &e);
+    answer_done(reply, json_pack("{s:I}", "term", term), &e);
 }
 
 void co_peer_leave_post(struct http_request *r, struct http_reply *reply, void *arg)
 {
-    change(r, reply, arg, change_role_leave);
+    struct xapid *x = arg;
+    CLEANUP_ERR struct err e = {0};
+
+    if (!peers_admit(x, r, reply))
+        return;
+    (void)change(x, change_role_leave, &e);
+    answer_done(reply, json_object(), &e);
 }

@@ -22,8 +22,9 @@ int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *r
 int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_uuid, const char *coordinator,
                         uint64_t term, struct err *e);
 
-/* Let a member lead the pool. */
-int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, struct err *e);
+/* Let a member lead the pool; the term that it begins. */
+int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, uint64_t *ret_term,
+                      struct err *e);
 
 /* Let a member become a pool of its own. */
 int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e);

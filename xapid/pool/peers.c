@@ -8,8 +8,6 @@
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/follow.h"
 
-enum { ANSWER_MS = 10 * 1000 };
-
 /* ---- a newer term ---- */
 
 /* A coordinator that is none any more looks for the one there is. */
@@ -28,12 +26,11 @@ static bool take_term(struct xapid *x, int64_t term)
     struct membership m = x->membership;
 
     m.term = (uint64_t)term;
-    if (membership_write(x->options.state_dir, &m, &e) < 0) {
+    if (change_role_note(x, &m, &e) < 0) {
         log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
         return false;
     }
-    x->membership = m;
-    x->peer_pool.term = term;
+    follow_again();
     return true;
 }
 
@@ -66,11 +63,18 @@ int peers_open(struct xapid *x, struct err *e)
 }
 
 /* All hosts of a pool listen on the same port. */
-struct rpc_client *peers_client(struct xapid *x, const char *address, const char *host_uuid)
+struct rpc_client_options peers_client_options(struct xapid *x, const char *address, const char *host_uuid)
 {
     uint16_t port = x->port ? x->port : (uint16_t)x->options.port; /* before it listens */
 
-    return peer_client_new(x->authority, &x->peer_pool, address, port, host_uuid);
+    return peer_client_options(x->authority, &x->peer_pool, address, port, host_uuid);
+}
+
+struct rpc_client *peers_client(struct xapid *x, const char *address, const char *host_uuid)
+{
+    struct rpc_client_options o = peers_client_options(x, address, host_uuid);
+
+    return rpc_client_new(&o);
 }
 
 /* Certificates outlive membership. A member that has no copy of the database yet believes them. */

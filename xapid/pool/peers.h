@@ -14,6 +14,7 @@ int peers_open(struct xapid *x, struct err *e);
 
 /* A client for the host at address, which must be the host of that uuid (NULL: any of the pool). */
 struct rpc_client *peers_client(struct xapid *x, const char *address, const char *host_uuid);
+struct rpc_client_options peers_client_options(struct xapid *x, const char *address, const char *host_uuid);
 
 /* Does a host of this pool call, as far as its certificate tells? It may have left since. */
 bool peers_is_peer(const struct http_request *r);
