@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A coordinator that says what none should: its member drops it, asks again, and takes nothing that is not whole."""
+"""A coordinator that says what none should: its member drops it, asks again, and takes nothing that is not whole. And one
+that dies in the middle of a call."""
 
 import json
 import os
@@ -90,6 +91,22 @@ def another_term(t):
     wait_until(t.serves, "the member reads its copy out")
 
 
+def a_call_that_is_cut(t):
+    """It is sent once: it may have been carried out. The caller hears that."""
+    s = t.feed()
+    t.fill(s, t.generation + 1)
+    t.false.answer = lambda body: json.dumps({"jsonrpc": "2.0", "id": 1, "result": "done"})
+    assert t.client.VM.start("", False, False) == "done"
+    t.false.answer = None
+    t.false.requests.clear()
+    try:
+        t.client.VM.clean_shutdown("")
+        raise AssertionError("a call without an answer succeeds")
+    except Failure as e:
+        assert e.code == "INTERNAL_ERROR" and "may have been carried out" in e.params[0], e
+    assert len(t.false.requests) == 1, t.false.requests
+
+
 def main():
     with Pool(2) as (coordinator, member):
         client = member.client()
@@ -99,6 +116,7 @@ def main():
         t.fill(t.feed(), t.generation + 1000)
         what_makes_no_sense(t)
         another_term(t)
+        a_call_that_is_cut(t)
         t.false.close()
         assert t.serves()
 

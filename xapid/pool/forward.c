@@ -101,7 +101,9 @@ static struct rpc_client *take_client(struct xapid *x)
     if (strcmp(kept.address, x->membership.coordinator) != 0)
         drop_kept();
     strcpy(kept.address, x->membership.coordinator);
-    return kept.n > 0 ? kept.idle[--kept.n] : peers_client(x, x->membership.coordinator, NULL);
+    struct rpc_client_options o = peers_client_options(x, x->membership.coordinator, NULL);
+    o.send_once = true; /* a call may have been carried out although nothing was heard of it */
+    return kept.n > 0 ? kept.idle[--kept.n] : rpc_client_new(&o);
 }
 
 static void keep_client(struct xapid *x, struct rpc_client *c)
@@ -175,6 +177,16 @@ static int check_strictness(const struct request *q, struct err *e)
     return err_host_is_slave(e, x->membership.coordinator);
 }
 
+/* Whoever asks again must know whether that could do it twice. */
+static int not_answered(const struct xapid *x, bool sent, struct err *e)
+{
+    const char *address = x->membership.coordinator;
+
+    if (!sent)
+        return err_cannot_contact_host(e, address);
+    return err_internal(e, "the coordinator at %s was lost: the call may have been carried out", address);
+}
+
 int co_forward(struct http_request *r, struct http_reply *reply, struct request *q, struct err *e)
 {
     struct xapid *x = q->call.x;
@@ -189,9 +201,10 @@ int co_forward(struct http_request *r, struct http_reply *reply, struct request 
     int rc = co_http_exchange_head(c, r->mem, "POST", r->raw_target, buf_cstr(&headers), r->body, r->body_len,
                                    MAX_REPLY, &head, &reply->body, &lost);
     if (rc < 0) {
+        bool sent = rpc_client_had_contact(c);
         rpc_client_free(c);
         buf_reset(&reply->body);
-        return err_cannot_contact_host(e, x->membership.coordinator);
+        return not_answered(x, sent, e);
     }
     keep_client(x, c);
     take_reply(r, reply, &head);
