@@ -200,8 +200,10 @@ struct hv_driver {
     int (*co_plug_nic)(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e);
 
     /* Ask the guest to let go of a device and wait until it did; succeeds when it has none. The guest may do
-     * so still after DEVICE_DETACH_TIMEOUT. DEVICE_DETACH_REJECTED when it refuses. */
-    int (*co_unplug)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+     * so still after DEVICE_DETACH_TIMEOUT. DEVICE_DETACH_REJECTED when it refuses. force: take it from a
+     * guest that has not let go of it by then, or refuses, as if it were torn out of the machine: it may lose
+     * what it has not written yet, and may believe that it has the device still. */
+    int (*co_unplug)(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number, bool force,
                      int64_t deadline, struct err *e);
 
     /* Make the guest's disk larger, image and all. NULL: no guest has its images open. */

@@ -127,12 +127,12 @@ int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
 
 /* ---- devices of a guest that is up ---- */
 
-/* Give it a disk or a NIC, ask it to let go of one: as hv/hv.h has it, the disk attached and the tap made, or
- * given back. */
+/* Give it a disk or a NIC, ask it to let go of one (force: take it all the same): as hv/hv.h has it, the disk
+ * attached and the tap made, or given back. */
 int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e);
 int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
 int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
-                    unsigned number, int64_t deadline, struct err *e);
+                    unsigned number, bool force, int64_t deadline, struct err *e);
 
 /* Make a disk of the guest larger: its image, by whoever has it open. */
 int co_agent_resize(struct agent *a, const char *vm_uuid, const struct agent_disk *d, int64_t size,

@@ -57,7 +57,7 @@ int co_local_sr_scan(struct agent *a, const struct sm_sr *sr, void *ctx, struct 
                      struct err *e);
 int co_local_sr_stat(struct agent *a, const struct sm_sr *sr, struct sm_sr_stat *ret, struct err *e);
 int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
-                    unsigned number, int64_t deadline, struct err *e);
+                    unsigned number, bool force, int64_t deadline, struct err *e);
 int co_local_vdi_await(struct agent *a, const struct agent_place *to, void *ctx, const char **ret_ticket,
                        struct err *e);
 int co_local_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,

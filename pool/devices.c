@@ -209,7 +209,7 @@ int co_local_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_n
 }
 
 int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
-                    unsigned number, int64_t deadline, struct err *e)
+                    unsigned number, bool force, int64_t deadline, struct err *e)
 {
     struct change c = {a, vm_uuid, device_uuid, kind, number, HV_ABSENT, NULL, NULL};
     CLEANUP_ERR struct err failure = {0};
@@ -219,7 +219,7 @@ int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind ki
         return 0;
     if (r < 0)
         return err_errno(e, r, "the note of guest %s", vm_uuid);
-    r = a->hv->driver->co_unplug(a->hv, vm_uuid, kind, number, deadline, &failure);
+    r = a->hv->driver->co_unplug(a->hv, vm_uuid, kind, number, force, deadline, &failure);
     return co_end(&c, r, &failure, e);
 }
 

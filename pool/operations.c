@@ -38,6 +38,7 @@ static const struct codec_field unplug_fields[] = {
     CODEC_FIELD_UUID(struct unplug_args, device_uuid),
     CODEC_FIELD_ENUM(struct unplug_args, kind, codec_hv_device_kind_names),
     CODEC_FIELD_UNSIGNED(struct unplug_args, number),
+    CODEC_FIELD_BOOL(struct unplug_args, force),
     CODEC_FIELD_INT(struct unplug_args, timeout_ms),
     {0}};
 static const struct codec_type unplug = CODEC_TYPE(struct unplug_args, unplug_fields);
@@ -428,7 +429,8 @@ static int co_run_vm_state(struct agent *a, const struct agent_call *c, struct e
 static int co_run_vm_unplug(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct unplug_args *u = c->args;
-    return co_local_unplug(a, u->uuid, u->kind, u->device_uuid, u->number, deadline_of(u->timeout_ms), e);
+    return co_local_unplug(a, u->uuid, u->kind, u->device_uuid, u->number, u->force,
+                           deadline_of(u->timeout_ms), e);
 }
 
 /* ---- all of them ---- */

@@ -89,6 +89,7 @@ struct unplug_args {
     char uuid[UUID_TEXT_SIZE], device_uuid[UUID_TEXT_SIZE];
     enum hv_device_kind kind;
     unsigned number;
+    bool force;
     int64_t timeout_ms;
 };
 struct save_args {

@@ -266,9 +266,10 @@ int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_n
 }
 
 int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
-                    unsigned number, int64_t deadline, struct err *e)
+                    unsigned number, bool force, int64_t deadline, struct err *e)
 {
-    struct unplug_args args = {.kind = kind, .number = number, .timeout_ms = ms_until(deadline)};
+    struct unplug_args args = {
+        .kind = kind, .number = number, .force = force, .timeout_ms = ms_until(deadline)};
 
     put_uuid(args.uuid, vm_uuid);
     put_uuid(args.device_uuid, device_uuid);

@@ -8,6 +8,7 @@
 #include "xapid/server.h"
 
 #define PATIENCE_MS 30000 /* guests that boot, or have no driver, do not answer at all */
+#define FORCE_MS 5000     /* for a guest that does to put its disk in order */
 
 int co_unplug(struct call *c, const struct unplug *u, struct err *e)
 {
@@ -18,8 +19,8 @@ int co_unplug(struct call *c, const struct unplug *u, struct err *e)
 
     if (!agent)
         return -1;
-    if (co_agent_unplug(agent, u->vm_uuid, u->kind, u->device_uuid, u->number, clock_in_ms(PATIENCE_MS),
-                        &failure) == 0)
+    if (co_agent_unplug(agent, u->vm_uuid, u->kind, u->device_uuid, u->number, u->force,
+                        clock_in_ms(u->force ? FORCE_MS : PATIENCE_MS), &failure) == 0)
         return 0;
     if (err_is(&failure, "DEVICE_DETACH_TIMEOUT"))
         return err_device_detach_timeout(e, kind, REF_TEXT(u->ref));

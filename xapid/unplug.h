@@ -11,6 +11,7 @@ struct unplug {
     struct ref vm;
     const char *vm_uuid, *device_uuid;
     unsigned number;
+    bool force; /* take it from a guest that does not let go of it soon */
 };
 
 /* Errors: DEVICE_DETACH_TIMEOUT, DEVICE_DETACH_REJECTED. */

@@ -7,6 +7,7 @@
 #include "model/errors.gen.h"
 
 #define COMMAND_MS 10000
+#define GONE_MS 5000
 #define ASK_AGAIN_MS 1000 /* a guest that is still booting does not hear the first request */
 
 void qemu_device_id(char id[DEVICE_ID_SIZE], enum hv_device_kind kind, unsigned number)
@@ -75,6 +76,7 @@ int co_qemu_add_device(struct qemu_vm *vm, json_t *arguments, struct err *e)
 struct place {
     enum hv_device_kind kind;
     unsigned number;
+    bool force;
     int64_t deadline;
     enum hv_presence presence;
 };
@@ -147,6 +149,18 @@ static int co_ask_for(struct qemu_vm *vm, struct qemu_unplug *w, int64_t deadlin
     return r < 0 ? r : 0;
 }
 
+/* QEMU gives up what is behind a device a moment after the device. */
+static int co_tear_out(struct qemu_vm *vm, struct qemu_unplug *w, struct err *e)
+{
+    int64_t deadline = clock_in_ms(GONE_MS);
+    int r = co_qemu_tear_out(vm, w->id, e);
+
+    for (int waited = 0; r == 0 && waited == 0 && !w->gone && !vm->gone;)
+        waited = co_cond_wait(&vm->changed, deadline, "%s to be gone from %s", w->id, vm->uuid);
+    w->gone = w->gone || r == 0;
+    return r;
+}
+
 static int co_let_go(struct qemu_vm *vm, const struct place *p, const char *id, struct err *e)
 {
     const char *kind = p->kind == HV_DEVICE_NIC ? "VIF" : "VBD";
@@ -157,6 +171,8 @@ static int co_let_go(struct qemu_vm *vm, const struct place *p, const char *id, 
     do {
         r = co_ask_for(vm, &w, p->deadline, e);
     } while (r == 0 && !w.gone && !w.refused && clock_now() < p->deadline);
+    if (r == 0 && !w.gone && p->force)
+        r = co_tear_out(vm, &w, e);
     TAILQ_REMOVE(&vm->unplugs, &w, link);
     if (r < 0 || w.gone)
         return r;
@@ -181,10 +197,10 @@ static int co_unplug(struct qemu_vm *vm, void *arg, struct err *e)
                                     : co_qemu_drop_nodes(vm, p->number, &newest, e);
 }
 
-int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number, bool force,
                    int64_t deadline, struct err *e)
 {
-    struct place p = {.kind = kind, .number = number, .deadline = deadline};
+    struct place p = {.kind = kind, .number = number, .force = force, .deadline = deadline};
 
     return co_qemu_with_guest(hv, uuid, co_unplug, &p, e);
 }

@@ -34,6 +34,9 @@ int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_prese
 #define QEMU_NODE_NAME_SIZE 32 /* QEMU's limit */
 int co_qemu_find_node(struct qemu_vm *vm, unsigned userdevice, char node[QEMU_NODE_NAME_SIZE], struct err *e);
 
+/* tear_out.c: take a device from a guest that does not let go of it. -errno with *e filled. */
+int co_qemu_tear_out(struct qemu_vm *vm, const char *id, struct err *e);
+
 /* Somebody waits for a guest to let go of a device. On the waiter's stack. */
 struct qemu_unplug {
     TAILQ_ENTRY(qemu_unplug) link;

@@ -170,7 +170,7 @@ int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv
 /* devices.c, drives.c, nics.c */
 int co_qemu_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e);
 int co_qemu_plug_nic(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e);
-int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
+int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number, bool force,
                    int64_t deadline, struct err *e);
 int co_qemu_resize(struct hv *hv, const char *uuid, unsigned userdevice, int64_t size, struct err *e);
 int co_qemu_insert(struct hv *hv, const char *uuid, const struct hv_disk *medium, struct err *e);

@@ -616,7 +616,7 @@ static int co_sim_plug_nic(struct hv *hv, const char *uuid, const struct hv_nic 
 }
 
 static int co_sim_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number,
-                         int64_t deadline, struct err *e)
+                         bool force, int64_t deadline, struct err *e)
 {
     struct sim_vm *vm = co_change(hv, uuid, SIM_UNPLUG, e);
 

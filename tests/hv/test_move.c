@@ -172,7 +172,7 @@ static void co_use_it(struct fixture *home)
     ASSERT_OK(hv->driver->co_unpause(hv, m.spec.uuid, &e), &e);
     ASSERT_OK(hv->driver->co_save(hv, m.spec.uuid, sink, ignore_progress, NULL, &e), &e);
     ASSERT_OK(hv->driver->co_unpause(hv, m.spec.uuid, &e), &e);
-    ASSERT_OK(hv->driver->co_unplug(hv, m.spec.uuid, HV_DEVICE_NIC, 0, clock_in_ms(60000), &e), &e);
+    ASSERT_OK(hv->driver->co_unplug(hv, m.spec.uuid, HV_DEVICE_NIC, 0, false, clock_in_ms(60000), &e), &e);
     ASSERT_OK(hv->driver->co_look(hv, m.spec.uuid, HV_DEVICE_NIC, 0, &presence, &e), &e);
     ck_assert_int_eq(presence, HV_ABSENT);
 }

@@ -3,6 +3,7 @@
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import demo_guest
 from daemon import Daemon, add_disk, fails, make_vdi, vbd, vif, wait_until
@@ -91,7 +92,7 @@ def disks(d, c, vm, shell):
             wait_until(lambda: size_of(shell, "vdb") == 2 * size, "the guest sees the disk grow")
             shell.run("dd if=/dev/zero of=/dev/vdb bs=4096 count=16; sync")
             check(d, c, f"plugging disk {device}")
-            c.VBD.unplug(b)
+            (c.VBD.unplug if again else c.VBD.unplug_force)(b)
             wait_until(lambda: size_of(shell, "vdb") is None, "the guest has the disk no more")
             check(d, c, f"unplugging disk {device}")
             size *= 2
@@ -161,6 +162,31 @@ def changed_guest(d, c, vm, shell):
     check(d, c, "a revert to the checkpoint of such a guest")
 
 
+def torn_out(d, c, vm):
+    """From a guest that hears nothing any more."""
+    disk = next(b for b in c.VM.get_VBDs(vm) if c.VBD.get_userdevice(b) == "1")
+    nic = next(v for v in c.VM.get_VIFs(vm) if c.VIF.get_currently_attached(v))
+    c.VBD.plug(disk)
+    shell = Shell(d, c, vm)
+    wait_until(lambda: size_of(shell, "vdb") == 8 << 20, "the guest has the disk")
+    shell.socket.sendall(b"run (while dd if=/dev/zero of=/dev/vdb bs=4096 count=16; do true; done) > /dev/null 2>&1 & "
+                         b"sleep 0.2; halt -f\n")
+    wait_until(lambda: b"reboot: System halted" in console_log(d, c, vm), "the guest halts")
+    with ThreadPoolExecutor() as both:
+        for done in (both.submit(d.client().VIF.unplug_force, nic), both.submit(d.client().VBD.unplug_force, disk)):
+            done.result()
+    assert not c.VBD.get_currently_attached(disk) and not c.VIF.get_currently_attached(nic)
+    assert c.VM.get_power_state(vm) == "Running"
+    check(d, c, "tearing devices out")
+    c.VBD.destroy(disk)
+    shell.close()
+
+
+def console_log(d, c, vm):
+    with open(os.path.join(d.state, "vm", c.VM.get_uuid(vm), "console.log"), "rb") as f:
+        return f.read()
+
+
 def main():
     with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
         c = d.client()
@@ -176,6 +202,8 @@ def main():
         for test in (disks, nics, changed_guest):
             test(d, c, vm, shell)
             print(f"ok {test.__name__}", flush=True)
+        torn_out(d, c, vm)
+        print("ok torn_out", flush=True)
         c.VM.hard_shutdown(vm)
         check(d, c, "the end")
 

@@ -254,8 +254,10 @@ static void co_devices(void)
     ck_assert_str_eq(devices[0].location, vdi.location);
     ck_assert_str_eq(devices[0].sr_uuid, sr.uuid);
     ck_assert_ptr_null(devices[1].location);
-    ck_ok(co_agent_unplug(far, spec.vm.uuid, HV_DEVICE_NIC, nic.vif_uuid, 0, clock_in_ms(60000), &error));
-    ck_ok(co_agent_unplug(far, spec.vm.uuid, HV_DEVICE_DISK, disk.vbd_uuid, 1, clock_in_ms(60000), &error));
+    ck_ok(co_agent_unplug(far, spec.vm.uuid, HV_DEVICE_NIC, nic.vif_uuid, 0, false, clock_in_ms(60000),
+                          &error));
+    ck_ok(co_agent_unplug(far, spec.vm.uuid, HV_DEVICE_DISK, disk.vbd_uuid, 1, true, clock_in_ms(60000),
+                          &error));
     ck_ok(co_agent_vm_devices(far, mem, spec.vm.uuid, &devices, &n, &error));
     ck_assert_uint_eq(n, 0);
     ck_ok(co_agent_vm_stop(far, spec.vm.uuid, &error));

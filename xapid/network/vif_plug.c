@@ -86,13 +86,15 @@ static void co_plug_again(struct call *c, const struct plug *p)
     fiber_unmask_cancel();
 }
 
-static int co_take(struct call *c, struct ref ref, struct err *e)
+static int co_take(struct call *c, struct ref ref, bool force, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
-    if (co_op_begin(c, CLASS_VIF, ref, VIF_OPERATIONS_UNPLUG, &op, e) < 0 || describe(c, ref, &p, e) < 0 ||
-        co_unplug(c, &p.unplug, e) < 0)
+    if (co_op_begin(c, CLASS_VIF, ref, VIF_OPERATIONS_UNPLUG, &op, e) < 0 || describe(c, ref, &p, e) < 0)
+        return -1;
+    p.unplug.force = force;
+    if (co_unplug(c, &p.unplug, e) < 0)
         return -1;
     if (record(c, ref, false, e) == 0)
         return 0;
@@ -102,11 +104,10 @@ static int co_take(struct call *c, struct ref ref, struct err *e)
 
 int co_vif_unplug(struct call *c, const struct vif_unplug_args *a, struct err *e)
 {
-    return co_take(c, a->self, e);
+    return co_take(c, a->self, false, e);
 }
 
-/* A NIC cannot be taken from a PC's guest that does not let go of it, so this asks, too. */
 int co_vif_unplug_force(struct call *c, const struct vif_unplug_force_args *a, struct err *e)
 {
-    return co_take(c, a->self, e);
+    return co_take(c, a->self, true, e);
 }

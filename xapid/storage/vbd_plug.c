@@ -97,8 +97,10 @@ static int co_take(struct call *c, struct ref ref, int operation, struct err *e)
     CLEANUP_OP struct op op = {0};
     struct plug p;
 
-    if (co_op_begin(c, CLASS_VBD, ref, operation, &op, e) < 0 || describe(c, ref, &p, e) < 0 ||
-        co_unplug(c, &p.unplug, e) < 0)
+    if (co_op_begin(c, CLASS_VBD, ref, operation, &op, e) < 0 || describe(c, ref, &p, e) < 0)
+        return -1;
+    p.unplug.force = operation == VBD_OPERATIONS_UNPLUG_FORCE;
+    if (co_unplug(c, &p.unplug, e) < 0)
         return -1;
     if (record(c, ref, false, e) == 0)
         return 0;
@@ -111,7 +113,6 @@ int co_vbd_unplug(struct call *c, const struct vbd_unplug_args *a, struct err *e
     return co_take(c, a->self, VBD_OPERATIONS_UNPLUG, e);
 }
 
-/* A disk cannot be taken from a PC's guest that does not let go of it, so this asks, too. */
 int co_vbd_unplug_force(struct call *c, const struct vbd_unplug_force_args *a, struct err *e)
 {
     return co_take(c, a->self, VBD_OPERATIONS_UNPLUG_FORCE, e);
