@@ -20,6 +20,9 @@
 #define SECOND_BUS_SLOT 31
 #define SECOND_BUS "more"
 #define SECOND_BUS_DISKS 31
+#define DISK_PORTS 16 /* root ports on "q35", behind those for NICs */
+#define FIRST_PORT_SLOT 16
+#define PORT_NAME_SIZE 16
 #define SERIAL_SIZE 20 /* of a virtio disk */
 
 struct cmdline {
@@ -151,10 +154,30 @@ static void add_channels(struct cmdline *c)
     add2(c, "-device", "virtserialport,id=agent,chardev=agent,name=org.qemu.guest_agent.0");
 }
 
+static const char *port_name(unsigned port, char to[PORT_NAME_SIZE])
+{
+    snprintf(to, PORT_NAME_SIZE, "port%u", port);
+    return to;
+}
+
+/* On "q35" each device that comes later needs a port that was there before. They pass no I/O ports on, of
+ * which a PC has too few for so many. */
+static void add_ports(struct cmdline *c)
+{
+    char name[PORT_NAME_SIZE];
+
+    for (unsigned i = 0; i < NICS + DISK_PORTS; i++)
+        addf(c, "-device",
+             "pcie-root-port,id=%s,chassis=%u,bus=pcie.0,addr=%x.%u,multifunction=on,io-reserve=0",
+             port_name(i, name), i + 1, FIRST_PORT_SLOT + i / 8, i % 8);
+}
+
 /* A bridge cannot come later: it is there for the disks that do not find room on the main bus. */
 static void add_second_bus(struct cmdline *c)
 {
-    if (c->platform.secureboot)
+    if (c->how->layout.q35 && c->how->layout.ports)
+        add_ports(c);
+    if (c->how->layout.q35)
         return;
     addf(c, "-device", "pci-bridge,id=" SECOND_BUS ",chassis_nr=1,bus=pci.0,addr=%x", SECOND_BUS_SLOT);
 }
@@ -288,33 +311,42 @@ static void set_place(json_t *device, const char *bus, unsigned slot)
     json_object_set_new(device, "addr", json_string(text));
 }
 
-/* The places are those of "pc"; on "q35", where nothing can come later, QEMU chooses them. */
-static void add_pci_device(struct cmdline *c, json_t *device)
+static void set_port(json_t *device, unsigned port)
 {
-    if (c->platform.secureboot) {
-        json_object_del(device, "bus");
-        json_object_del(device, "addr");
-    }
-    add_json(c, "-device", device);
+    char text[PORT_NAME_SIZE];
+
+    set_place(device, port_name(port, text), 0);
 }
 
-bool qemu_disk_has_place(unsigned userdevice)
+bool qemu_disk_has_place(unsigned userdevice, const struct qemu_layout *l)
 {
+    if (l->q35)
+        return l->ports && userdevice < DISK_PORTS;
     return userdevice < MAIN_BUS_DISKS + SECOND_BUS_DISKS;
 }
 
-json_t *qemu_disk_device(const struct hv_disk *d, const char *node, unsigned queues)
+/* QEMU chooses a place for what has none. */
+static void set_disk_place(json_t *device, unsigned userdevice, const struct qemu_layout *l)
+{
+    if (!qemu_disk_has_place(userdevice, l))
+        return;
+    if (l->q35)
+        set_port(device, NICS + userdevice);
+    else if (userdevice < MAIN_BUS_DISKS)
+        set_place(device, "pci.0", FIRST_DISK_SLOT + userdevice);
+    else
+        set_place(device, SECOND_BUS, userdevice - MAIN_BUS_DISKS + 1);
+}
+
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node, const struct qemu_layout *l)
 {
     json_t *device = json_pack("{s:s, s:s#}", "driver", "virtio-blk-pci", "serial", d->uuid,
                                (int)strnlen(d->uuid, SERIAL_SIZE));
 
-    if (queues > 0)
-        json_object_set_new(device, "num-queues", json_integer(queues));
+    if (l->queues > 0)
+        json_object_set_new(device, "num-queues", json_integer(l->queues));
     set_drive(device, d, node);
-    if (d->userdevice < MAIN_BUS_DISKS)
-        set_place(device, "pci.0", FIRST_DISK_SLOT + d->userdevice);
-    else if (qemu_disk_has_place(d->userdevice))
-        set_place(device, SECOND_BUS, d->userdevice - MAIN_BUS_DISKS + 1);
+    set_disk_place(device, d->userdevice, l);
     return device;
 }
 
@@ -324,9 +356,9 @@ static void add_virtio(struct cmdline *c, const struct hv_disk *d, int boot)
     char node[24];
 
     snprintf(node, sizeof node, "node%u", d->userdevice);
-    device = qemu_disk_device(d, node, c->how->queues);
+    device = qemu_disk_device(d, node, &c->how->layout);
     set_boot_index(device, boot);
-    add_pci_device(c, device);
+    add_json(c, "-device", device);
 }
 
 static int add_disk(struct cmdline *c, const struct hv_disk *d, unsigned index, struct err *e)
@@ -364,7 +396,8 @@ json_t *qemu_netdev(const struct hv_nic *n)
                      "no", "downscript", "no");
 }
 
-json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots)
+json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots,
+                        const struct qemu_layout *l)
 {
     char id[24], netdev[24];
     json_t *device;
@@ -378,7 +411,9 @@ json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool bo
     /* The boot ROM costs time and memory, and only one that boots from the network needs it. */
     if (!boots)
         json_object_set_new(device, "romfile", json_string(""));
-    if (n->device < NICS)
+    if (n->device < NICS && l->q35 && l->ports)
+        set_port(device, n->device);
+    else if (n->device < NICS && !l->q35)
         set_place(device, "pci.0", FIRST_NIC_SLOT + n->device);
     return device;
 }
@@ -386,11 +421,11 @@ json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool bo
 static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 {
     int boot = boot_index(c->spec, 'n', index);
-    json_t *device = qemu_nic_device(n, c->platform.nic_model, boot >= 0);
+    json_t *device = qemu_nic_device(n, c->platform.nic_model, boot >= 0, &c->how->layout);
 
     set_boot_index(device, boot);
     add_json(c, "-netdev", qemu_netdev(n));
-    add_pci_device(c, device);
+    add_json(c, "-device", device);
 }
 
 const char **qemu_cmdline(void *ctx, const struct qemu_cmdline_host *host, const struct hv_vm_spec *s,

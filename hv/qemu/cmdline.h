@@ -4,9 +4,9 @@
  * The command line of a QEMU, from a guest's specification: pure text work, never yields.
  *
  * The machine is "pc": its IDE has room for the four disks that guests made for Xen's virtual hardware
- * expect, and a Linux guest boots on it in less time than on "q35". The guest starts stopped (-S). Values
- * that users choose go in as JSON or as arguments of their own, so no comma in a path or a name changes the
- * meaning of an option.
+ * expect, and a Linux guest boots on it in less time than on "q35", which Secure Boot needs. The guest starts
+ * stopped (-S). Values that users choose go in as JSON or as arguments of their own, so no comma in a path or
+ * a name changes the meaning of an option.
  */
 #include <jansson.h>
 #include "hv/hv.h"
@@ -21,11 +21,16 @@ struct qemu_cmdline_host {
     bool sandbox;            /* seccomp works here */
 };
 
-/* How many queues each virtio disk has depends on the processors unless it is said, and a guest's state fits
- * no other number; 0: as QEMU has it. */
+/* What is not in the guest's specification and must be the same wherever its state goes. */
+struct qemu_layout {
+    unsigned queues; /* of each virtio disk; 0: as QEMU has it, which depends on the processors */
+    bool q35;        /* the machine is not "pc" */
+    bool ports;      /* if it is "q35": it has root ports for disks and NICs */
+};
+
 struct qemu_cmdline_how {
     bool incoming; /* it waits for a guest's state */
-    unsigned queues;
+    struct qemu_layout layout;
 };
 
 /* argv, NULL-terminated, all on ctx. NULL with *e filled when the
@@ -48,12 +53,13 @@ bool qemu_spec_has_vnc(const struct hv_vm_spec *s);
 json_t *qemu_blockdev(const struct hv_disk *d, const char *node);
 
 /* Likewise of a -device or device_add, and of a -netdev or netdev_add. Disks (virtio) and NICs have their PCI
- * slots by their numbers. */
-json_t *qemu_disk_device(const struct hv_disk *d, const char *node, unsigned queues);
-json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots);
+ * slots or their root ports by their numbers. */
+json_t *qemu_disk_device(const struct hv_disk *d, const char *node, const struct qemu_layout *l);
+json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots,
+                        const struct qemu_layout *l);
 json_t *qemu_netdev(const struct hv_nic *n);
 
 /* Can a disk be given to a guest that is up at this userdevice? */
-bool qemu_disk_has_place(unsigned userdevice);
+bool qemu_disk_has_place(unsigned userdevice, const struct qemu_layout *l);
 
 #endif

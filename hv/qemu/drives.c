@@ -217,12 +217,12 @@ static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
     char node[32];
     int r;
 
-    if (!qemu_disk_has_place(d->userdevice)) {
+    if (!qemu_disk_has_place(d->userdevice, &vm->layout)) {
         err_operation_not_allowed(e, "The guest has no PCI slot for a disk with so high a userdevice");
         return -ENOSPC;
     }
     r = co_add_node(vm, d, node, e);
-    return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node, vm->queues), e);
+    return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node, &vm->layout), e);
 }
 
 int co_qemu_plug_disk(struct hv *hv, const char *uuid, const struct hv_disk *d, struct err *e)

@@ -52,7 +52,8 @@ static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
     r = co_qemu_drop_netdev(vm, n->device, e);
     if (r == 0)
         r = co_qemu_ask(vm, "netdev_add", qemu_netdev(n), NULL, e);
-    return r < 0 ? r : co_qemu_add_device(vm, qemu_nic_device(n, vm->nic_model, vm->nics_boot), e);
+    return r < 0 ? r
+                 : co_qemu_add_device(vm, qemu_nic_device(n, vm->nic_model, vm->nics_boot, &vm->layout), e);
 }
 
 int co_qemu_plug_nic(struct hv *hv, const char *uuid, const struct hv_nic *n, struct err *e)

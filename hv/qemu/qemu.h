@@ -48,9 +48,9 @@ struct qemu_vm {
     struct agent_nic_name *nics;
     unsigned n_nics;
     enum hv_nic_model nic_model;
-    unsigned queues; /* of each virtio disk; 0: as QEMU has it */
-    bool nics_boot;  /* they have boot ROMs */
-    json_t *shape;   /* what its QEMU was built from (hv/qemu/shape.h); NULL: an older daemon did it */
+    struct qemu_layout layout;
+    bool nics_boot; /* they have boot ROMs */
+    json_t *shape;  /* what its QEMU was built from (hv/qemu/shape.h); NULL: an older daemon did it */
     TAILQ_HEAD(, qemu_unplug) unplugs; /* hv/qemu/devices.h */
 
     int dir_fd;

@@ -15,16 +15,23 @@
 
 /* ---- what it is built from ---- */
 
-json_t *qemu_shape_begin(const struct hv_vm_spec *s, unsigned queues)
+json_t *qemu_shape_begin(const struct hv_vm_spec *s, const struct qemu_layout *l)
 {
     int64_t memory = s->memory_max > s->memory ? s->memory_max : s->memory;
     json_t *platform = json_object();
 
     for (uint32_t i = 0; i < map_count(s->platform); i++)
         json_object_set_new(platform, s->platform->e[i].k.s, json_string(s->platform->e[i].v.s));
-    return json_pack("{s:I, s:i, s:i, s:s*, s:o}", "memory", (json_int_t)memory, "vcpus_max",
-                     (int)s->vcpus_max, "queues", (int)queues, "boot_order", s->boot_order, "platform",
-                     platform);
+    return json_pack("{s:I, s:i, s:i, s:b, s:b, s:s*, s:o}", "memory", (json_int_t)memory, "vcpus_max",
+                     (int)s->vcpus_max, "queues", (int)l->queues, "q35", l->q35, "ports", l->ports,
+                     "boot_order", s->boot_order, "platform", platform);
+}
+
+struct qemu_layout qemu_shape_layout(const json_t *shape)
+{
+    return (struct qemu_layout){.queues = (unsigned)json_integer_value(json_object_get(shape, "queues")),
+                                .q35 = json_is_true(json_object_get(shape, "q35")),
+                                .ports = json_is_true(json_object_get(shape, "ports"))};
 }
 
 static bool is_number(const json_t *shape, const char *name, json_int_t least, json_int_t most)
@@ -154,14 +161,20 @@ static unsigned queues_of_new(const struct hv_vm_spec *s)
     return n < 1 ? 1 : n > QUEUES_MAX ? QUEUES_MAX : n;
 }
 
-int qemu_shape_apply(void *ctx, struct hv_vm_spec *s, bool incoming, unsigned *ret_queues, struct err *e)
+int qemu_shape_apply(void *ctx, struct hv_vm_spec *s, bool incoming, struct qemu_layout *ret, struct err *e)
 {
     json_t *shape = s->shape ? json_loads(s->shape, 0, NULL) : NULL;
     int r = s->shape ? take_all(ctx, s, shape, e) : 0;
+    struct hv_platform platform;
 
-    *ret_queues = s->shape   ? (unsigned)json_integer_value(json_object_get(shape, "queues"))
-                  : incoming ? 0
-                             : queues_of_new(s);
+    if (r == 0)
+        r = hv_platform_read(s, &platform, e);
+    if (r == 0) {
+        *ret = s->shape   ? qemu_shape_layout(shape)
+               : incoming ? (struct qemu_layout){0}
+                          : (struct qemu_layout){.queues = queues_of_new(s), .ports = true};
+        ret->q35 = platform.secureboot;
+    }
     json_decref(shape);
     return r;
 }

@@ -3,7 +3,8 @@
 /*
  * The shape of a QEMU (hv/shape.h): a state fits only a QEMU that has the same devices at the same places,
  * with as many processors, as much memory and the same number of queues.
- *   {"memory", "vcpus_max", "queues", "boot_order", "platform"}   as at the start; STATE/vm/<uuid>/spec.json
+ *   {"memory", "vcpus_max", "queues", "q35", "ports", "boot_order", "platform"} as at the start;
+ * STATE/vm/<uuid>/spec.json
  *   {"vcpus", "disks", "nics"}                                    as QEMU has them when it is asked
  */
 #include <jansson.h>
@@ -11,15 +12,16 @@
 #include "hv/shape.h"
 
 /* The first part of it, for a QEMU that is started so. */
-json_t *qemu_shape_begin(const struct hv_vm_spec *s, unsigned queues);
+json_t *qemu_shape_begin(const struct hv_vm_spec *s, const struct qemu_layout *l);
+struct qemu_layout qemu_shape_layout(const json_t *shape);
 
 /* Does a text hold such a shape, with numbers that can be? */
 bool qemu_shape_is_sound(const json_t *shape);
 
-/* Make a specification say what its shape says; what is new is on ctx. *ret_queues: of each disk; 0: as QEMU
- * has it. Without a shape that is what older states were made with, else what new guests get. Errors:
+/* Make a specification say what its shape says; what is new is on ctx. Without a shape the layout is
+ * what older states were made with, or else what new guests get. Errors: those of hv_platform_read;
  * DOMAIN_BUILDER_ERROR for a shape that makes no sense, or has a device that the specification has not. */
-int qemu_shape_apply(void *ctx, struct hv_vm_spec *s, bool incoming, unsigned *ret_queues, struct err *e);
+int qemu_shape_apply(void *ctx, struct hv_vm_spec *s, bool incoming, struct qemu_layout *ret, struct err *e);
 
 /* What a guest that is up has; to free(). *ret is NULL for one that an older daemon started. 0 or -errno with
  * *e filled. */

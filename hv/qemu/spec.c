@@ -57,7 +57,7 @@ static void shape_unpack(struct qemu_vm *vm, json_t *shape)
     if (!qemu_shape_is_sound(shape))
         return;
     vm->shape = json_incref(shape);
-    vm->queues = (unsigned)json_integer_value(json_object_get(shape, "queues"));
+    vm->layout = qemu_shape_layout(shape);
 }
 
 static int read_started(struct qemu_vm *vm)

@@ -25,7 +25,7 @@
 /* ---- before QEMU exists ---- */
 
 static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const struct hv_platform *platform,
-                      unsigned queues)
+                      const struct qemu_layout *layout)
 {
     vm->domid = spec->domid;
     vm->timeoffset = platform->timeoffset;
@@ -33,8 +33,8 @@ static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
     vm->nic_model = platform->nic_model;
     vm->vnc = qemu_spec_has_vnc(spec);
     vm->nics_boot = qemu_spec_nics_boot(spec);
-    vm->queues = queues;
-    vm->shape = qemu_shape_begin(spec, queues);
+    vm->layout = *layout;
+    vm->shape = qemu_shape_begin(spec, layout);
     if (spec->n_nics > 0)
         vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);
     for (unsigned i = 0; i < spec->n_nics; i++) {
@@ -136,7 +136,7 @@ static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *sp
                                  const struct hv_platform *platform, const struct hv_schedule *schedule,
                                  bool incoming, struct err *e)
 {
-    const struct qemu_cmdline_how how = {.incoming = incoming, .queues = vm->queues};
+    const struct qemu_cmdline_how how = {.incoming = incoming, .layout = vm->layout};
     const char **argv = qemu_cmdline(NULL, &vm->hv->host, spec, &how, e);
     int r;
 
@@ -238,8 +238,9 @@ static int co_come_up(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
 }
 
 /* spec: with what its shape says. */
-static int co_bring_up_fitted(struct qemu_hv *q, const struct hv_vm_spec *spec, unsigned queues,
-                              const struct qemu_beginning *how, struct hv_vm_facts *ret, struct err *e)
+static int co_bring_up_fitted(struct qemu_hv *q, const struct hv_vm_spec *spec,
+                              const struct qemu_layout *layout, const struct qemu_beginning *how,
+                              struct hv_vm_facts *ret, struct err *e)
 {
     struct qemu_vm *vm = qemu_vm_find(q, spec->uuid);
     struct hv_platform platform;
@@ -255,7 +256,7 @@ static int co_bring_up_fitted(struct qemu_hv *q, const struct hv_vm_spec *spec, 
     if (hv_platform_read(spec, &platform, e) < 0 || hv_schedule_read(spec->vcpus_params, &schedule, e) < 0)
         return -1;
     vm = qemu_vm_new(q, spec->uuid);
-    note_spec(vm, spec, &platform, queues);
+    note_spec(vm, spec, &platform, layout);
     if (co_come_up(vm, spec, &platform, &schedule, how, e) < 0) {
         co_abandon(vm);
         qemu_vm_detach(vm);
@@ -270,11 +271,11 @@ int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const str
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     struct hv_vm_spec fitted = *spec;
-    unsigned queues;
+    struct qemu_layout layout;
 
-    return qemu_shape_apply(ctx, &fitted, how->incoming, &queues, e) < 0
+    return qemu_shape_apply(ctx, &fitted, how->incoming, &layout, e) < 0
                ? -1
-               : co_bring_up_fitted(q, &fitted, queues, how, ret, e);
+               : co_bring_up_fitted(q, &fitted, &layout, how, ret, e);
 }
 
 int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)

@@ -11,7 +11,7 @@
 #include "tests/in_fiber.h"
 
 static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
-static const struct qemu_cmdline_how fresh = {.queues = 4};
+static const struct qemu_cmdline_how fresh = {.layout = {.queues = 4}};
 static void *ctx;
 static struct hv_vm_spec spec;
 
@@ -207,7 +207,9 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
 {
     CLEANUP_ERR struct err e = {0};
     struct hv_disk disk = {.userdevice = 3, .cdrom = true};
-    struct hv_nic nic = {.mac = "02:00:00:00:00:01", .backend = HV_NIC_USER};
+    struct hv_nic nic = {.mac = "02:00:00:00:00:01", .device = 2, .backend = HV_NIC_USER};
+    struct qemu_cmdline_how older = {.layout = {.q35 = true}},
+                            newer = {.layout = {.q35 = true, .ports = true}};
     const char **argv;
 
     set(&spec.platform, "secureboot", "true");
@@ -218,7 +220,12 @@ START_TEST(secure_boot_has_a_machine_of_its_own)
     spec.nics = &nic;
     spec.n_nics = 1;
     ck_assert_ptr_nonnull(strstr(qemu_machine_text(ctx, platform()), "q35,smm=on"));
-    argv = qemu_cmdline(ctx, &host, &spec, &fresh, &e);
+    argv = qemu_cmdline(ctx, &host, &spec, &newer, &e);
+    ck_assert_ptr_nonnull(find_argument(argv, "-device", "pcie-root-port,id=port22,"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-device", "\"bus\":\"port2\",\"addr\":\"0\""));
+    ck_assert_ptr_null(find_argument(argv, "-device", "pci.0"));
+    argv = qemu_cmdline(ctx, &host, &spec, &older, &e);
+    ck_assert_ptr_null(find_argument(argv, "-device", "pcie-root-port"));
     ck_assert_ptr_nonnull(find_argument(argv, "-blockdev", "secboot"));
     ck_assert_ptr_null(find_argument(argv, "-device", "pci.0"));
     ck_assert_ptr_nonnull(find_argument(argv, "-device", "virtio-net-pci"));

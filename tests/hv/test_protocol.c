@@ -330,7 +330,7 @@ END_TEST
 /* ---- command lines ---- */
 
 static const struct qemu_cmdline_host host = {"/usr/bin/qemu", "tcg", true};
-static const struct qemu_cmdline_how fresh = {.queues = 4};
+static const struct qemu_cmdline_how fresh = {.layout = {.queues = 4}};
 
 /* The argument after this option that contains the text; NULL when there is none. */
 static const char *find_argument(const char **argv, const char *option, const char *text)

@@ -42,12 +42,12 @@ static void end(void)
 START_TEST(a_specification_follows_the_shape_of_its_state)
 {
     CLEANUP_ERR struct err e = {0};
-    unsigned queues;
+    struct qemu_layout l;
 
     spec.shape = WHOLE;
     spec.vcpus = 1;
-    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &queues, &e), 0);
-    ck_assert_uint_eq(queues, 3);
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &l, &e), 0);
+    ck_assert_uint_eq(l.queues, 3);
     ck_assert_uint_eq(spec.vcpus, 2);
     ck_assert_str_eq(spec.boot_order, "n");
     ck_assert_str_eq(map_get(spec.platform, "nx"), "0");
@@ -61,29 +61,32 @@ END_TEST
 START_TEST(without_a_shape_new_guests_have_queues_and_old_states_what_they_had)
 {
     CLEANUP_ERR struct err e = {0};
-    unsigned queues;
+    struct qemu_layout l;
 
-    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, false, &queues, &e), 0);
-    ck_assert_uint_eq(queues, 4);
-    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &queues, &e), 0);
-    ck_assert_uint_eq(queues, 0);
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, false, &l, &e), 0);
+    ck_assert(l.queues == 4 && l.ports && !l.q35);
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &l, &e), 0);
+    ck_assert(l.queues == 0 && !l.ports);
     spec.vcpus_max = 4000;
-    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, false, &queues, &e), 0);
-    ck_assert_uint_eq(queues, 64);
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, false, &l, &e), 0);
+    ck_assert_uint_eq(l.queues, 64);
     ck_assert(spec.n_disks == 3 && spec.n_nics == 2);
 }
 END_TEST
 
 START_TEST(what_is_begun_with_is_told)
 {
-    json_t *shape = qemu_shape_begin(&spec, 4);
+    struct qemu_layout l = {.queues = 4, .ports = true};
+    json_t *shape = qemu_shape_begin(&spec, &l);
 
     ck_assert(qemu_shape_is_sound(shape));
+    l = qemu_shape_layout(shape);
+    ck_assert(l.queues == 4 && l.ports && !l.q35);
     ck_assert_str_eq(json_string_value(json_object_get(shape, "boot_order")), "dc");
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(shape, "platform"), "hpet")), "0");
     json_decref(shape);
     spec.boot_order = NULL;
-    shape = qemu_shape_begin(&spec, 0);
+    shape = qemu_shape_begin(&spec, &(struct qemu_layout){0});
     ck_assert(qemu_shape_is_sound(shape) && !json_object_get(shape, "boot_order"));
     json_decref(shape);
 }
@@ -117,12 +120,12 @@ START_TEST(a_shape_that_makes_no_sense_is_refused)
 {
     const char *at = strstr(WHOLE, nonsense[_i][0]);
     CLEANUP_ERR struct err e = {0};
-    unsigned queues;
+    struct qemu_layout l;
 
     ck_assert_ptr_nonnull(at);
     spec.shape = talloc_asprintf(ctx, "%.*s%s%s", (int)(at - WHOLE), WHOLE, nonsense[_i][1],
                                  at + strlen(nonsense[_i][0]));
-    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &queues, &e), -1);
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &l, &e), -1);
     ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
 }
 END_TEST

@@ -5,9 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import uefi_disk
-from daemon import Daemon, add_disk, fails, make_vdi, make_vm
+from daemon import Daemon, add_disk, fails, make_vdi, make_vm, vif
 from demo_guest import Console
 from invariants import check
 
@@ -41,7 +42,8 @@ def stored(c, vm):
 
 
 def secure(d, c, vm):
-    """A program that nobody signed is not run."""
+    """A program that nobody signed is not run. The machine is another one, in which things are plugged all the same:
+    its state fits afterwards, and they are taken from a guest whose firmware does not let go of them."""
     c.VM.add_to_platform(vm, "secureboot", "true")
     c.VM.start(vm, False, False)
     console = Console(d, c, vm)
@@ -49,6 +51,18 @@ def secure(d, c, vm):
         assert b"uefi boots" not in console.text
         console.read()
     console.close()
+    disk = add_disk(c, vm, make_vdi(c, "late"))
+    nic = c.VIF.create(vif(c, vm, "2"))
+    c.VBD.plug(disk)
+    c.VIF.plug(nic)
+    check(d, c, "plugging under Secure Boot")
+    c.VM.suspend(vm)
+    c.VM.resume(vm, False, False)
+    assert c.VBD.get_currently_attached(disk) and c.VIF.get_currently_attached(nic)
+    with ThreadPoolExecutor() as both:
+        for done in (both.submit(d.client().VIF.unplug_force, nic), both.submit(d.client().VBD.unplug_force, disk)):
+            done.result()
+    check(d, c, "unplugging under Secure Boot")
     c.VM.hard_shutdown(vm)
 
 
