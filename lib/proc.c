@@ -57,8 +57,19 @@ static int program_find(const char *name, char *path)
     return -ENOENT;
 }
 
-/* Our environment with messages in English, since some of them are parsed. Free the array, not the strings.
- */
+/* Messages come in English, since some of them are parsed; and what a service manager said to us is not said
+ * to programs: systemctl, for one, would answer in our name. */
+static bool is_passed_on(const char *variable)
+{
+    static const char *const kept_back[] = {"LC_", "LANG", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
+
+    for (size_t i = 0; i < sizeof kept_back / sizeof *kept_back; i++)
+        if (strncmp(variable, kept_back[i], strlen(kept_back[i])) == 0)
+            return false;
+    return true;
+}
+
+/* Free the array, not the strings. */
 static char **child_environment(void)
 {
     size_t n = 0, kept = 0;
@@ -67,10 +78,9 @@ static char **child_environment(void)
     while (environ[n])
         n++;
     env = mem_zalloc((n + 2) * sizeof *env);
-    for (size_t i = 0; i < n; i++) {
-        if (strncmp(environ[i], "LC_", 3) != 0 && strncmp(environ[i], "LANG", 4) != 0)
+    for (size_t i = 0; i < n; i++)
+        if (is_passed_on(environ[i]))
             env[kept++] = environ[i];
-    }
     env[kept] = (char *)"LC_ALL=C.UTF-8";
     return env;
 }

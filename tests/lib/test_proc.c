@@ -64,6 +64,21 @@ START_TEST(a_program_inherits_no_descriptors_and_no_signal_state)
 }
 END_TEST
 
+static void co_managed(void *unused)
+{
+    setenv("NOTIFY_SOCKET", "/run/notify", 1);
+    setenv("WATCHDOG_USEC", "100000", 1);
+    setenv("XAPID_KEPT", "yes", 1);
+    co_expect("echo $NOTIFY_SOCKET$WATCHDOG_USEC$XAPID_KEPT", 0, "yes\n", "");
+    ck_assert_str_eq(getenv("NOTIFY_SOCKET"), "/run/notify");
+}
+
+START_TEST(a_program_does_not_answer_our_service_manager)
+{
+    run_in_fiber(co_managed, NULL);
+}
+END_TEST
+
 static void co_missing(void *unused)
 {
     struct proc_result r;
@@ -281,6 +296,7 @@ int main(void)
     tcase_set_timeout(t, TEST_HANG_GUARD_S);
     tcase_add_test(t, a_program_gives_its_exit_code_and_output);
     tcase_add_test(t, a_program_inherits_no_descriptors_and_no_signal_state);
+    tcase_add_test(t, a_program_does_not_answer_our_service_manager);
     tcase_add_test(t, a_program_that_cannot_be_started_is_an_error);
     tcase_add_test(t, a_program_is_found_whatever_path_says);
     tcase_add_test(t, a_program_that_takes_too_long_is_killed_and_reaped);
