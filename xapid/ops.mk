@@ -121,6 +121,18 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/memory.c \
 	xapid/vm/memory.h \
 	xapid/vm/migrate.c \
+	xapid/vm/crossing.h \
+	xapid/vm/crossing_arrival.c \
+	xapid/vm/crossing_arrival.h \
+	xapid/vm/crossing_plan.c \
+	xapid/vm/crossing_receive.c \
+	xapid/vm/crossing_send.c \
+	xapid/vm/crossing_settle.c \
+	xapid/vm/crossing_talk.c \
+	xapid/vm/crossing_talk.h \
+	xapid/vm/migrate.h \
+	xapid/vm/whole.c \
+	xapid/vm/whole.h \
 	xapid/vm/move.c \
 	xapid/vm/move.h \
 	xapid/vm/move_disks.c \

@@ -15,6 +15,7 @@
 #include "xapid/transfer/blob.h"
 #include "xapid/transfer/raw_vdi.h"
 #include "xapid/transfer/xva.h"
+#include "xapid/vm/crossing.h"
 
 static const char page[] =
     "<!DOCTYPE html><html><head><title>xapid</title></head><body><h1>xapid</h1>"
@@ -40,17 +41,19 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
 #define CALLS CALL("/", rpc_xml_now), CALL("/json", rpc_xml_now), CALL("/jsonrpc", rpc_json_now)
 
 /* What hosts of the pool have to say to each other. */
-#define FROM_PEERS                                                                        \
-    {.method = "CONNECT", .prefix = "/agent/console", .co_raw = co_member_agent_console}, \
-        {.method = "CONNECT", .prefix = "/agent/disk", .co_raw = co_member_agent_disk},   \
-        {.method = "POST", .prefix = "/agent/", .co_handle = co_member_agent_post},       \
-        {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},         \
-        {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},       \
-        {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},   \
-        {.method = "POST", .prefix = "/peer/files", .co_handle = co_shared_files_post},   \
-        {.method = "POST", .prefix = "/peer/lead", .co_handle = co_peer_lead_post},       \
-    {                                                                                     \
-        .method = "POST", .prefix = "/peer/leave", .co_handle = co_peer_leave_post        \
+#define FROM_PEERS                                                                                \
+    {.method = "CONNECT", .prefix = "/agent/console", .co_raw = co_member_agent_console},         \
+        {.method = "CONNECT", .prefix = "/agent/disk", .co_raw = co_member_agent_disk},           \
+        {.method = "POST", .prefix = "/agent/", .co_handle = co_member_agent_post},               \
+        {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},                 \
+        {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},               \
+        {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},           \
+        {.method = "POST", .prefix = "/peer/files", .co_handle = co_shared_files_post},           \
+        {.method = "POST", .prefix = "/peer/lead", .co_handle = co_peer_lead_post},               \
+        {.method = "POST", .prefix = "/crossing/outcome", .co_handle = co_crossing_outcome_post}, \
+        {.method = "POST", .prefix = "/crossing/done", .co_handle = co_crossing_done_post},       \
+    {                                                                                             \
+        .method = "POST", .prefix = "/peer/leave", .co_handle = co_peer_leave_post                \
     }
 
 #define OPTIONS                                                      \
@@ -63,6 +66,7 @@ const struct http_route routes[] = {
     FROM_PEERS,
     OPTIONS,
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
+    {.method = "CONNECT", .prefix = "/crossing", .co_raw = co_crossing_serve},
     {.method = "GET", .prefix = "/console", .co_raw = co_console_websocket},
     {.method = "GET", .prefix = "/vncsnapshot", .co_raw = co_console_snapshot},
     {.method = "GET", .prefix = "/audit_log", .co_raw = co_audit_log_get},
@@ -90,6 +94,7 @@ const struct http_route member_routes[] = {
     OPTIONS,
     {.method = "POST", .prefix = "/pool/join", .co_raw = co_forward_stream},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_forward_stream},
+    {.method = "CONNECT", .prefix = "/crossing", .co_raw = co_forward_stream},
     {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
     {.method = "GET", .prefix = "/", .co_raw = co_forward_stream},
     {.method = "PUT", .prefix = "/", .co_raw = co_forward_stream},

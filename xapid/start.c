@@ -37,6 +37,7 @@
 #include "xapid/state_dir.h"
 #include "xapid/systemd.h"
 #include "xapid/task/task.h"
+#include "xapid/vm/crossing.h"
 #include "xapid/vmss/scheduler.h"
 
 /* The exit status that tells systemd not to start another process (xapid.service). */
@@ -198,6 +199,7 @@ static int co_start_coordinator(struct xapid *x, struct err *e)
         peers_open(x, e) < 0)
         return -1;
     take_memory(x);
+    co_crossings_settle(x);
     housekeeping_start(x);
     vmss_scheduler_start(x);
     ssh_watch_start(x);

@@ -33,6 +33,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_hosts_of_pool.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
+	tests/pool/test_migrate_remote.py \
 	tests/pool/test_pool.py \
 	tests/pool/test_terms.py \
 	tests/pool/test_trust.py

@@ -1,10 +1,14 @@
 """Two hosts of a pool and storage that both reach, for tests of guests that move between them."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
-from daemon import add_disk, make_vdi, make_vm  # noqa: E402
+from daemon import add_disk, make_vdi, make_vm, template, vif  # noqa: E402
+
+
+MIB = 1 << 20
 
 
 class Moves:
@@ -49,3 +53,33 @@ class Moves:
 def guests(host, uuid):
     """Does the host hold anything for the guest?"""
     return os.path.exists(os.path.join(host.state, "agent", f"{uuid}.json"))
+
+
+# ---- real ones ----
+
+def demo(c, name, sr):
+    vm = c.VM.clone(template(c, "Demo guest"), name)
+    c.VM.provision(vm)
+    c.VM.set_memory_limits(vm, 128 * MIB, 128 * MIB, 128 * MIB, 128 * MIB)
+    for b in c.VM.get_VBDs(vm):
+        old = c.VBD.get_VDI(b)
+        c.VBD.destroy(b)
+        c.VDI.destroy(old)
+    c.VIF.create(vif(c, vm, "0"))
+    add_disk(c, vm, make_vdi(c, f"{name} disk", sr=sr, size=32 * MIB), device="0")
+    return vm
+
+
+def fill(guest):
+    """Checksums of a file in the guest's memory and of its disk, both just written."""
+    guest.run("dd if=/dev/urandom of=/ram bs=1M count=8 2>/dev/null; "
+              "dd if=/ram of=/dev/vda bs=1M seek=8 2>/dev/null; sync")
+    return checksums(guest)
+
+
+def checksums(guest):
+    text = guest.run("md5sum < /ram; echo 3 > /proc/sys/vm/drop_caches; "
+                     "dd if=/dev/vda bs=1M skip=8 count=8 2>/dev/null | md5sum")
+    sums = re.findall(r"[0-9a-f]{32}", text)
+    assert len(sums) == 2 and sums[0] == sums[1], text
+    return sums[0]

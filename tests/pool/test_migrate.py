@@ -3,7 +3,6 @@
 memory and disk are as they were."""
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -11,8 +10,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import BUILD, Lost, add_disk, fails, make_vdi, template, vif, wait_until  # noqa: E402
-from moves import Moves  # noqa: E402
+from daemon import BUILD, Lost, fails, make_vdi, wait_until  # noqa: E402
+from moves import Moves, checksums, demo, fill  # noqa: E402
 from pool import PORT, Pool, is_live  # noqa: E402
 
 MIB = 1 << 20
@@ -194,37 +193,8 @@ def simulated(folder):
 
 # ---- a real guest ----
 
-def demo(m, name, sr):
-    c = m.c
-    vm = c.VM.clone(template(c, "Demo guest"), name)
-    c.VM.provision(vm)
-    c.VM.set_memory_limits(vm, 128 * MIB, 128 * MIB, 128 * MIB, 128 * MIB)
-    for b in c.VM.get_VBDs(vm):
-        old = c.VBD.get_VDI(b)
-        c.VBD.destroy(b)
-        c.VDI.destroy(old)
-    c.VIF.create(vif(c, vm, "0"))
-    add_disk(c, vm, make_vdi(c, f"{name} disk", sr=sr, size=32 * MIB), device="0")
-    return vm
-
-
 def console(m, vm):
     return demo_guest.Console(m.hosts[m.at(vm)], m.c, vm)
-
-
-def fill(guest):
-    """Checksums of a file in the guest's memory and of its disk, both just written."""
-    guest.run("dd if=/dev/urandom of=/ram bs=1M count=8 2>/dev/null; "
-              "dd if=/ram of=/dev/vda bs=1M seek=8 2>/dev/null; sync")
-    return checksums(guest)
-
-
-def checksums(guest):
-    text = guest.run("md5sum < /ram; echo 3 > /proc/sys/vm/drop_caches; "
-                     "dd if=/dev/vda bs=1M skip=8 count=8 2>/dev/null | md5sum")
-    sums = re.findall(r"[0-9a-f]{32}", text)
-    assert len(sums) == 2 and sums[0] == sums[1], text
-    return sums[0]
 
 
 def move(m, vm, i, step):
@@ -247,7 +217,7 @@ def real(folder):
     path = demo_guest.folder()
     with Pool(2, "qemu", ["--demo-guest", path]) as hosts:
         m = Moves(hosts, folder)
-        c, vm = m.c, demo(m, "real", m.shared)
+        c, vm = m.c, demo(m.c, "real", m.shared)
         c.VM.start_on(vm, m.refs[0], False, False)
         demo_guest.wait_for_address(c, vm)
         move(m, vm, 1, lambda: c.VM.pool_migrate(vm, m.refs[1], {}))

@@ -11,6 +11,7 @@
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
+#include "xapid/vm/crossing.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/placement.h"
@@ -89,12 +90,12 @@ static const struct vm *vm_of(const struct adoption *a, const struct agent_guest
     return g->facts.passage != HV_PASSAGE_ARRIVING || is_here(a, vm) ? vm : NULL;
 }
 
-/* Is an operation at work on the VM that knows better, and settles it? */
+/* Is an operation at work on the VM that knows better, and settles it; or has another pool to be asked? */
 static bool is_busy(struct xapid *x, const char *uuid)
 {
     const struct vm *vm = (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, uuid);
 
-    return vm && op_current_has(vm->current_operations, lifecycle_operations());
+    return vm && (op_current_has(vm->current_operations, lifecycle_operations()) || crossing_is_leaving(vm));
 }
 
 /* ---- guests ---- */

@@ -13,6 +13,7 @@
 struct arriving_disk {
     struct xva_record *record; /* its id is the directory */
     struct sm_vdi sm;
+    struct ref sr;  /* that it is on; null: where all are */
     int64_t next;   /* number of the block to come */
     int64_t offset; /* of it */
     int64_t stride; /* size of the first block */

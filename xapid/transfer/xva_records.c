@@ -55,6 +55,8 @@ void xva_set_add_vm(struct xva_set *s, const struct vm *vm, bool snapshots)
     add(s, CLASS_VM_GUEST_METRICS, vm->guest_metrics);
     add(s, CLASS_HOST, vm->affinity);
     add(s, CLASS_HOST, vm->resident_on);
+    if (s->images)
+        add(s, CLASS_VDI, vm->suspend_VDI);
     if (!is_excluded(s, "vbd"))
         FOREACH_REFERRER (s->db, vbd, vbd, VBD, VM, ref)
             add_drive(s, vbd);

@@ -17,6 +17,7 @@ struct xva_set {
     struct buf objects;  /* struct xva_object, sorted by reference once complete; the index is the number */
     const char *without; /* kinds of devices to leave out, comma-separated ("vif,vbd"), or NULL */
     bool keep_power;     /* show drives and NICs as attached as they are */
+    bool images;         /* take in what suspended VMs have their memory on */
 };
 
 #define XVA_NULL -1

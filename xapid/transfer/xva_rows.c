@@ -232,7 +232,7 @@ static void make_network(const struct making *m, struct xva_record *r)
 static void settle_surroundings(const struct making *m)
 {
     XVA_FOREACH(m->xva, r, NETWORK)
-    {
+    if (!m->rules->finish) {
         r->ref = find_network(m->call->db, r);
         if (ref_is_null(r->ref))
             make_network(m, r);
@@ -251,7 +251,8 @@ static int make_disk_row(const struct making *m, struct arriving_disk *d, struct
     static const unsigned wanted[] = {VDI_F_NAME_LABEL, VDI_F_NAME_DESCRIPTION, VDI_F_TYPE,
                                       VDI_F_SHARABLE,   VDI_F_READ_ONLY,        VDI_F_OTHER_CONFIG,
                                       VDI_F_TAGS,       VDI_F_XENSTORE_DATA};
-    const struct vdi *vdi = vdi_record(m->txn, m->rules->sr, &d->sm, &(struct vdi_names){0});
+    struct ref sr = ref_is_null(d->sr) ? m->rules->sr : d->sr;
+    const struct vdi *vdi = vdi_record(m->txn, sr, &d->sm, &(struct vdi_names){0});
 
     d->record->ref = vdi->row.ref;
     for (unsigned i = 0; i < COUNT(wanted); i++) {
@@ -279,11 +280,28 @@ static struct ref find_cd(struct db *db, const struct xva_record *r)
     return REF_NULL;
 }
 
+/* Snapshots of disks that came along. */
+static void mark_snapshot(const struct making *m, const struct xva_record *r)
+{
+    const struct xva_record *of = xva_named(m->xva, r, "snapshot_of", CLASS_VDI);
+    const struct wire *when = wire_member(r->snapshot, "snapshot_time");
+    CLEANUP_ERR struct err ignored = {0};
+    union value time = {0};
+
+    if (!xva_flag(r, "is_a_snapshot"))
+        return;
+    if (when)
+        (void)wire_to_value(m->call->mem, &model_type_datetime, when, "snapshot_time", &time, &ignored);
+    vdi_mark_snapshot(m->txn, db_vdi(m->call->db, r->ref), of ? of->ref : REF_NULL, time.i);
+}
+
 static int settle_disks(const struct making *m, struct err *e)
 {
     for (unsigned i = 0; i < m->arriving->n; i++)
         if (make_disk_row(m, &m->arriving->disks[i], e) < 0)
             return -1;
+    for (unsigned i = 0; i < m->arriving->n; i++)
+        mark_snapshot(m, m->arriving->disks[i].record);
     XVA_FOREACH(m->xva, r, VDI)
     if (ref_is_null(r->ref) && !r->is_disk)
         r->ref = find_cd(m->call->db, r);
@@ -338,6 +356,7 @@ static int make_drive(const struct making *m, struct xva_record *r, struct ref v
     snprintf(device, sizeof device, "%d", number);
     vbd_set_userdevice(m->txn, vbd, device);
     vbd_set_empty(m->txn, vbd, empty);
+    r->ref = vbd->row.ref;
     return 0;
 }
 
@@ -372,6 +391,7 @@ static int make_nic(const struct making *m, struct xva_record *r, struct ref vm,
     snprintf(device, sizeof device, "%d", number);
     vif_set_device(m->txn, vif, device);
     give_mac(m, vif, r);
+    r->ref = vif->row.ref;
     return 0;
 }
 
@@ -404,14 +424,16 @@ static int make_all(const struct making *m, struct err *e)
     XVA_FOREACH(m->xva, r, VM)
     if (!ref_is_null(r->ref) && fill_vm(m, r, e) < 0)
         return -1;
-    return make_devices(m, e);
+    if (make_devices(m, e) < 0)
+        return -1;
+    return m->rules->finish ? m->rules->finish(m->txn, m->arriving, m->rules->arg, e) : 0;
 }
 
 int xva_make_rows(struct call *c, struct arriving *a, const struct xva_rules *rules, struct err *e)
 {
     struct making m = {.call = c, .arriving = a, .xva = &a->xva, .rules = rules};
 
-    if (!rules->metadata && a->n > 0 && !call_row(c, CLASS_SR, rules->sr, e))
+    if (!rules->metadata && !rules->finish && a->n > 0 && !call_row(c, CLASS_SR, rules->sr, e))
         return -1;
     m.txn = db_begin(c->db);
     if (make_all(&m, e) < 0 || rules->dry_run) {

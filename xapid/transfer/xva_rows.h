@@ -15,15 +15,19 @@ struct xva_rules {
     bool force;    /* leave out drives whose disk cannot be found; let two VMs have the same mac_seed */
     bool metadata; /* disks are those that are here already */
     bool dry_run;
-    struct ref sr; /* of new disks */
+    struct ref sr; /* of new disks, where they do not say themselves */
+    /* What is still to be done in the same transaction, before it is committed; or NULL. Then networks are
+     * its affair too: NICs are on none until it says where. Never yields. */
+    int (*finish)(struct txn *t, struct arriving *a, void *arg, struct err *e);
+    void *arg;
 };
 
 /* Everything that can be known to be wrong before a disk has come. Errors: IMPORT_ERROR…, DUPLICATE_VM,
  * DUPLICATE_MAC_SEED, MEMORY_CONSTRAINT_VIOLATION. */
 int xva_check(struct call *c, const struct xva *x, const struct xva_rules *rules, struct err *e);
 
-/* Make the rows; records of VMs have their references afterwards. Disks that have arrived get rows too;
- * records of other disks have the reference of what is here already. */
+/* Make the rows; records of VMs, drives and NICs have their references afterwards. Disks that have arrived
+ * get rows too; records of other disks have the reference of what is here already. */
 int xva_make_rows(struct call *c, struct arriving *a, const struct xva_rules *rules, struct err *e);
 
 #endif

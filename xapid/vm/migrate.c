@@ -1,6 +1,7 @@
 /* VM.pool_migrate, VM.migrate_send, VM.assert_can_migrate, and host.migrate_receive, whose answer the last
- * two are given. All hosts of a pool are its coordinator's to move guests between, so what a host answers
- * there only names it and the network to use. */
+ * two are given. All hosts of a pool are its coordinator's to move guests between, so what a host of the same
+ * pool answers only names it and the network to use. Another pool's also lets this one in (crossing.h). */
+#include "xapid/vm/migrate.h"
 #include <string.h>
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
@@ -8,6 +9,7 @@
 #include "xapid/own_address.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/copy.h"
+#include "xapid/vm/crossing.h"
 #include "xapid/vm/move.h"
 
 /* ---- within the pool, on shared storage ---- */
@@ -46,6 +48,17 @@ static const char *service(struct call *c, const char *address, const char *name
                            v6 ? "]" : "", name, REF_TEXT(c->session));
 }
 
+/* How another pool knows that it speaks to this one's coordinator. */
+static const char *recognisable(struct call *c, const char *url, struct ref master)
+{
+    const char *fingerprint = "";
+
+    FOREACH_REFERRER (c->db, certificate, certificate, CERTIFICATE, HOST, master)
+        if (certificate->type == CERTIFICATE_TYPE_HOST)
+            fingerprint = text_of(certificate->fingerprint_sha256);
+    return talloc_asprintf(c->mem, "%s&port=%u&certificate=%s", url, c->x->port, fingerprint);
+}
+
 int co_host_migrate_receive(struct call *c, const struct host_migrate_receive_args *a, union value *ret,
                             struct err *e)
 {
@@ -61,7 +74,8 @@ int co_host_migrate_receive(struct call *c, const struct host_migrate_receive_ar
     if (!host->enabled)
         return err_host_disabled(e, REF_TEXT(a->host));
     struct map *m = map_with(c->mem, NULL, "SM", service(c, address, "SM"));
-    m = map_with(c->mem, m, "xenops", service(c, address, "xenops"));
+    m = map_with(c->mem, m, "xenops",
+                 recognisable(c, service(c, address, "xenops"), pool ? pool->master : REF_NULL));
     m = map_with(c->mem, m, "host", REF_TEXT(a->host));
     m = map_with(c->mem, m, "session_id", REF_TEXT(c->session));
     ret->map = map_with(c->mem, m, "master",
@@ -77,10 +91,9 @@ static bool is_in_url(const char *url, const char *address)
     return at && (at[-1] == '/' || at[-1] == '[') && strchr("/]:", at[strlen(address)]);
 }
 
-/* The network of the host's interface that the answer names. */
-static struct ref network_of(struct call *c, struct ref host, const char *url)
+struct ref migrate_network_of(struct xapid *x, struct ref host, const char *url)
 {
-    FOREACH_REFERRER (c->db, pif, pif, PIF, HOST, host)
+    FOREACH_REFERRER (x->db, pif, pif, PIF, HOST, host)
         if (is_in_url(url, text_of(pif->IP)) ||
             (set_count(pif->IPv6) > 0 && is_in_url(url, pif->IPv6->v[0].s)))
             return pif->network;
@@ -89,18 +102,20 @@ static struct ref network_of(struct call *c, struct ref host, const char *url)
 
 struct sending {
     struct vm_move move;
-    bool copy;
+    struct crossing_target other; /* when it is a host of another pool */
+    bool crosses, copy;
 };
 
-static int read_destination(struct call *c, const struct map *dest, struct vm_move *m, struct err *e)
+static int read_destination(struct call *c, const struct map *dest, struct sending *s, struct err *e)
 {
     const char *host = map_get(dest, "host"), *url = map_get(dest, "xenops");
 
-    if (!host || !ref_parse(host, &m->host))
+    if (!host || !ref_parse(host, &s->move.host))
         return err_invalid_value(e, "dest", host ? host : "");
-    if (!db_host(c->db, m->host))
-        return err_not_implemented(e, "VM.migrate_send to another pool");
-    m->network = network_of(c, m->host, url ? url : "");
+    s->crosses = !db_host(c->db, s->move.host);
+    if (s->crosses)
+        return crossing_target_read(c, dest, &s->other, e);
+    s->move.network = migrate_network_of(c->x, s->move.host, url ? url : "");
     return 0;
 }
 
@@ -125,8 +140,8 @@ static int read_sending(struct call *c, const struct vm_migrate_send_args *a, st
     *ret = (struct sending){
         .move = {.vm = a->vm, .disks = a->vdi_map ? a->vdi_map : &none, .options = a->options},
         .copy = copy && strcmp(copy, "true") == 0};
-    if (!vm || read_destination(c, a->dest, &ret->move, e) < 0 ||
-        check_maps(c, a->vdi_map, a->vif_map, e) < 0)
+    if (!vm || read_destination(c, a->dest, ret, e) < 0 ||
+        (!ret->crosses && check_maps(c, a->vdi_map, a->vif_map, e) < 0))
         return -1;
     if (ret->copy && vm->power_state != VM_POWER_STATE_HALTED)
         return err_vm_bad_power_state(e, REF_TEXT(a->vm), "halted", states[vm->power_state]);
@@ -151,6 +166,31 @@ static int co_send_copy(struct call *c, const struct vm_migrate_send_args *a, st
     return co_vm_make_copy(c, &copy, ret, e);
 }
 
+static struct vm_crossing crossing_of(const struct vm_migrate_send_args *a, const struct sending *s)
+{
+    return (struct vm_crossing){.vm = a->vm,
+                                .to = s->other,
+                                .disks = a->vdi_map,
+                                .nics = a->vif_map,
+                                .options = a->options,
+                                .copy = s->copy};
+}
+
+/* Which operation of the VM it is. */
+static int operation_of(const struct sending *s)
+{
+    return s->copy ? VM_OPERATIONS_COPY : VM_OPERATIONS_MIGRATE_SEND;
+}
+
+static int co_send_across(struct call *c, const struct vm_migrate_send_args *a, const struct sending *s,
+                          struct ref *ret, struct err *e)
+{
+    struct vm_crossing m = crossing_of(a, s);
+    CLEANUP_OP struct op op = {0};
+
+    return co_op_begin(c, CLASS_VM, a->vm, operation_of(s), &op, e) < 0 ? -1 : co_vm_cross(c, &m, ret, e);
+}
+
 int co_vm_migrate_send(struct call *c, const struct vm_migrate_send_args *a, union value *ret, struct err *e)
 {
     CLEANUP_OP struct op op = {0};
@@ -158,6 +198,8 @@ int co_vm_migrate_send(struct call *c, const struct vm_migrate_send_args *a, uni
 
     if (read_sending(c, a, &s, e) < 0)
         return -1;
+    if (s.crosses)
+        return co_send_across(c, a, &s, &ret->r, e);
     if (s.copy)
         return co_send_copy(c, a, &ret->r, e);
     ret->r = a->vm;
@@ -177,8 +219,11 @@ int co_vm_assert_can_migrate(struct call *c, const struct vm_assert_can_migrate_
     struct sending s;
 
     if (read_sending(c, &send, &s, e) < 0 ||
-        op_check(c->db, &db_vm(c->db, a->vm)->row, s.copy ? VM_OPERATIONS_COPY : VM_OPERATIONS_MIGRATE_SEND,
-                 e) < 0)
+        op_check(c->db, &db_vm(c->db, a->vm)->row, operation_of(&s), e) < 0)
         return -1;
+    if (s.crosses) {
+        struct vm_crossing m = crossing_of(&send, &s);
+        return co_vm_cross_check(c, &m, e);
+    }
     return s.copy ? 0 : vm_move_check(c->x, c->mem, &s.move, e);
 }

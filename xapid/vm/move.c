@@ -42,15 +42,22 @@ static int compare_versions(const char *a, const char *b)
 }
 
 /* A hypervisor takes guests of its own and older versions. */
-static int check_version(struct xapid *x, const struct vm *vm, struct ref to, struct err *e)
+bool move_version_fits(struct xapid *x, const char *version, struct ref host)
 {
-    const struct host *source = db_host(x->db, vm->resident_on), *destination = db_host(x->db, to);
-    const char *older = source ? map_get(source->software_version, "hypervisor_version") : NULL;
+    const struct host *destination = db_host(x->db, host);
     const char *newer = destination ? map_get(destination->software_version, "hypervisor_version") : NULL;
 
-    if (older && newer && compare_versions(newer, older) < 0)
-        return err_vm_host_incompatible_version_migrate(e, REF_TEXT(to), REF_TEXT(vm->row.ref));
-    return 0;
+    return !newer || compare_versions(newer, version) >= 0;
+}
+
+static int check_version(struct xapid *x, const struct vm *vm, struct ref to, struct err *e)
+{
+    const struct host *source = db_host(x->db, vm->resident_on);
+    const char *version = source ? map_get(source->software_version, "hypervisor_version") : NULL;
+
+    return !version || move_version_fits(x, version, to)
+               ? 0
+               : err_vm_host_incompatible_version_migrate(e, REF_TEXT(to), REF_TEXT(vm->row.ref));
 }
 
 const char *move_address(struct xapid *x, struct ref ref, struct ref network, struct err *e)
@@ -259,15 +266,14 @@ static int record(struct moving *v, struct ref host, int64_t domid, struct err *
 
 enum { ACCEPT_TRIES = 5, ACCEPT_RETRY_MS = 200 };
 
-/* What fails may have been done, or succeed now: it is asked for more than once. */
-static int co_accept(struct moving *v, struct err *e)
+int co_move_accept(struct agent *to, const char *uuid, struct err *e)
 {
-    int rc = co_agent_vm_move_accept(v->to, v->uuid, e);
+    int rc = co_agent_vm_move_accept(to, uuid, e);
 
     for (unsigned i = 1; rc < 0 && i < ACCEPT_TRIES && !err_is(e, "VM_BAD_POWER_STATE"); i++) {
         err_clear(e);
-        co_sleep_until(clock_in_ms(ACCEPT_RETRY_MS), "another attempt to let VM %s run", v->uuid);
-        rc = co_agent_vm_move_accept(v->to, v->uuid, e);
+        co_sleep_until(clock_in_ms(ACCEPT_RETRY_MS), "another attempt to let VM %s run", uuid);
+        rc = co_agent_vm_move_accept(to, uuid, e);
     }
     return rc;
 }
@@ -300,7 +306,7 @@ static void co_end_at_source(struct moving *v)
 static int co_settle_in(struct moving *v, int64_t old_domid, struct err *e)
 {
     co_record_durable(v->c->x);
-    int rc = co_accept(v, e);
+    int rc = co_move_accept(v->to, v->uuid, e);
     if (rc < 0 && co_go_back(v, old_domid))
         return -1;
     co_end_at_source(v);

@@ -3,6 +3,7 @@
 /*
  * A VM goes to another host of the pool, live if it runs. See move.c for the steps.
  */
+#include "pool/agent.h"
 #include "xapid/call.h"
 #include "xapid/server.h"
 
@@ -23,5 +24,11 @@ int co_vm_move(struct call *c, const struct vm_move *m, struct err *e);
 
 /* The address of a host on a network. Errors: HOST_CANNOT_ATTACH_NETWORK, INTERFACE_HAS_NO_IP. */
 const char *move_address(struct xapid *x, struct ref host, struct ref network, struct err *e);
+
+/* Is a hypervisor of this version (dotted numbers; "": not known) no newer than the host's? Never yields. */
+bool move_version_fits(struct xapid *x, const char *version, struct ref host);
+
+/* Let a guest run that has arrived; asked more than once, since what fails may have been done. */
+int co_move_accept(struct agent *to, const char *uuid, struct err *e);
 
 #endif

@@ -32,19 +32,31 @@ static bool is_shared(struct db *db, const struct vm *vm, const struct vdi *vdi)
     return false;
 }
 
-int move_disk_check(struct xapid *x, const struct vdi *vdi, struct ref ref, struct err *e)
+int move_disk_check_leaving(struct xapid *x, const struct vdi *vdi, struct err *e)
 {
-    const struct sr *from = db_sr(x->db, vdi->SR), *to = db_sr(x->db, ref);
+    const struct sr *from = db_sr(x->db, vdi->SR);
 
-    if (!from || !to)
-        return err_handle_invalid(e, "SR", REF_TEXT(from ? ref : vdi->SR));
+    if (!from)
+        return err_handle_invalid(e, "SR", REF_TEXT(vdi->SR));
     if (!sr_can(from, "VDI_MIRROR"))
         return refuse_sr(from, "VDI_MIRROR", e);
-    if (!sr_can(to, "VDI_CREATE"))
-        return refuse_sr(to, "VDI_CREATE", e);
     if (vdi->cbt_enabled)
         return err_vdi_cbt_enabled(e, REF_TEXT(vdi->row.ref));
     return vdi->on_boot == ON_BOOT_RESET ? err_vdi_on_boot_mode_incompatible_with_operation(e) : 0;
+}
+
+int move_disk_check_sr(struct xapid *x, struct ref ref, struct err *e)
+{
+    const struct sr *to = db_sr(x->db, ref);
+
+    if (!to)
+        return err_handle_invalid(e, "SR", REF_TEXT(ref));
+    return sr_can(to, "VDI_CREATE") ? 0 : refuse_sr(to, "VDI_CREATE", e);
+}
+
+int move_disk_check(struct xapid *x, const struct vdi *vdi, struct ref sr, struct err *e)
+{
+    return move_disk_check_sr(x, sr, e) < 0 ? -1 : move_disk_check_leaving(x, vdi, e);
 }
 
 static int check_move(struct xapid *x, const struct vm *vm, const struct vdi *vdi, struct ref sr,

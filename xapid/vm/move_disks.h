@@ -37,6 +37,10 @@ int move_disks_plan(struct xapid *x, void *ctx, const struct vm *vm, struct ref 
 /* May the disk go to the SR, apart from who reaches them? */
 int move_disk_check(struct xapid *x, const struct vdi *vdi, struct ref sr, struct err *e);
 
+/* The same of the disk alone, and of the SR alone. */
+int move_disk_check_leaving(struct xapid *x, const struct vdi *vdi, struct err *e);
+int move_disk_check_sr(struct xapid *x, struct ref sr, struct err *e);
+
 /* Hold the disks, and note that the old ones are to go; move_disks_release afterwards, also when this has
  * failed. */
 int co_move_disks_hold(struct call *c, struct moving_disks *d, struct err *e);

@@ -75,13 +75,13 @@ static int check_cpus(struct xapid *x, const struct vm *vm, struct ref host, str
 }
 
 /* A guest that has begun keeps the processor it began with. */
-static int check_features(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
+static int check_guest_features(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
 {
     const struct map *has = db_host(x->db, host)->cpu_info, *wants = vm->last_boot_CPU_flags;
     const char *vendor = map_get(has, "vendor"), *booted_vendor = map_get(wants, "vendor");
     const char *features = map_get(has, "features_hvm"), *booted = map_get(wants, "features");
 
-    if (vm->power_state == VM_POWER_STATE_HALTED || !booted || !features)
+    if (!booted || !features)
         return 0;
     if (vendor && booted_vendor && strcmp(vendor, booted_vendor) != 0)
         return err_vm_incompatible_with_this_host(e, REF_TEXT(vm->row.ref), REF_TEXT(host),
@@ -90,6 +90,11 @@ static int check_features(struct xapid *x, const struct vm *vm, struct ref host,
         return err_vm_incompatible_with_this_host(e, REF_TEXT(vm->row.ref), REF_TEXT(host),
                                                   "its processors lack features that the guest uses");
     return 0;
+}
+
+static int check_features(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
+{
+    return vm->power_state == VM_POWER_STATE_HALTED ? 0 : check_guest_features(x, vm, host, e);
 }
 
 /* ---- what the host reaches ---- */
@@ -188,6 +193,11 @@ int placement_check_without_storage(struct xapid *x, const struct vm *vm, struct
                    check_features(x, vm, host, e) < 0 || check_memory(x, vm, host, e) < 0
                ? -1
                : 0;
+}
+
+int placement_check_arrival(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
+{
+    return placement_check_without_storage(x, vm, host, e) < 0 ? -1 : check_guest_features(x, vm, host, e);
 }
 
 int placement_check(struct xapid *x, const struct vm *vm, struct ref host, bool force, struct err *e)

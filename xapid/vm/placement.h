@@ -24,6 +24,9 @@ int placement_check(struct xapid *x, const struct vm *vm, struct ref host, bool 
 /* The same without the disks: for a guest that takes their content along. */
 int placement_check_without_storage(struct xapid *x, const struct vm *vm, struct ref host, struct err *e);
 
+/* The same for a guest that another pool has, and that its row here does not tell of yet. */
+int placement_check_arrival(struct xapid *x, const struct vm *vm, struct ref host, struct err *e);
+
 /* The best of the hosts that pass: `prefer` if it does, or else the VM's affinity; the one with the fewest
  * VMs of its anti-affinity groups; the one with the most free memory. Errors: NO_HOSTS_AVAILABLE, or what is
  * wrong with the only one that there is. */

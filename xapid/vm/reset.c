@@ -5,6 +5,7 @@
 #include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/crossing.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/record.h"
 
@@ -35,6 +36,7 @@ int co_vm_power_state_reset(struct call *c, const struct vm_power_state_reset_ar
 {
     CLEANUP_OP struct op op = {0};
 
+    crossing_give_up(c->x, a->vm);
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_POWER_STATE_RESET, &op, e) < 0)
         return -1;
     const struct vm *vm = db_vm(c->db, a->vm);

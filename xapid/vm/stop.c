@@ -11,6 +11,7 @@
 #include "xapid/op.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/crossing.h"
 #include "xapid/vm/image.h"
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/record.h"
@@ -79,6 +80,7 @@ int co_vm_stop_hard(struct call *c, struct ref ref, struct err *e)
     if (co_op_begin(c, CLASS_VM, ref, VM_OPERATIONS_HARD_SHUTDOWN, &op, e) < 0)
         return -1;
     /* It is allowed beside everything, and ends what else goes on with the guest. */
+    crossing_give_up(c->x, ref);
     op_cancel_others(CLASS_VM, ref, lifecycle_operations() & ~OP_BIT(VM_OPERATIONS_HARD_SHUTDOWN), &op);
     if (co_op_wait_others(CLASS_VM, ref, lifecycle_operations(), &op) < 0)
         return err_task_cancelled(e, REF_TEXT(c->task));

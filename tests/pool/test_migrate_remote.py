@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+"""VMs go from one pool to another: simulated ones for what the two pools do about it, also when one of them is killed at
+any step; then a real guest whose memory and disk are as they were."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
+import demo_guest  # noqa: E402
+from daemon import BUILD, Failure, Lost, add_disk, fails, make_vdi, make_vm, vif, wait_until  # noqa: E402
+from moves import checksums, demo, fill, guests  # noqa: E402
+from pool import PORT, Pool  # noqa: E402
+
+MIB = 1 << 20
+NULL = "OpaqueRef:NULL"
+POINTS = "qmp+storage+db"
+
+
+class Pools:
+    """Two pools of one host each, and what is where."""
+
+    def __init__(self, hosts):
+        self.hosts = hosts
+        self.reconnect()
+
+    def reconnect(self):
+        self.c = [h.client() for h in self.hosts]
+        self.me = [h.me(c) for h, c in zip(self.hosts, self.c)]
+        self.sr = [next(r for r, s in c.SR.get_all_records().items() if s["type"] == "file") for c in self.c]
+        self.network = [c.PIF.get_network(c.host.get_management_interface(me)) for c, me in zip(self.c, self.me)]
+
+    def dest(self, i):
+        return self.c[i].host.migrate_receive(self.me[i], self.network[i], {})
+
+    def folder(self, i):
+        return next(p["device_config"]["location"] for p in self.c[i].PBD.get_all_records().values()
+                    if p["SR"] == self.sr[i])
+
+    def vm(self, i, name, disks=1):
+        vm = make_vm(self.c[i], name, disks=0, nics=1)
+        for n in range(disks):
+            add_disk(self.c[i], vm, make_vdi(self.c[i], f"{name} disk {n}", sr=self.sr[i]))
+        return vm
+
+    def disks(self, i, vm):
+        return [b["VDI"] for b in (self.c[i].VBD.get_record(b) for b in self.c[i].VM.get_VBDs(vm))
+                if b["type"] == "Disk"]
+
+    def maps(self, i, vm):
+        """Where all disks and NICs go in the other pool."""
+        return ({d: self.sr[1 - i] for d in self.disks(i, vm)},
+                {v: self.network[1 - i] for v in self.c[i].VM.get_VIFs(vm)})
+
+    def disk(self, i, vm, name):
+        return next(d for d in self.disks(i, vm) if self.c[i].VDI.get_name_label(d) == name)
+
+    def path(self, i, vdi):
+        return os.path.join(self.folder(i), self.c[i].VDI.get_location(vdi))
+
+    def send(self, i, vm, **options):
+        disks, nics = self.maps(i, vm)
+        return self.c[i].VM.migrate_send(vm, self.dest(1 - i), True, disks, nics, options)
+
+    def find(self, i, uuid):
+        """The VM in pool i; None."""
+        found = [r for r, v in self.c[i].VM.get_all_records().items() if v["uuid"] == uuid]
+        return found[0] if found else None
+
+    def images(self, i):
+        return sorted(f for f in os.listdir(self.folder(i)) if f.endswith(".qcow2"))
+
+    def check_storage(self, i):
+        """Every image has a row, and every row an image."""
+        rows = sorted(v["location"] for v in self.c[i].VDI.get_all_records().values() if v["SR"] == self.sr[i])
+        assert rows == self.images(i), (rows, self.images(i))
+
+    def check_gone(self, i, uuid):
+        assert self.find(i, uuid) is None and not guests(self.hosts[i], uuid)
+        self.check_storage(i)
+
+
+def tool(*words):
+    subprocess.run(words, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+# ---- what is refused ----
+
+def refusals(p):
+    c, there = p.c[0], p.c[1]
+    vm = p.vm(0, "refused")
+    disks, nics = p.maps(0, vm)
+    dest = p.dest(1)
+    assert sorted(dest) == ["SM", "host", "master", "session_id", "xenops"], dest
+
+    def check(code, dest=dest, disks=disks, nics=nics, options=None):
+        params = fails(code, c.VM.assert_can_migrate, vm, dest, True, disks, nics, options or {})
+        assert fails(code, c.VM.migrate_send, vm, dest, True, disks, nics, options or {}) is not None
+        return params
+
+    assert check("VDI_NOT_IN_MAP", disks={}) == list(disks)
+    assert check("VIF_NOT_IN_MAP", nics={}) == list(nics)
+    check("HANDLE_INVALID", disks={NULL[:-4] + "11111111-2222-3333-4444-555555555555": p.sr[1], **disks})
+    assert check("HANDLE_INVALID", disks={d: p.sr[0] for d in disks})[0] == "SR"
+    assert check("HANDLE_INVALID", nics={n: p.network[0] for n in nics})[0] == "network"
+    assert check("INVALID_VALUE", dest={k: v for k, v in dest.items() if k != "session_id"}) == ["dest", "session_id"]
+    check("SESSION_INVALID", dest={**dest, "session_id": "OpaqueRef:11111111-2222-3333-4444-555555555555"})
+    check("INVALID_VALUE", options={"bandwidth": "much"})
+    iso = next(r for r, s in there.SR.get_all_records().items() if s["type"] == "iso")
+    assert check("SR_DOES_NOT_SUPPORT_MIGRATION", disks={d: iso for d in disks})[0] == iso
+    wrong = dest["xenops"][:-2] + ("00" if dest["xenops"][-2:] != "00" else "11")
+    check("VM_MIGRATE_FAILED", dest={**dest, "xenops": wrong})  # who answers there is not who was meant
+    c.VM.start(vm, False, False)
+    fails("VM_BAD_POWER_STATE", c.VM.migrate_send, vm, dest, True, disks, nics, {"copy": "true"})
+    there.host.disable(p.me[1])
+    fails("HOST_DISABLED", there.host.migrate_receive, p.me[1], p.network[1], {})
+    check("HOST_DISABLED")
+    there.host.enable(p.me[1])
+    c.VM.assert_can_migrate(vm, dest, True, disks, nics, {})
+    assert not [v for v in there.VM.get_all_records().values() if v["name_label"] == "refused"]
+    c.VM.hard_shutdown(vm)
+    assert c.VM.get_current_operations(vm) == {} and p.disks(0, vm) == list(disks)
+    for d in disks:
+        c.VDI.destroy(d)
+    c.VM.destroy(vm)
+    p.check_storage(0)
+    p.check_storage(1)
+
+
+# ---- what goes ----
+
+def running(p):
+    """With a disk that no drive has attached, a snapshot, and a paused one back."""
+    c, there = p.c[0], p.c[1]
+    vm = p.vm(0, "runs", disks=2)
+    record = c.VM.get_record(vm)
+    macs = [c.VIF.get_MAC(v) for v in record["VIFs"]]
+    c.VM.start(vm, False, False)
+    loose = p.disk(0, vm, "runs disk 1")
+    c.VBD.unplug(c.VDI.get_VBDs(loose)[0])
+    tool("qemu-io", "-c", "write -P 3 1M 1M", p.path(0, loose))
+    tool("cp", p.path(0, loose), os.path.join(p.folder(1), "..", "kept"))
+    snapshot = c.VM.snapshot(vm, "before")
+    new = p.send(0, vm)
+    p.check_gone(0, record["uuid"])
+    assert new == p.find(1, record["uuid"])
+    now = there.VM.get_record(new)
+    assert now["power_state"] == "Running" and now["resident_on"] == p.me[1] and now["current_operations"] == {}, now
+    assert guests(p.hosts[1], record["uuid"])
+    assert [there.VIF.get_MAC(v) for v in now["VIFs"]] == macs
+    assert [there.VIF.get_network(v) for v in now["VIFs"]] == [p.network[1]]
+    attached = sorted((b["userdevice"], b["currently_attached"])
+                      for b in (there.VBD.get_record(b) for b in now["VBDs"]))
+    assert attached == [("0", True), ("1", False)], attached
+    tool("qemu-img", "compare", p.path(1, p.disk(1, new, "runs disk 1")), os.path.join(p.folder(1), "..", "kept"))
+    assert [there.VM.get_name_label(s) for s in now["snapshots"]] == ["before"] and snapshot
+    frozen = p.disks(1, now["snapshots"][0])
+    assert all(there.VDI.get_is_a_snapshot(d) and there.VDI.get_snapshot_of(d) in p.disks(1, new) for d in frozen)
+    assert [m for m in there.message.get_all_records().values() if m["name"] == "VM_MIGRATED"]
+    return new
+
+
+def asynchronously(p, vm):
+    """Back, as Xen Orchestra does it: by a task whose result is the VM, and whose progress is shown."""
+    c, there = p.c[1], p.c[0]
+    uuid = c.VM.get_uuid(vm)
+    disks, nics = p.maps(1, vm)
+    task = c.raw("Async.VM.migrate_send", [c.session, vm, p.dest(0), True, disks, nics, {}])
+    wait_until(lambda: c.task.get_status(task) != "pending", "the task ends")
+    assert c.task.get_status(task) == "success", c.task.get_error_info(task)
+    new = p.find(0, uuid)
+    assert c.task.get_result(task) == f"<value>{new}</value>", c.task.get_result(task)
+    p.check_gone(1, uuid)
+    there.VM.hard_shutdown(new)
+    return new
+
+
+def halted(p, vm):
+    uuid, disk = p.c[0].VM.get_uuid(vm), p.disk(0, vm, "runs disk 0")
+    tool("qemu-io", "-c", "write -P 5 3M 5000k", p.path(0, disk))
+    tool("qemu-img", "convert", "-O", "qcow2", p.path(0, disk), os.path.join(p.folder(1), "..", "kept"))
+    copy = p.c[0].VM.copy(vm, "stays", NULL)
+    new = p.send(0, vm)
+    assert p.find(0, uuid) is None and p.c[1].VM.get_power_state(new) == "Halted"
+    tool("qemu-img", "compare", p.path(1, p.disk(1, new, "runs disk 0")), os.path.join(p.folder(1), "..", "kept"))
+    return copy, new
+
+
+def copied(p, vm):
+    uuid, name = p.c[0].VM.get_uuid(vm), p.c[0].VM.get_name_label(vm)
+    new = p.send(0, vm, copy="true")
+    assert p.find(0, uuid) == vm and p.find(1, uuid) is None
+    there = p.c[1].VM.get_record(new)
+    assert there["name_label"] == name and there["uuid"] != uuid and len(p.disks(1, new)) == len(p.disks(0, vm))
+    assert p.c[1].VIF.get_MAC(there["VIFs"][0]) != p.c[0].VIF.get_MAC(p.c[0].VM.get_VIFs(vm)[0])
+
+
+def suspended(p):
+    vm = p.vm(0, "sleeps")
+    uuid = p.c[0].VM.get_uuid(vm)
+    p.c[0].VM.start(vm, False, False)
+    p.c[0].VM.suspend(vm)
+    new = p.send(0, vm)
+    p.check_gone(0, uuid)
+    assert p.c[1].VM.get_power_state(new) == "Suspended" and p.c[1].VM.get_suspend_VDI(new) != NULL
+    p.c[1].VM.resume(new, False, False)
+    assert p.c[1].VM.get_power_state(new) == "Running"
+    p.c[1].VM.hard_shutdown(new)
+
+
+# ---- killed ----
+
+def arm(host, text):
+    """Arm the daemon's n-th fault point, or disarm."""
+    fired = os.path.join(host.state, "fault.fired")
+    with open(os.path.join(host.state, "fault"), "w") as f:
+        f.write(text)
+    if os.path.exists(fired):
+        os.unlink(fired)
+    host.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: os.path.exists(fired) or host.process.poll() is not None, "the fault is armed")
+
+
+def where(p, uuid, state):
+    """In which pools the VM is, settled."""
+    found = [i for i in (0, 1) if p.find(i, uuid)]
+    if len(found) != 1:
+        return []
+    record = p.c[found[0]].VM.get_record(p.find(found[0], uuid))
+    here = guests(p.hosts[found[0]], uuid) == (state == "Running") and not guests(p.hosts[1 - found[0]], uuid)
+    return found if record["power_state"] == state and record["current_operations"] == {} and here else []
+
+
+def settle(p, uuid, state):
+    for host in p.hosts:
+        if host.process.poll() is not None:
+            host.start()
+    p.reconnect()
+    return wait_until(lambda: where(p, uuid, state), "one VM, in one of the two pools", 30)[0]
+
+
+def notes(host):
+    """What the daemon has written down of crossings that are not over."""
+    with contextlib.closing(sqlite3.connect(f"file:{host.state}/xapid.db?mode=ro", uri=True)) as db:
+        return [r[0] for r in db.execute("SELECT crossing FROM VM UNION ALL SELECT crossings FROM pool")
+                if r[0] not in ("", "{}", None)]
+
+
+def is_tidy(p):
+    try:
+        for i in (0, 1):
+            p.check_storage(i)
+            assert notes(p.hosts[i]) == []
+        return True
+    except AssertionError:
+        return False
+
+
+def try_send(p, i, uuid, victim):
+    """Was the victim killed by it? Whoever waits for it is not kept waiting."""
+    def send():
+        try:
+            p.send(i, p.find(i, uuid))
+        except (Failure, Lost):
+            pass
+
+    attempt = threading.Thread(target=send)
+    attempt.start()
+    wait_until(lambda: not attempt.is_alive() or victim.process.poll() is not None, "it is done, or the victim dead", 60)
+    if victim.process.poll() is None:
+        arm(victim, "")
+    killed = victim.process.poll() is not None
+    if killed:
+        victim.start()
+    attempt.join()
+    return killed
+
+
+def sweep(p, uuid, victim, state):
+    """Kill one of the two daemons at its first step, its second ... until none is left."""
+    n, killed = 0, True
+    while killed:
+        n += 1
+        assert n < 150
+        here = settle(p, uuid, state)
+        arm(p.hosts[victim], f"{POINTS}:{n}:kill")
+        killed = try_send(p, here, uuid, p.hosts[victim])
+        now = settle(p, uuid, state)
+        wait_until(lambda: is_tidy(p), "nothing is left over")
+        if now == here:
+            p.send(here, p.find(here, uuid))
+        if now == here or not killed:
+            assert where(p, uuid, state) == [1 - here]
+        if settle(p, uuid, state) != 0:
+            p.send(1, p.find(1, uuid))
+    print(f"killed {n - 1} times: pool {victim}, {state}")
+    assert n > 3
+
+
+def kills(p):
+    vm = p.vm(0, "hunted")
+    uuid = p.c[0].VM.get_uuid(vm)
+    for victim in (0, 1) if os.environ.get("XAPID_SANITIZED") != "yes" else ():  # the other build has shown it
+        sweep(p, uuid, victim, "Halted")
+    p.c[0].VM.start(p.find(0, uuid), False, False)
+    for victim in (0, 1):
+        sweep(p, uuid, victim, "Running")
+
+
+# ---- a real guest ----
+
+def real():
+    path = demo_guest.folder()
+    with Pool(2, "qemu", ["--demo-guest", path], joined=False) as hosts:
+        p = Pools(hosts)
+        vm = demo(p.c[0], "real", p.sr[0])
+        uuid = p.c[0].VM.get_uuid(vm)
+        p.c[0].VM.start(vm, False, False)
+        demo_guest.wait_for_address(p.c[0], vm)
+        guest = demo_guest.Console(hosts[0], p.c[0], vm)
+        wrote, before = fill(guest), guest.tick()
+        guest.close()
+        began = time.monotonic()
+        new = p.send(0, vm)
+        print(f"moved in {time.monotonic() - began:.2f} s")
+        p.check_gone(0, uuid)
+        guest = demo_guest.Console(hosts[1], p.c[1], new)
+        assert guest.tick() > before, "it was not started anew"
+        assert checksums(guest) == wrote
+        guest.close()
+        assert [len(h.guest_processes()) for h in hosts] == [0, 1]
+        p.c[1].VM.clean_shutdown(new)
+
+
+def simulated():
+    with Pool(2, joined=False, options=["--fault-at", "control"]) as hosts:
+        p = Pools(hosts)
+        refusals(p)
+        vm = asynchronously(p, running(p))
+        copy, _ = halted(p, vm)
+        copied(p, copy)
+        suspended(p)
+        for i in (0, 1):
+            p.check_storage(i)
+        kills(p)
+
+
+def main():
+    parts = {"simulated": simulated, "real": real}
+    for part in [parts[name] for name in sys.argv[1:]] or parts.values():
+        part()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Lost as lost:
+        sys.exit(f"a daemon was lost: {lost}")
