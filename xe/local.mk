@@ -54,6 +54,8 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/vm_devices.c \
 	xe/cmd/vm_install.c \
 	xe/cmd/vm_migrate.c \
+	xe/cmd/vm_migrate.h \
+	xe/cmd/vm_migrate_remote.c \
 	xe/cmd/vm_power.c \
 	xe/cmd/vm_transfer.c \
 	xe/cmd/vm_uninstall.c

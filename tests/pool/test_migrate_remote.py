@@ -213,6 +213,43 @@ def suspended(p):
     p.c[1].VM.hard_shutdown(new)
 
 
+def xe(host, *words):
+    """What xe prints when asked at a host, and how it ends."""
+    done = subprocess.run([os.path.join(BUILD, "xe", "xe"), "-s", host.address, "-p", PORT, "-u", "root", "-pw", "secret",
+                           *words], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def at_the_shell(p):
+    """Disks go where there is room unless told otherwise; NICs have to be told."""
+    vm = p.vm(0, "typed", disks=2)
+    c, there = p.c
+    uuid, nic = c.VM.get_uuid(vm), c.VIF.get_uuid(c.VM.get_VIFs(vm)[0])
+    disks = [c.VDI.get_uuid(d) for d in p.disks(0, vm)]
+    sr, network = there.SR.get_uuid(p.sr[1]), there.network.get_uuid(p.network[1])
+    remote = [f"remote-master={p.hosts[1].address}:{PORT}", "remote-username=root", "remote-password=secret"]
+    host = there.host.get_name_label(p.me[1])
+    plan = [f"To host {host}, by way of network {there.network.get_name_label(p.network[1])}",
+            *sorted(f"VDI {d} -> SR {sr}" for d in disks)]
+
+    def run(*words):
+        status, out, err = xe(p.hosts[0], "vm-migrate", "vm=typed", *words)
+        lines = out.splitlines()
+        return status, lines[:1] + sorted(lines[1:3]) + lines[3:], err
+
+    status, _, err = run(*remote)
+    assert status == 1 and nic in err, err
+    status, _, err = run(*remote[:2], "remote-password=wrong")
+    assert status == 1 and "typed" in [v["name_label"] for v in c.VM.get_all_records().values()], err
+    status, lines, err = run(*remote, f"vif:{nic}={network}", "copy=true")
+    assert status == 0 and lines[:3] == plan and there.VM.get_by_uuid(lines[3]), (lines, err)
+    status, lines, err = run(*remote, f"host={host}", f"remote-network={network}", f"vif:{nic}={network}",
+                             f"vdi:{disks[0]}={sr}", "live=true")
+    assert (status, lines, err) == (0, plan, ""), (status, lines, err)
+    p.check_gone(0, uuid)
+    assert there.VM.get_power_state(p.find(1, uuid)) == "Halted"
+
+
 # ---- killed ----
 
 def arm(host, text):
@@ -303,6 +340,7 @@ def sweep(p, uuid, victim, state):
 
 
 def kills(p):
+    """Of those that run, and of those that do not."""
     vm = p.vm(0, "hunted")
     uuid = p.c[0].VM.get_uuid(vm)
     for victim in (0, 1) if os.environ.get("XAPID_SANITIZED") != "yes" else ():  # the other build has shown it
@@ -337,21 +375,26 @@ def real():
         p.c[1].VM.clean_shutdown(new)
 
 
-def simulated():
+def killed():
     with Pool(2, joined=False, options=["--fault-at", "control"]) as hosts:
+        kills(Pools(hosts))
+
+
+def simulated():
+    with Pool(2, joined=False) as hosts:
         p = Pools(hosts)
         refusals(p)
         vm = asynchronously(p, running(p))
         copy, _ = halted(p, vm)
         copied(p, copy)
         suspended(p)
+        at_the_shell(p)
         for i in (0, 1):
             p.check_storage(i)
-        kills(p)
 
 
 def main():
-    parts = {"simulated": simulated, "real": real}
+    parts = {"simulated": simulated, "killed": killed, "real": real}
     for part in [parts[name] for name in sys.argv[1:]] or parts.values():
         part()
 

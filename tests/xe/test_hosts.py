@@ -76,9 +76,10 @@ class Moving(Seen):
     def test_what_is_missing_or_cannot_be_done_is_said_before_anything_moves(self):
         self.fails("Error: A host to move to is needed: host= with its uuid or name\n", "vm-migrate", "vm=web1")
         self.fails("Error: No host has the name or uuid 'gamma'\n", "vm-migrate", "vm=web1", "host=gamma")
-        for word in ("remote-master=there", f"vdi:{DISK}={SR}", "copy=true"):
-            _, err = self.xe("vm-migrate", "vm=web1", "host=beta", word, code=1)
-            self.assertTrue(err.startswith(f"Error: {word.split('=')[0]} asks for a move to another pool"), err)
+        for words, missing in ((["remote-master=there"], "remote-username"), ([f"vdi:{DISK}={SR}"], "remote-master"),
+                               (["vif:x=y", "remote-master=a", "remote-username=b"], "remote-password")):
+            self.fails(f"Error: To move with disks, or to another pool, {missing} is needed\n",
+                       "vm-migrate", "vm=web1", "host=beta", *words)
         self.assertEqual(self.seen, [])
 
 

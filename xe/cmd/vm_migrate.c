@@ -1,4 +1,5 @@
-/* Moving VMs between the hosts of a pool. */
+/* Moving VMs between the hosts of a pool, or to another pool (vm_migrate_remote.c). */
+#include "xe/cmd/vm_migrate.h"
 #include <string.h>
 #include <talloc.h>
 #include "xe/cmd/common.h"
@@ -7,22 +8,7 @@
 #include "xe/select.h"
 #include "xe/task.h"
 
-/* Errors: FAIL_TEXT when an argument asks for a move to another pool, or of disks. */
-static int refuse_other_pools(struct xe *x, struct err *e)
-{
-    static const char *const starts[] = {"remote-", "vif:", "vdi:", "vgpu:", "image-format:", "copy"};
-
-    for (unsigned i = 0; i < x->args->n; i++)
-        for (unsigned s = 0; s < sizeof(starts) / sizeof(starts[0]); s++)
-            if (strncmp(x->args->arg[i].key, starts[s], strlen(starts[s])) == 0)
-                return fail_text(e,
-                                 "%s asks for a move to another pool or of disks, which this xe does not do",
-                                 x->args->arg[i].key);
-    return 0;
-}
-
-/* The text that names the host, or NULL. */
-static const char *named_host(struct xe *x)
+const char *migrate_named_host(struct xe *x)
 {
     static const char *const keys[] = {"host", "host-uuid", "host-name"};
 
@@ -32,10 +18,9 @@ static const char *named_host(struct xe *x)
     return NULL;
 }
 
-/* The options that were given. */
-static int migrate_options(struct xe *x, struct wire **ret, struct err *e)
+int migrate_options(struct xe *x, struct wire **ret, struct err *e)
 {
-    static const char *const keys[] = {"live", "force", "compress"};
+    static const char *const keys[] = {"live", "force", "copy", "compress"};
 
     *ret = wire_empty_struct(x);
     for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -51,7 +36,7 @@ static int migrate_options(struct xe *x, struct wire **ret, struct err *e)
 
 static int co_migrate_one(struct xe *x, const struct record *vm, const char **ret_item, struct err *e)
 {
-    const char *host = co_find_host(x, named_host(x), e), *task;
+    const char *host = co_find_host(x, migrate_named_host(x), e), *task;
     struct wire *options;
 
     if (!host || migrate_options(x, &options, e) < 0)
@@ -62,18 +47,22 @@ static int co_migrate_one(struct xe *x, const struct record *vm, const char **re
 
 static int co_vm_migrate(struct xe *x, struct err *e)
 {
-    if (refuse_other_pools(x, e) < 0)
-        return -1;
-    if (!named_host(x))
+    if (migrate_is_remote(x))
+        return co_migrate_remote(x, e);
+    if (!migrate_named_host(x))
         return fail_text(e, "A host to move to is needed: host= with its uuid or name");
     return co_for_vms(x, 0, co_migrate_one, e);
 }
 
 const struct command cmd_vm_migrate = {
     .name = "vm-migrate",
-    .optional = "host,host-uuid,host-name,live,force,compress",
-    .help =
-        "Move VMs to another host of the pool; --live keeps them running, --progress shows how far it is.",
+    .optional = "host,host-uuid,host-name,live,force,compress,copy,remote-master,remote-username,"
+                "remote-password,remote-network,vif:,vdi:,image-format:",
+    .help = "Move VMs to another host of the pool; --live keeps them running, --progress shows how far it "
+            "is. With "
+            "remote-master= (HOST or HOST:PORT), remote-username= and remote-password= to a host of another "
+            "pool: "
+            "vdi:DISK=SR and vif:VIF=NETWORK say where disks and NICs go, copy=true leaves the VM here.",
     .flags = CMD_STANDARD | CMD_VM,
     .run = co_vm_migrate,
 };
