@@ -244,6 +244,17 @@ struct hv_driver {
     int (*co_dump)(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progress, void *arg,
                    struct err *e);
 
+    /* A disk of a guest that is up goes to other storage of this host: copy it to another image, which is
+     * empty and as large, and write to both from then on; 0 once both are alike. A second call tells whether
+     * they still are. After a failure, or when it is cancelled, the guest writes to its disk only.
+     */
+    int (*co_mirror_disk)(struct hv *hv, const char *uuid, const struct hv_disk *copy,
+                          hv_progress_fn *progress, void *arg, struct err *e);
+
+    /* The guest goes on with this one of the two, and writes to the other no more; it must stand still, which
+     * it does with both alike, if this is the copy. May be repeated; nothing when no other is written to. */
+    int (*co_settle_disk)(struct hv *hv, const char *uuid, const struct hv_disk *disk, struct err *e);
+
     /* Make the guest stand still and write its whole state to a pipe (the caller's descriptor; the end of the
      * data is seen there once the caller has closed its own, too). When this returns 0 the guest still stands
      * still, until co_unpause, or co_stop ends it; when it fails, or is cancelled, the guest goes on as

@@ -22,7 +22,9 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/operations.c \
 	hv/qemu/memory.c \
 	hv/qemu/migration.c hv/qemu/migration.h \
+	hv/qemu/jobs.c hv/qemu/jobs.h \
 	hv/qemu/mirror.c \
+	hv/qemu/relocate.c \
 	hv/qemu/move.c hv/qemu/move.h \
 	hv/qemu/nvram.c hv/qemu/nvram.h \
 	hv/qemu/passage.c \

@@ -113,6 +113,13 @@ int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
 int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
 
+/* A disk of a guest that goes to other storage: copy it and write to both from then on, hold the guest and
+ * ask again whether both are alike, settle on one of them; as hv/hv.h has it. disk: the drive with the copy,
+ * or with the disk it is to go on with. Settling an agent that knows of no copy does nothing. */
+int co_agent_vm_mirror_disk(struct agent *a, const char *uuid, const struct agent_disk *copy,
+                            hv_progress_fn *progress, void *arg, struct err *e);
+int co_agent_vm_settle_disk(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
+
 /* Make the guest stand still and write its state to a disk, durably. Afterwards the guest still stands still,
  * for co_agent_vm_stop or co_agent_vm_unpause; after a failure it goes on as before
  * (one that was held is held on). */
@@ -146,6 +153,7 @@ int co_agent_eject(struct agent *a, const char *vm_uuid, const struct agent_disk
 struct agent_device {
     char uuid[UUID_TEXT_SIZE];      /* of the VBD or VIF */
     const char *sr_uuid, *location; /* of the disk in the drive; NULL: none */
+    bool copying;                   /* the disk, to another one: co_agent_vm_settle_disk */
 };
 
 /* All that the guest has, on ctx; NULL when the host holds nothing for it. */

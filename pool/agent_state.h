@@ -79,6 +79,9 @@ int co_local_vm_dump(struct agent *a, const char *uuid, const struct agent_image
                      hv_progress_fn *progress, void *arg, struct err *e);
 int co_local_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
 int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_mirror_disk(struct agent *a, const char *uuid, const struct agent_disk *copy,
+                            hv_progress_fn *progress, void *arg, struct err *e);
+int co_local_vm_settle_disk(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e);
 int co_local_vm_move_accept(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_move_cancel(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *progress, void *arg,

@@ -121,6 +121,7 @@ const struct codec_type codec_agent_vm_spec = CODEC_TYPE(struct agent_vm_spec, a
 static const struct codec_field agent_device_fields[] = {CODEC_FIELD_UUID(struct agent_device, uuid),
                                                          CODEC_FIELD_TEXT(struct agent_device, sr_uuid),
                                                          CODEC_FIELD_TEXT(struct agent_device, location),
+                                                         CODEC_FIELD_BOOL(struct agent_device, copying),
                                                          {0}};
 const struct codec_type codec_agent_device = CODEC_TYPE(struct agent_device, agent_device_fields);
 

@@ -61,17 +61,25 @@ static int save(const char *state_dir, const char *vm_uuid, const json_t *note)
     return rename(temporary, path) < 0 ? -errno : 0;
 }
 
+/* Where the disk is. */
+static const char *const of_medium[] = {"sr", "type", "device_config", "location", "changing"};
+#define N_OF_MEDIUM (sizeof of_medium / sizeof *of_medium)
+
+static void set_place(json_t *j, const struct agent_disk *d)
+{
+    json_object_set_new(j, "sr", json_string(d->sr.uuid));
+    json_object_set_new(j, "type", json_string(d->sr.type));
+    json_object_set_new(j, "device_config", json_of_map(d->sr.device_config));
+    json_object_set_new(j, "location", json_string(d->location));
+}
+
 static json_t *json_of_disk(const struct agent_disk *d)
 {
     json_t *j =
         json_pack("{s:s, s:s, s:i}", "kind", "disk", "uuid", d->vbd_uuid, "number", (int)d->userdevice);
 
-    if (d->sr.type) {
-        json_object_set_new(j, "sr", json_string(d->sr.uuid));
-        json_object_set_new(j, "type", json_string(d->sr.type));
-        json_object_set_new(j, "device_config", json_of_map(d->sr.device_config));
-        json_object_set_new(j, "location", json_string(d->location));
-    }
+    if (d->sr.type)
+        set_place(j, d);
     return j;
 }
 
@@ -170,6 +178,7 @@ static bool read_attachment(void *ctx, const json_t *item, struct attachment *re
     *ret = (struct attachment){.kind = strcmp(kind, "nic") == 0 ? HV_DEVICE_NIC : HV_DEVICE_DISK,
                                .number = (unsigned)json_integer_value(json_object_get(item, "number")),
                                .changing = json_is_true(json_object_get(item, "changing")),
+                               .copying = json_object_get(item, "copy") != NULL,
                                .sr_uuid = sr ? talloc_strdup(ctx, sr) : NULL,
                                .location = location ? talloc_strdup(ctx, location) : NULL};
     memcpy(ret->uuid, uuid, sizeof ret->uuid);
@@ -216,20 +225,21 @@ static int co_release_one(const json_t *item, struct err *e)
 
     if (uuid && kind && strcmp(kind, "nic") == 0)
         return co_net_tap_destroy(uuid, e);
+    if (json_object_get(item, "copy") && co_release_disk(json_object_get(item, "copy"), e) < 0)
+        return -1;
     return co_release_disk(item, e);
 }
 
 /* Take the device out of the note as it is now. */
 static int forget(const char *state_dir, const char *vm_uuid, const char *device_uuid, bool only_medium)
 {
-    static const char *const of_medium[] = {"sr", "type", "device_config", "location", "changing"};
     CLEANUP_JSON json_t *note = load(state_dir, vm_uuid);
     json_t *devices = json_object_get(note, "devices");
     int at = find_device(note, device_uuid);
 
     if (at < 0)
         return 0;
-    for (unsigned i = 0; only_medium && i < sizeof of_medium / sizeof *of_medium; i++)
+    for (unsigned i = 0; only_medium && i < N_OF_MEDIUM; i++)
         json_object_del(json_array_get(devices, (size_t)at), of_medium[i]);
     if (!only_medium)
         json_array_remove(devices, (size_t)at);
@@ -249,6 +259,65 @@ int co_attachments_release_device(const char *state_dir, const char *vm_uuid, co
     r = forget(state_dir, vm_uuid, device_uuid, only_medium);
     return r < 0 ? err_errno(e, r, "the note of guest %s", vm_uuid) : 0;
 }
+
+/* ---- copies ---- */
+
+int attachments_note_copy(const char *state_dir, const char *vm_uuid, const struct agent_disk *d)
+{
+    CLEANUP_JSON json_t *note = load(state_dir, vm_uuid);
+    json_t *copy = json_object(), *item;
+    int at = find_device(note, d->vbd_uuid);
+
+    if (at < 0) {
+        json_decref(copy);
+        return -ENOENT;
+    }
+    item = json_array_get(json_object_get(note, "devices"), (size_t)at);
+    set_place(copy, d);
+    json_object_set_new(item, "copy", copy);
+    return save(state_dir, vm_uuid, note);
+}
+
+static bool is_at(const json_t *place, const struct agent_disk *d)
+{
+    const char *sr = text_member(place, "sr"), *location = text_member(place, "location");
+
+    return sr && location && strcmp(sr, d->sr.uuid) == 0 && strcmp(location, d->location) == 0;
+}
+
+static void change_over(json_t *item, json_t *copy)
+{
+    for (unsigned i = 0; i < N_OF_MEDIUM; i++) {
+        json_t *was = json_incref(json_object_get(item, of_medium[i]));
+
+        json_object_set(item, of_medium[i], json_object_get(copy, of_medium[i]));
+        json_object_set_new(copy, of_medium[i], was);
+    }
+}
+
+int co_attachments_settle_copy(const char *state_dir, const char *vm_uuid, const struct agent_disk *d,
+                               struct err *e)
+{
+    CLEANUP_JSON json_t *note = load(state_dir, vm_uuid);
+    int at = find_device(note, d->vbd_uuid), r = 0;
+    json_t *item = json_array_get(json_object_get(note, "devices"), at < 0 ? 0 : (size_t)at);
+    CLEANUP_JSON json_t *copy = at < 0 ? NULL : json_incref(json_object_get(item, "copy"));
+
+    if (!copy)
+        return 0;
+    if (is_at(copy, d)) {
+        change_over(item, copy);
+        r = save(state_dir, vm_uuid, note);
+    }
+    if (r == 0 && co_release_disk(copy, e) < 0)
+        return -1;
+    json_object_del(item, "copy");
+    if (r == 0)
+        r = save(state_dir, vm_uuid, note);
+    return r < 0 ? err_errno(e, r, "the note of guest %s", vm_uuid) : 0;
+}
+
+/* ---- all ---- */
 
 int co_attachments_release(const char *state_dir, const char *vm_uuid, struct err *e)
 {

@@ -30,6 +30,7 @@ struct attachment {
     enum hv_device_kind kind;
     unsigned number; /* userdevice, or network device */
     bool changing;
+    bool copying;                   /* its disk, to another */
     const char *sr_uuid, *location; /* of the disk in the drive; NULL: none */
 };
 
@@ -40,6 +41,13 @@ struct attachment *attachments_read(void *ctx, const char *state_dir, const char
  * Succeeds when there is none. */
 int co_attachments_release_device(const char *state_dir, const char *vm_uuid, const char *device_uuid,
                                   bool only_medium, struct err *e);
+
+/* The disk that a drive's is being copied to. -ENOENT when the guest has no note, or no such drive in it. */
+int attachments_note_copy(const char *state_dir, const char *vm_uuid, const struct agent_disk *d);
+
+/* The drive has this one of the two; the other is given back. Succeeds when there is none. */
+int co_attachments_settle_copy(const char *state_dir, const char *vm_uuid, const struct agent_disk *d,
+                               struct err *e);
 
 /* Give back all that is noted for the guest and drop the note. Goes on past failures and reports the first.
  */

@@ -22,6 +22,7 @@ struct agent_device *local_vm_devices(struct agent *a, void *ctx, const char *vm
         memcpy(devices[i].uuid, noted[i].uuid, sizeof devices[i].uuid);
         devices[i].sr_uuid = noted[i].sr_uuid;
         devices[i].location = noted[i].location;
+        devices[i].copying = noted[i].copying;
     }
     return devices;
 }

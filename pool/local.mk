@@ -16,6 +16,7 @@ pool_libpool_a_SOURCES = \
 	pool/machine_ntp.c \
 	pool/membership.c pool/membership.h \
 	pool/move.c \
+	pool/relocate.c \
 	pool/operations.c pool/operations.h \
 	pool/peer.c pool/peer.h \
 	pool/plugin.c pool/plugin.h \

@@ -332,6 +332,19 @@ static int co_run_vm_insert(struct agent *a, const struct agent_call *c, struct 
     return co_local_insert(a, d->uuid, &d->disk, e);
 }
 
+static int co_run_vm_mirror_disk(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct disk_args *d = c->args;
+    return co_local_vm_mirror_disk(a, d->uuid, &d->disk, c->progress ? c->progress : no_progress,
+                                   c->progress_arg, e);
+}
+
+static int co_run_vm_settle_disk(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct disk_args *d = c->args;
+    return co_local_vm_settle_disk(a, d->uuid, &d->disk, e);
+}
+
 static int co_run_vm_plug_disk(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct disk_args *d = c->args;
@@ -464,6 +477,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_FOLLOW] = OPERATION(vm_follow, &disk, NULL),
     [AGENT_VM_HOLD] = OPERATION(vm_hold, &guest, NULL),
     [AGENT_VM_INSERT] = OPERATION(vm_insert, &disk, NULL),
+    [AGENT_VM_MIRROR_DISK] = OPERATION(vm_mirror_disk, &disk, NULL),
     [AGENT_VM_MOVE_ACCEPT] = OPERATION(vm_move_accept, &guest, NULL),
     [AGENT_VM_MOVE_CANCEL] = OPERATION(vm_move_cancel, &guest, NULL),
     [AGENT_VM_MOVE_DRAIN] = OPERATION(vm_move_drain, &guest, NULL),
@@ -481,6 +495,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_SET_MEMORY] = OPERATION(vm_set_memory, &memory, NULL),
     [AGENT_VM_SET_PROCESSORS] = OPERATION(vm_set_processors, &processors, &processors_result),
     [AGENT_VM_SHAPE] = OPERATION(vm_shape, &guest, &shape_result),
+    [AGENT_VM_SETTLE_DISK] = OPERATION(vm_settle_disk, &disk, NULL),
     [AGENT_VM_SHUTDOWN] = OPERATION(vm_shutdown, &guest_timed, NULL),
     [AGENT_VM_START] = OPERATION(vm_start, &codec_agent_vm_spec, &codec_hv_vm_facts),
     [AGENT_VM_STATE] = OPERATION(vm_state, &guest, &state_result),

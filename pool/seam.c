@@ -146,6 +146,21 @@ int co_agent_vm_follow(struct agent *a, const char *uuid, const struct agent_dis
     return co_disk(a, AGENT_VM_FOLLOW, uuid, disk, 0, e);
 }
 
+int co_agent_vm_mirror_disk(struct agent *a, const char *uuid, const struct agent_disk *copy,
+                            hv_progress_fn *progress, void *arg, struct err *e)
+{
+    struct disk_args args = {.disk = *copy};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_MIRROR_DISK,
+                       &(struct agent_call){.args = &args, .progress = progress, .progress_arg = arg}, e);
+}
+
+int co_agent_vm_settle_disk(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)
+{
+    return co_disk(a, AGENT_VM_SETTLE_DISK, uuid, disk, 0, e);
+}
+
 static int co_to_image(struct agent *a, enum agent_operation_id id, const char *uuid,
                        const struct agent_image *to, hv_progress_fn *progress, void *arg, struct err *e)
 {

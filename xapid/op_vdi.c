@@ -47,10 +47,10 @@ static const char *const capabilities[VDI_OPERATIONS_COUNT] = {
 /* Fine while a drive holds the disk in any way. */
 static const uint64_t allowed_attached =
     OP(RESIZE_ONLINE) | OP(ENABLE_CBT) | OP(DISABLE_CBT) | OP(DATA_DESTROY) | OP(LIST_CHANGED_BLOCKS);
-/* Fine while a guest writes to it: the guest follows (xapid/vm/live_disks.h). Not while a drive is being
- * attached.
+/* Fine while a guest writes to it: the guest follows (xapid/vm/live_disks.h, xapid/storage/vdi_migrate.c).
+ * Not while a drive is being attached.
  */
-static const uint64_t allowed_live = OP(SNAPSHOT);
+static const uint64_t allowed_live = OP(SNAPSHOT) | OP(MIRROR);
 /* Fine while drives only read it. */
 static const uint64_t allowed_attached_ro = OP(COPY) | OP(CLONE) | OP(SNAPSHOT);
 /* Fine without an SR that can be reached. */

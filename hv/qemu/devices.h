@@ -26,6 +26,7 @@ int co_qemu_add_device(struct qemu_vm *vm, json_t *arguments, struct err *e);
 
 /* What is behind a device that is not there (drives.c, nics.c). */
 int co_qemu_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest, struct err *e);
+bool qemu_node_is_of(const char *name, unsigned userdevice);
 int co_qemu_drop_netdev(struct qemu_vm *vm, unsigned number, struct err *e);
 
 int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_presence *ret, struct err *e);
@@ -36,6 +37,10 @@ int co_qemu_find_node(struct qemu_vm *vm, unsigned userdevice, char node[QEMU_NO
 
 /* tear_out.c: take a device from a guest that does not let go of it. -errno with *e filled. */
 int co_qemu_tear_out(struct qemu_vm *vm, const char *id, struct err *e);
+
+/* drives.c: open the disk under a name that no node has, also none that is still going away. */
+int co_qemu_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[QEMU_NODE_NAME_SIZE],
+                     struct err *e);
 
 /* Somebody waits for a guest to let go of a device. On the waiter's stack. */
 struct qemu_unplug {

@@ -16,9 +16,14 @@ static int node_generation(const char *name, unsigned userdevice)
 
     if (!name || strncmp(name, prefix, (size_t)n) != 0)
         return -1;
-    if (name[n] == '\0')
+    if (name[n] == '\0' || name[n] == '-') /* snapshot.c has names with a dash */
         return 0;
     return name[n] == '.' ? atoi(name + n + 1) : -1;
+}
+
+bool qemu_node_is_of(const char *name, unsigned userdevice)
+{
+    return node_generation(name, userdevice) >= 0;
 }
 
 /* Delete the drive's nodes; QEMU keeps those that are in use. *ret_newest: the highest generation seen. */
@@ -49,15 +54,15 @@ int co_qemu_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest,
     return r;
 }
 
-/* Open the disk under a name that no node has, also none that is still going away. */
-static int co_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[32], struct err *e)
+int co_qemu_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[QEMU_NODE_NAME_SIZE],
+                     struct err *e)
 {
     int newest, r = co_qemu_drop_nodes(vm, d->userdevice, &newest, e);
     json_t *arguments;
 
     if (r < 0)
         return r;
-    snprintf(node, 32, "node%u.%d", d->userdevice, newest < 1000000 ? newest + 1 : 1);
+    snprintf(node, QEMU_NODE_NAME_SIZE, "node%u.%d", d->userdevice, newest < 1000000 ? newest + 1 : 1);
     arguments = qemu_blockdev(d, node);
     if (!arguments) {
         err_internal(e, "the path of a disk is missing or is not UTF-8");
@@ -154,7 +159,7 @@ static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
     qemu_device_id(id, HV_DEVICE_DISK, medium->userdevice);
     r = co_empty(vm, id, e);
     if (r == 0)
-        r = co_add_node(vm, medium, node, e);
+        r = co_qemu_add_node(vm, medium, node, e);
     if (r == 0)
         r = co_at_open_tray(vm, id, "blockdev-insert-medium",
                             json_pack("{s:s, s:s}", "id", id, "node-name", node), e);
@@ -221,7 +226,7 @@ static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
         err_operation_not_allowed(e, "The guest has no PCI slot for a disk with so high a userdevice");
         return -ENOSPC;
     }
-    r = co_add_node(vm, d, node, e);
+    r = co_qemu_add_node(vm, d, node, e);
     return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node, &vm->layout), e);
 }
 

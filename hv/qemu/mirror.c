@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "hv/qemu/migration.h"
+#include "hv/qemu/jobs.h"
 #include "hv/qemu/move.h"
 #include "lib/clock.h"
 
@@ -18,11 +18,6 @@
 static void mirror_name(char name[DEVICE_ID_SIZE], unsigned userdevice)
 {
     snprintf(name, DEVICE_ID_SIZE, PREFIX "%u", userdevice);
-}
-
-static bool is_mirror(const char *name)
-{
-    return name && strncmp(name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
 /* ---- the destination ---- */
@@ -94,69 +89,6 @@ int co_qemu_export_disks(struct qemu_vm *vm, const struct hv_passage *p, unsigne
     return r;
 }
 
-/* ---- the source's jobs ---- */
-
-struct jobs {
-    unsigned n, n_ready, n_concluded;
-    double done, total; /* bytes */
-    char why[200];      /* one has failed */
-};
-
-static void count_job(struct jobs *j, const json_t *job)
-{
-    const char *status = json_string_value(json_object_get(job, "status"));
-    const char *why = json_string_value(json_object_get(job, "error"));
-
-    if (!is_mirror(json_string_value(json_object_get(job, "id"))) || !status)
-        return;
-    j->n++;
-    j->n_ready += strcmp(status, "ready") == 0;
-    j->n_concluded += strcmp(status, "concluded") == 0;
-    j->done += json_number_value(json_object_get(job, "current-progress"));
-    j->total += json_number_value(json_object_get(job, "total-progress"));
-    if (why)
-        snprintf(j->why, sizeof j->why, "%s", why);
-}
-
-static int co_look_at_jobs(struct qemu_vm *vm, struct jobs *ret, struct err *e)
-{
-    json_t *list = NULL, *job;
-    int r = co_qemu_ask(vm, "query-jobs", NULL, &list, e);
-    size_t i;
-
-    *ret = (struct jobs){0};
-    json_array_foreach (list, i, job)
-        count_job(ret, job);
-    json_decref(list);
-    return r;
-}
-
-/* Wait until all of at least n jobs are ready, or until all are concluded. */
-static int co_wait_jobs(struct qemu_vm *vm, unsigned n, bool concluded, int64_t deadline,
-                        hv_progress_fn *progress, void *arg, struct err *e)
-{
-    for (;;) {
-        unsigned moves = vm->moves;
-        struct jobs j;
-        int r = co_look_at_jobs(vm, &j, e);
-
-        if (r == 0 && (j.n < n || (!concluded && (j.why[0] || j.n_concluded > 0)))) {
-            err_internal(e, "a disk of %s cannot be copied: %s", vm->uuid,
-                         j.why[0] ? j.why : "its mirror has ended");
-            r = -EREMOTEIO;
-        }
-        if (r < 0 || (concluded ? j.n_concluded : j.n_ready) == j.n)
-            return r;
-        if (progress && j.total > 0 && j.done <= j.total)
-            progress(j.done / j.total, arg);
-        r = co_qemu_wait_news(vm, moves, deadline);
-        if (r < 0) {
-            err_errno(e, r, "the disks of %s", vm->uuid);
-            return r;
-        }
-    }
-}
-
 /* ---- the source ---- */
 
 static int co_open_target(struct qemu_vm *vm, const struct hv_passage *p, const char *name, struct err *e)
@@ -201,24 +133,9 @@ int co_qemu_begin_mirrors(struct qemu_vm *vm, const struct hv_passage *p, struct
 int co_qemu_wait_mirrors(struct qemu_vm *vm, const struct hv_passage *p, hv_progress_fn *progress, void *arg,
                          struct err *e)
 {
-    return p->n_mirrors > 0 ? co_wait_jobs(vm, p->n_mirrors, false, CLOCK_NEVER, progress, arg, e) : 0;
-}
-
-static int co_drop_node(struct qemu_vm *vm, const char *name, struct err *e)
-{
-    return co_qemu_ask(vm, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, e);
-}
-
-/* Ask a job to end; force: whatever its copy is like then. */
-static int co_end_job(struct qemu_vm *vm, const char *name, bool force, struct err *e)
-{
-    return co_qemu_ask(vm, "block-job-cancel", json_pack("{s:s, s:b}", "device", name, "force", force), NULL,
-                       e);
-}
-
-static int co_dismiss_job(struct qemu_vm *vm, const char *name, struct err *e)
-{
-    return co_qemu_ask(vm, "job-dismiss", json_pack("{s:s}", "id", name), NULL, e);
+    return p->n_mirrors > 0
+               ? co_qemu_wait_jobs(vm, PREFIX, p->n_mirrors, false, CLOCK_NEVER, progress, arg, e)
+               : 0;
 }
 
 static int co_each_mirror(struct qemu_vm *vm, const struct hv_passage *p,
@@ -237,79 +154,43 @@ static int co_each_mirror(struct qemu_vm *vm, const struct hv_passage *p,
 /* QEMU's word for the end of a mirror whose target nobody is to use here. */
 static int co_complete(struct qemu_vm *vm, const char *name, struct err *e)
 {
-    return co_end_job(vm, name, false, e);
+    return co_qemu_end_job(vm, name, false, e);
 }
 
 int co_qemu_complete_mirrors(struct qemu_vm *vm, const struct hv_passage *p, struct err *e)
 {
-    struct jobs j;
+    struct qemu_jobs j;
     int r;
 
     if (p->n_mirrors == 0)
         return 0;
     r = co_each_mirror(vm, p, co_complete, e);
     if (r == 0)
-        r = co_wait_jobs(vm, p->n_mirrors, true, clock_in_ms(END_MS), NULL, NULL, e);
+        r = co_qemu_wait_jobs(vm, PREFIX, p->n_mirrors, true, clock_in_ms(END_MS), NULL, NULL, e);
     if (r == 0)
-        r = co_look_at_jobs(vm, &j, e);
+        r = co_qemu_look_at_jobs(vm, PREFIX, &j, e);
     if (r == 0 && j.why[0]) {
         err_internal(e, "a disk of %s cannot be copied: %s", vm->uuid, j.why);
         r = -EREMOTEIO;
     }
     if (r == 0)
-        r = co_each_mirror(vm, p, co_dismiss_job, e);
-    return r < 0 ? r : co_each_mirror(vm, p, co_drop_node, e);
-}
-
-/* ---- giving up ---- */
-
-/* For each entry of what a query lists whose name is a mirror's. What QEMU refuses is gone or going. */
-static int co_each_found(struct qemu_vm *vm, const char *query, json_t *arguments, const char *key,
-                         int (*co_do)(struct qemu_vm *vm, const char *name, struct err *e), struct err *e)
-{
-    json_t *list = NULL, *entry;
-    int r = co_qemu_ask(vm, query, arguments, &list, e);
-    size_t i;
-
-    json_array_foreach (list, i, entry) {
-        const char *name = json_string_value(json_object_get(entry, key));
-        CLEANUP_ERR struct err refusal = {0};
-
-        if (r < 0 || !is_mirror(name))
-            continue;
-        r = co_do(vm, name, &refusal);
-        if (r == -EREMOTEIO)
-            r = 0;
-        else if (r < 0)
-            err_move(e, &refusal);
-    }
-    json_decref(list);
-    return r;
-}
-
-static int co_break_off(struct qemu_vm *vm, const char *name, struct err *e)
-{
-    return co_end_job(vm, name, true, e);
+        r = co_each_mirror(vm, p, co_qemu_dismiss_job, e);
+    return r < 0 ? r : co_each_mirror(vm, p, co_qemu_drop_node, e);
 }
 
 int co_qemu_abandon_mirrors(struct qemu_vm *vm, struct err *e)
 {
-    int r = co_each_found(vm, "query-jobs", NULL, "id", co_break_off, e);
+    int r = co_qemu_abandon_jobs(vm, PREFIX, e);
 
-    if (r == 0)
-        r = co_wait_jobs(vm, 0, true, clock_in_ms(END_MS), NULL, NULL, e);
-    if (r == 0)
-        r = co_each_found(vm, "query-jobs", NULL, "id", co_dismiss_job, e);
-    if (r == 0)
-        r = co_each_found(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", true), "node-name",
-                          co_drop_node, e);
-    return r;
+    return r < 0 ? r
+                 : co_qemu_each_found(vm, "query-named-block-nodes", json_pack("{s:b}", "flat", true),
+                                      "node-name", PREFIX, co_qemu_drop_node, e);
 }
 
 int co_qemu_has_mirrors(struct qemu_vm *vm, struct err *e)
 {
-    struct jobs j;
-    int r = co_look_at_jobs(vm, &j, e);
+    struct qemu_jobs j;
+    int r = co_qemu_look_at_jobs(vm, PREFIX, &j, e);
 
     return r < 0 ? r : j.n > 0;
 }

@@ -150,6 +150,9 @@ int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct er
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
                         const char *base, struct err *e);
+int co_qemu_mirror_disk(struct hv *hv, const char *uuid, const struct hv_disk *copy, hv_progress_fn *progress,
+                        void *arg, struct err *e);
+int co_qemu_settle_disk(struct hv *hv, const char *uuid, const struct hv_disk *disk, struct err *e);
 /* Before a device or a processor is added or taken away: of a guest that an older daemon started nobody will
  * know what its state fits, so that is noted. */
 int qemu_vm_note_changed(struct qemu_vm *vm, struct err *e);

@@ -149,3 +149,27 @@ int co_sim_move_cancel(struct hv *hv, const char *uuid, struct err *e)
         sim_begin_life(vm);
     return set_passage(vm, HV_PASSAGE_NONE, vm->record.stays_paused, e);
 }
+
+/* ---- disks that go to other storage of the same host ---- */
+
+/* Nothing is copied: there is nothing on the disks. */
+int co_sim_mirror_disk(struct hv *hv, const char *uuid, const struct hv_disk *copy, hv_progress_fn *progress,
+                       void *arg, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (progress)
+        progress(0.5, arg);
+    if (co_sim_meet_fate(s, SIM_MIRROR, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    return sim_find_started(s, uuid) ? 0 : sim_fail_halted(e, uuid);
+}
+
+int co_sim_settle_disk(struct hv *hv, const char *uuid, const struct hv_disk *disk, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (co_sim_meet_fate(s, SIM_SETTLE, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    return sim_find_started(s, uuid) ? 0 : sim_fail_halted(e, uuid);
+}

@@ -20,7 +20,8 @@ static const char *const op_names[SIM_OP_COUNT] = {
     [SIM_SWITCH] = "switch",   [SIM_FINISH] = "finish",
     [SIM_ACCEPT] = "accept",   [SIM_DRAIN] = "drain",
     [SIM_CANCEL] = "cancel",   [SIM_AGENT] = "agent",
-    [SIM_LIFE] = "life",
+    [SIM_LIFE] = "life",       [SIM_MIRROR] = "mirror",
+    [SIM_SETTLE] = "settle",
 };
 
 const char *sim_op_name(enum sim_op op)

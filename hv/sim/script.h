@@ -21,6 +21,8 @@ enum sim_op {
     SIM_SAVE,
     SIM_DUMP,
     SIM_FOLLOW,
+    SIM_MIRROR,
+    SIM_SETTLE,
     SIM_RECEIVE,
     SIM_MOVE,
     SIM_SWITCH,

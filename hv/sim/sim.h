@@ -77,5 +77,8 @@ int co_sim_move_finish(struct hv *hv, const char *uuid, struct err *e);
 int co_sim_move_accept(struct hv *hv, const char *uuid, struct err *e);
 int co_sim_move_drain(struct hv *hv, const char *uuid, hv_progress_fn *progress, void *arg, struct err *e);
 int co_sim_move_cancel(struct hv *hv, const char *uuid, struct err *e);
+int co_sim_mirror_disk(struct hv *hv, const char *uuid, const struct hv_disk *copy, hv_progress_fn *progress,
+                       void *arg, struct err *e);
+int co_sim_settle_disk(struct hv *hv, const char *uuid, const struct hv_disk *disk, struct err *e);
 
 #endif

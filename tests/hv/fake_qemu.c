@@ -38,8 +38,13 @@ static unsigned processors = 1;   /* of PLACES */
 static const char *move = "none"; /* its status */
 static bool pauses;               /* a move stops before its end */
 static const char *mirror;        /* the status of a job; NULL: there is none */
+static char job[24] = "move0";    /* its name */
 static bool serves;               /* disks */
-static bool tray_open, loaded;    /* the CD drive, disk3 */
+struct node {
+    char name[32], file[200]; /* "": there is none */
+};
+static struct node drive = {"node0", "/dev/null"}, other; /* of disk0, and beside it */
+static bool tray_open, loaded;                            /* the CD drive, disk3 */
 #define PLACES 4
 static bool asked_back[PLACES];
 
@@ -235,12 +240,52 @@ static const struct {
     {"migrate-start-postcopy", &move, "pre-switchover"},
     {"blockdev-mirror", &mirror, "ready"},
     {"block-job-cancel", &mirror, "concluded"},
+    {"block-job-complete", &mirror, "concluded"},
     {"job-dismiss", &mirror, NULL},
 };
+
+static void copy_text(char *to, size_t size, const json_t *text)
+{
+    snprintf(to, size, "%s", json_string_value(text) ? json_string_value(text) : "");
+}
+
+/* Nodes of disk0, and the job that copies one to the other. */
+static void change_nodes(const char *name, const json_t *arguments)
+{
+    const char *node = json_string_value(json_object_get(arguments, "node-name"));
+
+    if (strcmp(name, "blockdev-add") == 0 && node && strncmp(node, "node0.", 6) == 0) {
+        copy_text(other.name, sizeof other.name, json_object_get(arguments, "node-name"));
+        copy_text(other.file, sizeof other.file,
+                  json_object_get(json_object_get(arguments, "file"), "filename"));
+    }
+    if (strcmp(name, "blockdev-del") == 0 && node && strcmp(node, other.name) == 0)
+        other = (struct node){"", ""};
+    if (strcmp(name, "blockdev-mirror") == 0)
+        copy_text(job, sizeof job, json_object_get(arguments, "job-id"));
+    if (strcmp(name, "block-job-complete") == 0 && mirror && !told("full", 0)) {
+        struct node was = drive;
+
+        drive = other;
+        other = was;
+    }
+}
+
+static const char *describe_nodes(void)
+{
+    static char text[700];
+
+    snprintf(text, sizeof text,
+             "[{\"node-name\": \"%s\", \"file\": \"%s\"}, {\"node-name\": \"move0\"}, {}, 3%s%s%s%s%s]",
+             drive.name, drive.file, other.name[0] ? ", {\"node-name\": \"" : "", other.name,
+             other.name[0] ? "\", \"file\": \"" : "", other.file, other.name[0] ? "\"}" : "");
+    return text;
+}
 
 /* What a command makes of moves and mirrors. */
 static void move_on(const char *name, const json_t *arguments)
 {
+    change_nodes(name, arguments);
     if (strcmp(name, "migrate-set-capabilities") == 0)
         pauses = capability_is_on(arguments, "pause-before-switchover");
     if (strcmp(name, "migrate") == 0)
@@ -273,9 +318,9 @@ static const char *describe_jobs(void)
     static char text[300];
 
     snprintf(text, sizeof text,
-             "[{\"id\": \"other\", \"status\": \"running\"}, {\"id\": \"move0\", \"status\": \"%s\", "
+             "[{\"id\": \"other\", \"status\": \"running\"}, {\"id\": \"%s\", \"status\": \"%s\", "
              "\"current-progress\": 5, \"total-progress\": 5%s}]",
-             mirror, told("full", 0) ? ", \"error\": \"no space\"" : "");
+             job, mirror ? mirror : "", told("full", 0) ? ", \"error\": \"no space\"" : "");
     return mirror ? text : "[]";
 }
 
@@ -303,8 +348,9 @@ static const char *describe_drives(void)
 
     snprintf(text, sizeof text,
              "[{}, 7, {\"qdev\": \"/machine/peripheral/disk0/virtio-backend\", \"inserted\": "
-             "{\"node-name\": \"node0\"}}, {\"qdev\": \"disk3\", \"tray_open\": %s%s}]",
-             tray_open ? "true" : "false", loaded ? ", \"inserted\": {\"node-name\": \"node3\"}" : "");
+             "{\"node-name\": \"%s\"}}, {\"qdev\": \"disk3\", \"tray_open\": %s%s}]",
+             drive.name, tray_open ? "true" : "false",
+             loaded ? ", \"inserted\": {\"node-name\": \"node3\"}" : "");
     return text;
 }
 
@@ -317,6 +363,8 @@ static bool refuses_now(const char *name)
         serves = false;
     if (strcmp(name, "blockdev-insert-medium") == 0 || strcmp(name, "blockdev-remove-medium") == 0)
         refuses = !tray_open;
+    if (strcmp(name, "block-job-complete") == 0)
+        refuses = !mirror || strcmp(mirror, "ready") != 0;
     return refuses || (lingering > 0 && strcmp(name, "cont") == 0);
 }
 
@@ -333,7 +381,7 @@ static const char *answer_of(const char *name)
     if (strcmp(name, "query-block") == 0)
         return describe_drives();
     if (strcmp(name, "query-named-block-nodes") == 0)
-        return "[{\"node-name\": \"node0\"}, {\"node-name\": \"move0\"}, {}, 3]";
+        return describe_nodes();
     if (strcmp(name, "query-hotpluggable-cpus") == 0)
         give_up_processor();
     if (strcmp(name, "query-hotpluggable-cpus") == 0)

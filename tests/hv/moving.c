@@ -35,7 +35,7 @@ void moving_certify(const struct moving *m)
     certify(ca, pool, m->to);
 }
 
-static void note_progress(double done, void *arg)
+void moving_note_progress(double done, void *arg)
 {
     struct moving *m = arg;
 
@@ -58,7 +58,7 @@ int co_moving_step(struct moving *m, enum moving_step step, struct err *e)
         m->passage.disk_port = m->reception.disk_port;
         return 0;
     case STEP_PREPARE:
-        return from->driver->co_move_prepare(from, uuid, &m->passage, note_progress, m, e);
+        return from->driver->co_move_prepare(from, uuid, &m->passage, moving_note_progress, m, e);
     case STEP_SWITCH:
         return to->driver->co_move_switch(to, uuid, e);
     case STEP_FINISH:
@@ -67,7 +67,7 @@ int co_moving_step(struct moving *m, enum moving_step step, struct err *e)
         m->decided = true;
         return to->driver->co_move_accept(to, uuid, e);
     case STEP_DRAIN:
-        return from->driver->co_move_drain(from, uuid, note_progress, m, e);
+        return from->driver->co_move_drain(from, uuid, moving_note_progress, m, e);
     case STEP_STOP:
         return from->driver->co_stop(from, uuid, e);
     }

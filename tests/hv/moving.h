@@ -25,6 +25,9 @@ void moving_init(struct moving *m, struct fixture *from, struct fixture *to, con
 /* Give both hosts certificates of one pool. */
 void moving_certify(const struct moving *m);
 
+/* arg: a struct moving. */
+void moving_note_progress(double done, void *arg);
+
 int co_moving_step(struct moving *m, enum moving_step step, struct err *e);
 
 /* All steps. When one fails: before the decision back to the source, after it on to the end, with faults off.

@@ -268,6 +268,102 @@ START_TEST(a_disk_moves_along_while_the_guest_writes_to_it)
 }
 END_TEST
 
+/* ---- a disk that goes to other storage of the same host ---- */
+
+static struct hv_disk co_other_image(unsigned n)
+{
+    struct hv_disk disk = demo.disks[0];
+    char command[400];
+
+    snprintf(copy_path, sizeof copy_path, "%s/other,%u.qcow2", a.dir, n);
+    snprintf(command, sizeof command, "qemu-img create -q -f qcow2 '%s' 64M", copy_path);
+    ck_assert_int_eq(system(command), 0);
+    disk.path = copy_path;
+    return disk;
+}
+
+/* As a coordinator does it. */
+static void co_relocate(const struct hv_disk *copy)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv *hv = a.hv;
+
+    m.progress = 0;
+    ASSERT_OK(hv->driver->co_mirror_disk(hv, m.spec.uuid, copy, moving_note_progress, &m, &e), &e);
+    ck_assert(m.progress == 1);
+    ASSERT_OK(hv->driver->co_hold(hv, m.spec.uuid, &e), &e);
+    ASSERT_OK(hv->driver->co_mirror_disk(hv, m.spec.uuid, copy, NULL, NULL, &e), &e);
+    for (unsigned i = 0; i < 2; i++)
+        ASSERT_OK(hv->driver->co_settle_disk(hv, m.spec.uuid, copy, &e), &e);
+    ASSERT_OK(hv->driver->co_unpause(hv, m.spec.uuid, &e), &e);
+}
+
+/* How many images the guest's QEMU has open. */
+static unsigned open_images(void)
+{
+    char command[200], text[16] = "";
+    FILE *f;
+
+    snprintf(command, sizeof command, "ls -l /proc/%d/fd | grep -c qcow2", fixture_pid(&a, m.spec.uuid));
+    f = popen(command, "re");
+    ck_assert(f && fgets(text, sizeof text, f));
+    pclose(f);
+    return (unsigned)atoi(text);
+}
+
+static int compare_images(const char *one, const char *other)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "qemu-img compare -q -f qcow2 -F qcow2 '%s' '%s'", one, other);
+    return system(command);
+}
+
+/* There and back, once given up in between, and once killed while it stands still with two that are alike:
+ * the copy has all that the guest was told is written. */
+static void co_relocate_disks(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct hv_disk one, other;
+    struct hv *hv;
+
+    co_begin();
+    hv = a.hv;
+    co_give_memories();
+    one = co_other_image(1);
+    co_relocate(&one);
+    ck_assert_int_eq(unlink(demo.disk), 0);
+    co_check_memories();
+    ck_assert_uint_eq(open_images(), 1);
+
+    one.path = demo.disk; /* where there is nothing */
+    ck_assert_int_eq(hv->driver->co_mirror_disk(hv, m.spec.uuid, &one, NULL, NULL, &e), -1);
+    err_clear(&e);
+    demo.disks[0].path = strdup(copy_path);
+    other = co_other_image(2);
+    ASSERT_OK(hv->driver->co_mirror_disk(hv, m.spec.uuid, &other, NULL, NULL, &e), &e);
+    ck_assert_uint_eq(open_images(), 2);
+    ASSERT_OK(hv->driver->co_settle_disk(hv, m.spec.uuid, &demo.disks[0], &e), &e);
+    ck_assert_uint_eq(open_images(), 1);
+    co_check_memories();
+
+    co_expect("touch /ram/stop; while [ ! -f /ram/stopped ]; do sleep 0.05; done", "");
+    ASSERT_OK(hv->driver->co_mirror_disk(hv, m.spec.uuid, &other, NULL, NULL, &e), &e);
+    co_expect("dd if=/ram/still of=/dev/vda bs=1M seek=40 conv=fsync 2>&-", "");
+    ASSERT_OK(hv->driver->co_hold(hv, m.spec.uuid, &e), &e);
+    ASSERT_OK(hv->driver->co_mirror_disk(hv, m.spec.uuid, &other, NULL, NULL, &e), &e);
+    ck_assert_int_eq(kill(fixture_pid(&a, m.spec.uuid), SIGKILL), 0);
+    co_fixture_report(&a, HV_REPORT_STOPPED, m.spec.uuid);
+    ck_assert_int_eq(compare_images(demo.disks[0].path, other.path), 0);
+    co_end(&a);
+}
+
+START_TEST(a_disk_goes_to_other_storage_while_the_guest_writes_to_it)
+{
+    run_in_fiber(co_relocate_disks, NULL);
+}
+END_TEST
+
 /* ---- new daemons ---- */
 
 static void note_facts(const char *uuid, const struct hv_vm_facts *facts, void *arg)
@@ -531,7 +627,7 @@ int main(void)
 {
     const char *why = reason_to_skip();
     Suite *s;
-    TCase *c;
+    TCase *c, *storage;
     int r;
 
     if (why) {
@@ -540,18 +636,22 @@ int main(void)
     }
     s = suite_create("move");
     c = tcase_create("move");
+    storage = tcase_create("storage");
     log_set_level(LOG_LEVEL_ERROR);
     fixture_program_begin();
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
+    tcase_set_timeout(storage, TEST_HANG_GUARD_S);
     tcase_add_test(c, a_guest_moves_there_and_back_and_forgets_nothing);
     tcase_add_test(c, post_copy_compression_and_channels_forget_nothing_either);
     tcase_add_test(c, a_disk_moves_along_while_the_guest_writes_to_it);
+    tcase_add_test(storage, a_disk_goes_to_other_storage_while_the_guest_writes_to_it);
     tcase_add_test(c, a_paused_guest_with_a_screen_arrives_paused);
     tcase_add_test(c, a_guest_goes_on_at_home_after_any_step_before_the_decision);
     tcase_add_test(c, a_destination_that_dies_leaves_the_guest_at_home);
     tcase_add_test(c, hosts_that_are_not_who_they_should_be_get_nothing);
     tcase_add_test(c, a_move_that_is_cancelled_leaves_the_guest_at_home);
     suite_add_tcase(s, c);
+    suite_add_tcase(s, storage);
     r = run_suite(s);
     fixture_program_end();
     return r;

@@ -264,6 +264,130 @@ START_TEST(cancelling_at_every_wait_leaves_one_guest)
 }
 END_TEST
 
+/* ---- a disk that goes to other storage of the same host ---- */
+
+static const struct hv_disk original = {.path = "/dev/null", .format = "raw"},
+                            copy = {.path = "/dev/zero", .format = "raw"};
+
+static void ignore_progress(double done, void *arg)
+{
+}
+
+/* Up to the decision, and on from there. */
+static int co_relocate(struct err *e)
+{
+    struct hv *hv = a.hv;
+    const char *uuid = m->spec.uuid;
+
+    if (hv->driver->co_mirror_disk(hv, uuid, &copy, ignore_progress, NULL, e) < 0 ||
+        hv->driver->co_hold(hv, uuid, e) < 0 ||
+        hv->driver->co_mirror_disk(hv, uuid, &copy, ignore_progress, NULL, e) < 0)
+        return -1;
+    m->decided = true;
+    return hv->driver->co_settle_disk(hv, uuid, &copy, e) < 0 ? -1 : hv->driver->co_unpause(hv, uuid, e);
+}
+
+static void co_attempt_relocation(void *arg)
+{
+    struct attempt *t = arg;
+
+    fault_arm(t->kinds, t->n);
+    t->result = co_relocate(&t->error);
+    t->fired = t->n > 0 && fault_fired();
+    fault_disarm();
+}
+
+/* Until it is so or the guest has ended. */
+static void co_settle_relocation(void)
+{
+    int64_t deadline = clock_in_ms(20000);
+
+    for (int r = -1; r < 0 && !m->lost;) {
+        CLEANUP_ERR struct err e = {0};
+
+        r = a.hv->driver->co_settle_disk(a.hv, m->spec.uuid, m->decided ? &copy : &original, &e);
+        if (r == 0)
+            r = a.hv->driver->co_unpause(a.hv, m->spec.uuid, &e);
+        m->lost = r < 0 && err_is(&e, "VM_BAD_POWER_STATE");
+        ck_assert_int_lt(clock_now(), deadline);
+        if (r < 0)
+            ck_assert_int_eq(co_sleep_until(clock_in_ms(5), "another attempt"), 0);
+    }
+}
+
+/* The guest has the disk that was decided on, and no other. */
+static void co_check_images(const char *story)
+{
+    struct qemu_vm *vm = qemu_vm_find((struct qemu_hv *)(void *)a.hv, m->spec.uuid);
+    CLEANUP_ERR struct err e = {0};
+    json_t *answer = NULL;
+
+    ck_assert_msg(state_at(&a) == (m->lost ? HV_STATE_GONE : HV_STATE_RUNNING), "%s: it does not run", story);
+    if (m->lost)
+        return;
+    ck_assert_int_eq(co_qmp_command(vm->qmp, "query-jobs", NULL, clock_in_ms(5000), &answer, &e), 0);
+    ck_assert_msg(json_array_size(answer) == 0, "%s: a job is left", story);
+    json_decref(answer);
+    ck_assert_int_eq(co_qmp_command(vm->qmp, "query-named-block-nodes", NULL, clock_in_ms(5000), &answer, &e),
+                     0);
+    ck_assert_msg(json_array_size(answer) == 4, "%s: an image is left", story);
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(answer, 0), "file")),
+                     m->decided ? copy.path : original.path);
+    json_decref(answer);
+}
+
+static void co_survive_relocation(struct attempt *t, const char *behaviour, const char *story)
+{
+    unsigned fds = fixture_fd_count();
+    struct fiber *fiber;
+
+    faked_misbehave(behaviour);
+    co_begin();
+    fiber = fiber_ref(fiber_spawn("relocate", co_attempt_relocation, t));
+    ck_assert_int_eq(co_fiber_join(fiber, clock_in_ms(120000)), 0);
+    fiber_unref(fiber);
+    if (t->result < 0)
+        co_settle_relocation();
+    co_check_images(story);
+    co_clear_away(story);
+    ck_assert_msg(fixture_fd_count() == fds && fiber_count() == 1, "%s: something is left", story);
+    err_clear(&t->error);
+}
+
+static void co_relocate_badly(void *unused)
+{
+    static const char *const behaviours[] = {"error", "cut", "exit"};
+    static const unsigned kinds[] = {FAULT_QMP, FAULT_WAIT, FAULT_CANCEL};
+    char how[40];
+
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
+    for (unsigned i = 0; i < 3; i++) {
+        struct attempt t = {.fired = true};
+
+        for (unsigned n = 1; t.fired; n++) {
+            t = (struct attempt){.kinds = kinds[i], .n = n};
+            snprintf(how, sizeof how, "kinds %u, n %u", kinds[i], n);
+            co_survive_relocation(&t, "", how);
+        }
+        ck_assert_int_eq(t.result, 0);
+    }
+    for (unsigned i = 0; i < sizeof behaviours / sizeof *behaviours; i++)
+        for (unsigned n = 6; n < 6 + 22; n++) {
+            struct attempt t = {0};
+
+            snprintf(how, sizeof how, "%s:%u", behaviours[i], n);
+            co_survive_relocation(&t, how, how);
+        }
+    close_hosts();
+}
+
+START_TEST(a_disk_on_its_way_to_other_storage_is_one_whatever_fails)
+{
+    run_in_fiber(co_relocate_badly, NULL);
+}
+END_TEST
+
 /* ---- daemons that are killed ---- */
 
 static void co_move_to_be_killed(void *arg)
@@ -352,13 +476,14 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("move_qmp");
-    TCase *c = tcase_create("move_qmp");
+    TCase *c = tcase_create("move_qmp"), *storage = tcase_create("storage");
     int r;
 
     log_set_level(LOG_LEVEL_ERROR);
     fixture_program_begin();
     m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
+    tcase_set_timeout(storage, TEST_HANG_GUARD_S);
     tcase_add_test(c, a_move_whose_qemus_are_well_succeeds);
     tcase_add_test(c, a_move_or_a_mirror_that_fails_says_why);
     tcase_add_test(c, a_qemu_that_refuses_any_command_leaves_one_guest);
@@ -369,9 +494,11 @@ int main(void)
     tcase_add_test(c, every_failing_command_leaves_one_guest);
     tcase_add_test(c, every_failing_wait_leaves_one_guest);
     tcase_add_test(c, cancelling_at_every_wait_leaves_one_guest);
+    tcase_add_test(storage, a_disk_on_its_way_to_other_storage_is_one_whatever_fails);
     tcase_add_test(c, daemons_killed_at_any_step_leave_one_guest);
     tcase_add_test(c, memory_is_copied_beside_a_running_guest_only_where_that_is_right);
     suite_add_tcase(s, c);
+    suite_add_tcase(s, storage);
     r = run_suite(s);
     fixture_program_end();
     return r;

@@ -65,6 +65,25 @@ def placement(m):
     return vm, local
 
 
+def to_other_storage(m, vm):
+    """A disk goes, its guest stays."""
+    c, here = m.c, m.local_sr(0)
+    m.check_at(vm, 0)
+    before = m.disk(vm)
+    for sr in (here, m.shared):
+        made = c.VDI.pool_migrate(m.disk(vm), sr, {})
+        assert made == m.disk(vm) and c.VDI.get_SR(made) == sr
+        m.check_at(vm, 0)
+    assert before not in c.VDI.get_all()
+    c.VM.pause(vm)
+    c.VDI.pool_migrate(m.disk(vm), here, {})
+    assert c.VM.get_power_state(vm) == "Paused"
+    c.VM.unpause(vm)
+    c.VDI.pool_migrate(m.disk(vm), m.shared, {})
+    m.check_at(vm, 0)
+    fails("VM_REQUIRES_SR", c.VDI.pool_migrate, m.disk(vm), m.local_sr(1), {})
+
+
 def to_and_fro(m, vm):
     """By the coordinator and by the member, whoever has the guest."""
     for c in (m.c, m.hosts[1].client()):
@@ -183,6 +202,7 @@ def simulated(folder):
         m = Moves(hosts, folder)
         vm, local = placement(m)
         to_and_fro(m, vm)
+        to_other_storage(m, vm)
         at_the_shell(m, vm)
         with_storage(m, local)
         between_hosts(m)
@@ -213,6 +233,10 @@ def move(m, vm, i, step):
     print(f"moved in {took:.2f} s")
 
 
+def check(done):
+    assert done[0] == 0, done
+
+
 def real(folder):
     path = demo_guest.folder()
     with Pool(2, "qemu", ["--demo-guest", path]) as hosts:
@@ -225,6 +249,10 @@ def real(folder):
         dest = {"host": m.refs[1]}
         move(m, vm, 1, lambda: c.VM.migrate_send(vm, dest, True, {m.disk(vm): m.local_sr(1)}, {}, {}))
         assert c.VDI.get_SR(m.disk(vm)) == m.local_sr(1)
+        before = m.disk(vm)
+        uuids = [f"uuid={c.VDI.get_uuid(before)}", f"sr-uuid={c.SR.get_uuid(m.shared)}"]
+        move(m, vm, 1, lambda: check(xe(hosts[0], "vdi-pool-migrate", *uuids)))
+        assert c.VDI.get_SR(m.disk(vm)) == m.shared and before not in c.VDI.get_all()
         c.VM.clean_shutdown(vm)
         assert [len(h.guest_processes()) for h in hosts] == [0, 0]
 

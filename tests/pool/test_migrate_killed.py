@@ -92,6 +92,34 @@ def sweep(m, vm, victim, disks):
     assert n > 3
 
 
+def relocate(m, vm):
+    disk = m.disk(vm)
+    m.c.VDI.pool_migrate(disk, m.local_sr(1) if m.c.VDI.get_SR(disk) == m.shared else m.shared, {})
+
+
+def sweep_relocation(m, vm, victim):
+    """The guest is the member's; a disk of it goes to other storage there."""
+    n, killed = 0, True
+    while killed:
+        n += 1
+        assert n < 100
+        assert settle(m, vm) == 1
+        arm(m.hosts[victim], f"{POINTS}:{n}:kill")
+        try:
+            relocate(m, vm)
+        except (Failure, Lost):
+            pass
+        if m.hosts[victim].process.poll() is None:
+            arm(m.hosts[victim], "")
+        killed = m.hosts[victim].process.poll() is not None
+        assert settle(m, vm) == 1
+        wait_until(lambda: not differs(m, vm), "no disk is left")
+    print(f"killed {n - 1} times: host {victim}, a disk to other storage")
+    assert n > 3
+    relocate(m, vm)
+    assert settle(m, vm) == 1
+
+
 def differs(m, vm):
     try:
         storage(m, vm)
@@ -117,6 +145,10 @@ def main():
             sweep(m, vm, victim, False)
         for victim in (1, 0) if WITH_DISKS else ():
             sweep(m, vm, victim, True)
+        if settle(m, vm) == 0:
+            move(m, vm, 1, m.c.VDI.get_SR(m.disk(vm)) != m.shared)
+        for victim in (1, 0) if WITH_DISKS else ():
+            sweep_relocation(m, vm, victim)
         uuid = m.c.VM.get_uuid(vm)
         m.c.VM.hard_shutdown(vm)
         assert not [h for h in hosts if guests(h, uuid)]

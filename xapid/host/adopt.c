@@ -16,6 +16,7 @@
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
+#include "xapid/vm/spec.h"
 
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
 {
@@ -153,6 +154,36 @@ static void co_settle_held(struct agent *agent, struct agent_guest *g, const str
         log_warning("guest %s stands still: %s", g->uuid, e.code);
 }
 
+/* A disk that was on its way to other storage is where it is recorded. */
+static void co_settle_drive(const struct adoption *a, struct agent *agent, const char *uuid,
+                            const char *vbd_uuid, void *mem)
+{
+    const struct vbd *vbd = (const struct vbd *)db_get_by_uuid(a->x->db, CLASS_VBD, vbd_uuid);
+    const struct vm *vm = vbd ? db_vm(a->x->db, vbd->VM) : NULL;
+    CLEANUP_ERR struct err e = {0};
+    struct agent_disk disk;
+
+    if (!vm || !db_vdi(a->x->db, vbd->VDI))
+        return;
+    if (vm_describe_disk(a->x, mem, vm, vbd, a->host, &disk, &e) < 0 ||
+        co_agent_vm_settle_disk(agent, uuid, &disk, &e) < 0)
+        log_warning("a disk of guest %s was on its way: %s", uuid, err_text(mem, &e));
+}
+
+static void co_settle_disks(const struct adoption *a, struct agent *agent, const char *uuid)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    struct agent_device *devices;
+    unsigned n;
+
+    if (co_agent_vm_devices(agent, mem, uuid, &devices, &n, &e) < 0)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        if (devices[i].copying)
+            co_settle_drive(a, agent, uuid, devices[i].uuid, mem);
+}
+
 /* Settle what was left in between, and learn which devices the guests have. */
 static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err *e)
 {
@@ -163,6 +194,8 @@ static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err
             continue;
         if (vm_of(a, g) && g->facts.passage != HV_PASSAGE_NONE)
             co_settle_passage(agent, g);
+        if (vm_of(a, g) && g->facts.state != HV_STATE_GONE)
+            co_settle_disks(a, agent, g->uuid);
         const struct vm *vm = vm_of(a, g);
         if (vm)
             co_settle_held(agent, g, vm);

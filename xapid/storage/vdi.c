@@ -216,6 +216,11 @@ void vdi_spare(struct xapid *x, const struct vdi_doomed *d)
     note_drop(x->options.state_dir, d->uuid);
 }
 
+void vdi_leave_doomed(const struct vdi_doomed *d)
+{
+    note_give_up(d->uuid);
+}
+
 void co_vdi_bury(struct xapid *x, const struct vdi_doomed *d)
 {
     struct unmaking u = {.x = x, .sr = d->sr};

@@ -41,6 +41,7 @@ int co_vdi_doom(struct xapid *x, struct ref vdi, struct vdi_doomed *ret, struct 
 void vdi_doomed_delete_row(struct txn *t, const struct vdi_doomed *d);
 void co_vdi_bury(struct xapid *x, const struct vdi_doomed *d);
 void vdi_spare(struct xapid *x, const struct vdi_doomed *d);
+void vdi_leave_doomed(const struct vdi_doomed *d); /* it is buried later */
 
 /* After a crash, and when a host is back. Its SRs must be attached; what cannot be settled now keeps its
  * note, and what operations are at work on is theirs. */
