@@ -16,15 +16,20 @@
 struct authority {
     char pool[UUID_TEXT_SIZE], host[UUID_TEXT_SIZE];
     X509 *ca_cert, *cert;
+    STACK_OF(X509) * trusted; /* ca_cert, and others */
     EVP_PKEY *ca_key, *key;
     SSL_CTX *server, *client;
     struct authority_files files;
+    bool (*known)(const char *host_uuid, const char *sha256, void *arg);
+    void *known_arg;
+    bool superseded;
 };
 
 static int destroy(struct authority *a)
 {
     X509_free(a->ca_cert);
     X509_free(a->cert);
+    sk_X509_pop_free(a->trusted, X509_free);
     EVP_PKEY_free(a->ca_key);
     EVP_PKEY_free(a->key);
     SSL_CTX_free(a->server);
@@ -199,6 +204,44 @@ int authority_sign_visitor(const struct authority *a, void *ctx, const char *req
 
 /* ---- contexts ---- */
 
+/* Has the peer's own certificate, which an authority of ours has issued, to be taken for that host's? */
+static bool is_known(const struct authority *a, X509 *cert)
+{
+    char uuid[UUID_TEXT_SIZE + 1];
+    struct x509_facts f;
+    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, uuid, sizeof uuid);
+    x509_facts(cert, &f);
+    return n > 0 && (!a->known || a->known(uuid, f.sha256, a->known_arg));
+}
+
+static bool is_of_pool(const struct authority *a, X509 *cert)
+{
+    char uuid[UUID_TEXT_SIZE + 1] = "";
+    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_organizationName, uuid, sizeof uuid);
+    return strcmp(uuid, a->pool) == 0;
+}
+
+bool authority_take_superseded(struct authority *a)
+{
+    bool superseded = a->superseded;
+    a->superseded = false;
+    return superseded;
+}
+
+static int on_verify(int good, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct authority *a = ssl ? SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) : NULL;
+    if (!good && a && !SSL_is_server(ssl) && is_of_pool(a, X509_STORE_CTX_get0_cert(store)))
+        a->superseded = true;
+    if (!good || X509_STORE_CTX_get_error_depth(store) > 0)
+        return good;
+    if (a && is_known(a, X509_STORE_CTX_get_current_cert(store)))
+        return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+    return 0;
+}
+
 /* Sessions are not resumed; were one tried, it would have to be of this very authority. */
 static bool set_session_context(SSL_CTX *context, X509 *ca_cert)
 {
@@ -209,12 +252,29 @@ static bool set_session_context(SSL_CTX *context, X509 *ca_cert)
            SSL_CTX_set_num_tickets(context, 0) == 1;
 }
 
-static int trust_only(SSL_CTX *context, X509 *ca_cert, struct err *e)
+/* In the place of those that were trusted before. */
+static bool trust(SSL_CTX *context, STACK_OF(X509) * trusted)
 {
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    X509_STORE *store = X509_STORE_new();
+    bool good = names && store;
+    for (int i = 0; good && i < sk_X509_num(trusted); i++) {
+        X509_NAME *name = X509_NAME_dup(X509_get_subject_name(sk_X509_value(trusted, i)));
+        good = name && sk_X509_NAME_push(names, name) > 0 &&
+               X509_STORE_add_cert(store, sk_X509_value(trusted, i)) == 1;
+    }
+    SSL_CTX_set_cert_store(context, store);
+    SSL_CTX_set_client_CA_list(context, names);
+    return good;
+}
+
+static int trust_only(const struct authority *a, SSL_CTX *context, struct err *e)
+{
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca_cert) != 1 ||
-        SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 || !set_session_context(context, ca_cert))
+    SSL_CTX_set_app_data(context, (void *)(uintptr_t)a);
+    if (!trust(context, a->trusted) || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
+        !set_session_context(context, a->ca_cert))
         return x509_error(e, "the pool's certificate cannot be used");
     return 0;
 }
@@ -224,17 +284,21 @@ static int make_client_context(struct authority *a, struct err *e)
     a->client = SSL_CTX_new(TLS_client_method());
     if (!a->client || SSL_CTX_use_cert_and_key(a->client, a->cert, a->key, NULL, 1) != 1)
         return x509_error(e, "the pool's certificate cannot be used");
-    return trust_only(a->client, a->ca_cert, e);
+    return trust_only(a, a->client, e);
 }
 
 static int make_contexts(struct authority *a, struct err *e)
 {
-    if (tls_context_make(a->key, a->cert, NULL, &a->server, e) < 0 ||
-        trust_only(a->server, a->ca_cert, e) < 0)
+    if (tls_context_make(a->key, a->cert, NULL, &a->server, e) < 0 || trust_only(a, a->server, e) < 0)
         return -1;
-    if (SSL_CTX_add_client_CA(a->server, a->ca_cert) != 1)
-        return x509_error(e, "the pool's certificate cannot be used");
     return make_client_context(a, e);
+}
+
+void authority_set_known(struct authority *a,
+                         bool (*known)(const char *host_uuid, const char *sha256, void *arg), void *arg)
+{
+    a->known = known;
+    a->known_arg = arg;
 }
 
 /* ---- loading ---- */
@@ -255,10 +319,18 @@ static const char *fault_of_files(struct authority *a)
     return names(X509_get_subject_name(a->cert), a->pool, a->host) ? NULL : "it is of another pool or host";
 }
 
+static void read_trusted(struct authority *a, const char *text)
+{
+    a->trusted = pem_read_certificates(text);
+    a->ca_cert = sk_X509_value(a->trusted, 0);
+    if (a->ca_cert)
+        X509_up_ref(a->ca_cert);
+}
+
 /* Take over the texts and what they say. */
 static int read_files(struct authority *a, const struct authority_files *f, struct err *e)
 {
-    a->ca_cert = pem_read_certificate(f->ca_cert);
+    read_trusted(a, f->ca_cert);
     a->ca_key = pem_read_key(f->ca_key);
     a->cert = pem_read_certificate(f->cert);
     a->key = pem_read_key(f->key);
@@ -315,11 +387,14 @@ static int make(struct authority *a, struct err *e)
 {
     a->ca_key = EVP_EC_gen(CURVE);
     a->key = EVP_EC_gen(CURVE);
-    if (!a->ca_key || !a->key)
+    a->trusted = sk_X509_new_null();
+    if (!a->ca_key || !a->key || !a->trusted)
         return x509_error(e, "cannot make a key");
     if (issue_own(a, a->ca_key, &a->ca_cert, e) < 0 ||
         issue_for(a, a->pool, a->host, a->key, &a->cert, e) < 0)
         return -1;
+    X509_up_ref(a->ca_cert);
+    sk_X509_push(a->trusted, a->ca_cert);
     a->files = (struct authority_files){.ca_cert = x509_pem(a, a->ca_cert),
                                         .ca_key = x509_key_pem(a, a->ca_key),
                                         .cert = x509_pem(a, a->cert),
@@ -355,4 +430,80 @@ int authority_open(const char *state_dir, const char *pool_uuid, const char *hos
     if (!f.ca_key || !f.cert || !f.key)
         return err_errno(e, -errno, "reading %s/pool", state_dir);
     return authority_from(pool_uuid, host_uuid, &f, ret, e);
+}
+
+/* ---- a new one ---- */
+
+int authority_renew(const struct authority *a, void *ctx, struct authority_files *ret, struct err *e)
+{
+    struct authority *next = authority_new(a->pool, a->host);
+    int r = make(next, e);
+    if (r == 0)
+        *ret = (struct authority_files){
+            .ca_cert = talloc_asprintf(ctx, "%s%s", next->files.ca_cert, x509_pem(next, a->ca_cert)),
+            .ca_key = talloc_strdup(ctx, next->files.ca_key),
+            .cert = talloc_strdup(ctx, next->files.cert),
+            .key = talloc_strdup(ctx, next->files.key)};
+    authority_free(next);
+    return r;
+}
+
+/* Contexts stay the same ones, for clients and servers hold them. */
+static int fill_contexts(struct authority *a, struct err *e)
+{
+    if (SSL_CTX_use_cert_and_key(a->server, a->cert, a->key, NULL, 1) != 1 ||
+        SSL_CTX_use_cert_and_key(a->client, a->cert, a->key, NULL, 1) != 1)
+        return x509_error(e, "the pool's certificate cannot be used");
+    return trust_only(a, a->server, e) < 0 ? -1 : trust_only(a, a->client, e);
+}
+
+static void exchange(struct authority *a, struct authority *b)
+{
+    struct authority kept = *a;
+    *a = *b;
+    *b = kept;
+    b->server = a->server;
+    b->client = a->client;
+    a->server = kept.server;
+    a->client = kept.client;
+    a->known = kept.known;
+    a->known_arg = kept.known_arg;
+}
+
+int authority_take(struct authority *a, const char *state_dir, const struct authority_files *files,
+                   struct err *e)
+{
+    struct authority *next;
+    if (authority_from(a->pool, a->host, files, &next, e) < 0)
+        return -1;
+    int r = write_files(state_dir, files, NULL, e);
+    if (r == 0) {
+        exchange(a, next);
+        a->files = (struct authority_files){.ca_cert = talloc_strdup(a, a->files.ca_cert),
+                                            .ca_key = talloc_strdup(a, a->files.ca_key),
+                                            .cert = talloc_strdup(a, a->files.cert),
+                                            .key = talloc_strdup(a, a->files.key)};
+        r = fill_contexts(a, e);
+    }
+    authority_free(next);
+    return r;
+}
+
+bool authority_issued(const struct authority *a, const char *cert)
+{
+    X509 *c = pem_read_certificate(cert);
+    bool yes = c && issued(a->ca_cert, c);
+    X509_free(c);
+    ERR_clear_error();
+    return yes;
+}
+
+X509 *authority_own_certificate(const struct authority *a)
+{
+    return a->cert;
+}
+
+char *authority_ca_certificate(const struct authority *a, void *ctx)
+{
+    return x509_pem(ctx, a->ca_cert);
 }

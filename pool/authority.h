@@ -23,7 +23,7 @@ struct authority;
 
 /* PEM texts. */
 struct authority_files {
-    const char *ca_cert, *ca_key; /* of the authority */
+    const char *ca_cert, *ca_key; /* of the authority; more certificates after its own are trusted, too */
     const char *cert, *key;       /* of the host */
 };
 
@@ -62,7 +62,34 @@ int authority_sign_visitor(const struct authority *a, void *ctx, const char *req
 int authority_install(const char *state_dir, const char *pool_uuid, const char *host_uuid,
                       const struct authority_files *files, const char *membership, struct err *e);
 
+/* ---- a new one ---- */
+
+/* Another authority in a's place, with a certificate of its own for this host; it trusts a's certificates,
+ * too. Texts on ctx; nothing is in use yet. */
+int authority_renew(const struct authority *a, void *ctx, struct authority_files *ret, struct err *e);
+
+/* Write these and use them from now on, for connections that begin; what those refer to stays in its place.
+ * INVALID_VALUE when they do not belong together. */
+int authority_take(struct authority *a, const char *state_dir, const struct authority_files *files,
+                   struct err *e);
+
+/* Was this certificate, PEM text, issued by a, and not by another authority that is trusted, too? */
+bool authority_issued(const struct authority *a, const char *cert);
+
+/* The certificate of this host, and that of the authority alone, as PEM text on ctx. */
+X509 *authority_own_certificate(const struct authority *a);
+char *authority_ca_certificate(const struct authority *a, void *ctx);
+
 /* ---- TLS ---- */
+
+/* Peers are believed only if known says so of their uuid and their certificate's fingerprint ("AA:BB:…"); in
+ * handshakes. Must not yield. */
+void authority_set_known(struct authority *a,
+                         bool (*known)(const char *host_uuid, const char *sha256, void *arg), void *arg);
+
+/* Since it was last asked: has a server refused to be believed that calls itself a host of this very pool, by
+ * another authority? Then the pool has one that this host has not heard of. */
+bool authority_take_superseded(struct authority *a);
 
 /* Contexts with this host's certificate that take only peers with a certificate of the authority; TLS 1.3
  * without resumption. Owned by a. */

@@ -26,7 +26,7 @@ static bool subject_uuid(X509 *cert, int nid, char ret[UUID_TEXT_SIZE])
 }
 
 /* Only a context of the pool's asks for certificates, and goes on with none that it could not verify. */
-static X509 *peer_certificate(const struct http_request *r)
+X509 *peer_certificate(const struct http_request *r)
 {
     bool asked = r->ssl && SSL_get_verify_mode(r->ssl) & SSL_VERIFY_PEER;
     return asked && SSL_get_verify_result(r->ssl) == X509_V_OK ? SSL_get0_peer_certificate(r->ssl) : NULL;

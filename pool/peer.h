@@ -45,6 +45,9 @@ const char *peer_identify(const struct http_request *r);
  */
 const char *peer_name(const struct http_request *r, const char *organization);
 
+/* The certificate that it has shown; the connection's. */
+X509 *peer_certificate(const struct http_request *r);
+
 /* For handlers of requests between hosts: the sender's uuid; or NULL with reply filled, to be sent at once.
  */
 const char *peer_check(struct peer_pool *p, struct http_request *r, struct http_reply *reply);

@@ -30,6 +30,7 @@ struct rpc_client {
     struct link link;
     SSL_SESSION *session; /* of the last connection, to be resumed */
     bool had_contact;
+    const char *distrust; /* of the server's certificate in the last connection; NULL: none */
     void (*interim)(const struct http_head *h, void *arg);
     void *interim_arg;
     int64_t last_deadline; /* of an exchange whose fiber was cancelled; 0: not yet */
@@ -131,6 +132,11 @@ static void write_head(const struct rpc_client *c, const struct exchange *x, str
     if (!x->close && (x->body != NULL || strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0))
         buf_printf(out, "content-length: %zu\r\n", x->body_len);
     buf_add_lit(out, "\r\n");
+}
+
+const char *rpc_client_distrust(const struct rpc_client *c)
+{
+    return c->distrust;
 }
 
 bool rpc_client_had_contact(const struct rpc_client *c)
@@ -280,7 +286,7 @@ static bool is_stale(struct link *l)
 static int co_make_link(struct rpc_client *c)
 {
     int r = co_client_connect(&c->options, c->session, clock_in_ms(c->options.connect_timeout_ms),
-                              &c->link.transport);
+                              &c->link.transport, &c->distrust);
     c->had_contact = c->had_contact || r == 0;
     return r;
 }
@@ -320,6 +326,9 @@ static int contact_error(const struct rpc_client *c, int r, struct err *e)
     const struct rpc_client_options *o = &c->options;
     if (o->unix_path != NULL)
         return err_internal(e, "cannot contact %s: %s", o->unix_path, strerror(-r));
+    if (r == -EKEYREJECTED)
+        return err_internal(e, "the certificate of %s port %u is not believed: %s", o->host, o->port,
+                            c->distrust);
     return err_internal(e, "cannot contact %s port %u: %s", o->host, o->port, strerror(-r));
 }
 
@@ -400,7 +409,7 @@ static struct client_stream *co_connect_stream(struct rpc_client *c, int *ret)
 {
     struct client_stream *s = mem_zalloc(sizeof(*s));
     int64_t deadline = clock_in_ms(c->options.connect_timeout_ms);
-    *ret = co_client_connect(&c->options, c->session, deadline, &s->link.transport);
+    *ret = co_client_connect(&c->options, c->session, deadline, &s->link.transport, &c->distrust);
     if (*ret < 0)
         s->link.transport.fd = -1;
     s->length = -1;

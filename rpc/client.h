@@ -40,6 +40,10 @@ void rpc_client_free(struct rpc_client *c);
 /* Was a connection there in the last exchange, so that the server may have got the request? */
 bool rpc_client_had_contact(const struct rpc_client *c);
 
+/* Why the server's certificate was not believed when a connection was last tried; NULL when that was not it.
+ */
+const char *rpc_client_distrust(const struct rpc_client *c);
+
 /* Called with each interim reply (status 1xx) of the exchanges from now on; must not yield. NULL: nobody is.
  */
 struct http_head; /* rpc/http_head.h */

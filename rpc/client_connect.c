@@ -142,11 +142,20 @@ static void set_peer_name(SSL *ssl, const struct rpc_client_options *o)
         SSL_set1_host(ssl, checked);
 }
 
+/* NULL: nothing is wrong with the server's certificate, or it was not looked at. */
+static const char *distrust(const struct transport *t)
+{
+    bool looked = t->ssl != NULL && SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE;
+    long why = looked ? SSL_get_verify_result(t->ssl) : X509_V_OK;
+    return why != X509_V_OK ? X509_verify_cert_error_string(why) : NULL;
+}
+
 int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, int64_t deadline,
-                      struct transport *ret)
+                      struct transport *ret, const char **ret_distrust)
 {
     struct transport t;
     bool tls = o->tls && o->unix_path == NULL;
+    *ret_distrust = NULL;
     int fd = o->unix_path != NULL ? co_connect_unix(o->unix_path, deadline)
                                   : co_connect_tcp(o->host, o->port, deadline);
     if (fd < 0)
@@ -158,6 +167,9 @@ int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, 
     if (tls && session != NULL)
         SSL_set_session(t.ssl, session);
     int r = co_transport_handshake(&t, deadline);
+    *ret_distrust = r == -EPROTO ? distrust(&t) : NULL;
+    if (*ret_distrust != NULL)
+        r = -EKEYREJECTED;
     if (r < 0)
         transport_close(&t);
     else

@@ -92,7 +92,7 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
         SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) != 1 ||
         SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
         return SSL_CLIENT_HELLO_ERROR;
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), NULL);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), SSL_CTX_get_verify_callback(c));
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 

@@ -7,6 +7,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/pool/forward.c xapid/pool/forward.h \
 	xapid/pool/frame.c xapid/pool/frame.h \
 	xapid/pool/hello.c xapid/pool/hello.h \
+	xapid/pool/host_certificates.c xapid/pool/host_certificates.h \
 	xapid/pool/join.c xapid/pool/join.h \
 	xapid/pool/join_check.c \
 	xapid/pool/join_serve.c \

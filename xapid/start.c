@@ -27,6 +27,7 @@
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/follow.h"
 #include "xapid/pool/forward.h"
+#include "xapid/pool/host_certificates.h"
 #include "xapid/pool/member_host.h"
 #include "xapid/pool/peers.h"
 #include "xapid/reload.h"
@@ -196,7 +197,7 @@ static int co_start_coordinator(struct xapid *x, struct err *e)
 {
     find_own_host(x);
     if (role_bootstrap(x->db, e) < 0 || co_host_bootstrap(x, e) < 0 || settle_membership(x, e) < 0 ||
-        peers_open(x, e) < 0)
+        peers_open(x, e) < 0 || host_certificates_start(x, e) < 0)
         return -1;
     take_memory(x);
     co_crossings_settle(x);

@@ -260,10 +260,11 @@ static SSL_SESSION *co_visit(SSL_CTX *context, const char *name, SSL_SESSION *se
     struct rpc_client_options o = {
         .host = ADDRESS, .port = port, .tls = true, .tls_context = context, .server_name = name};
     struct transport t;
+    const char *distrust;
     char bytes[2000];
 
     *ret_served = *ret_reused = false;
-    if (co_client_connect(&o, session, clock_in_ms(10000), &t) < 0)
+    if (co_client_connect(&o, session, clock_in_ms(10000), &t, &distrust) < 0)
         return NULL;
     *ret_reused = SSL_session_reused(t.ssl);
     if (co_transport_write(&t, ask, sizeof ask - 1, clock_in_ms(10000)) == 0)

@@ -3,14 +3,16 @@
 
 import hashlib
 import os
+import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
-from daemon import fails, wait_until  # noqa: E402
-from pool import Pool, is_live, join  # noqa: E402
+from daemon import Failure, Lost, fails, wait_until  # noqa: E402
+from pool import PORT, Pool, answers_as_member, is_live, join, leads  # noqa: E402
 
 
 def certificate(folder, name, *more):
@@ -70,10 +72,179 @@ def what_is_installed_is_on_all_hosts(hosts, folder):
     all_have(hosts, "ca", wanted)
 
 
+# ---- hosts among themselves ----
+
+
+def in_pool(host, name):
+    with open(os.path.join(host.state, "pool", name)) as f:
+        return f.read()
+
+
+def recorded(c, ref):
+    """The fingerprints that the host may come with."""
+    return [v["fingerprint_sha256"] for v in c.Certificate.get_all_records().values()
+            if v["type"] == "host_internal" and v["host"] == ref]
+
+
+def agree(hosts):
+    """Each host's record is what it has, all trust one authority, the same, and calls go both ways."""
+    c = hosts[0].client()
+    for h in hosts:
+        assert recorded(c, h.me(c)) == [fingerprint(in_pool(h, "server-cert.pem"))], h.address
+        assert in_pool(h, "ca-cert.pem") == in_pool(hosts[0], "ca-cert.pem") and \
+            in_pool(h, "ca-cert.pem").count("BEGIN") == 1 and in_pool(h, "ca-key.pem") == in_pool(hosts[0], "ca-key.pem")
+        assert "serving" in c.host.get_log(h.me(c))
+        h.client().pool.sync_database()
+
+
+def forged(host, folder, authority):
+    """A certificate of the host that somebody made who knows the authority's key: files, and the authority's."""
+    out = {name: os.path.join(folder, name) for name in ("forged.crt", "forged.key", "forged.csr")}
+    uuid = dict(line.split(" = ") for line in in_pool(host, "membership").splitlines())
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    f"/O={uuid['pool']}/CN={uuid['host']}", "-keyout", out["forged.key"], "-out", out["forged.csr"]],
+                   check=True, capture_output=True)
+    with open(os.path.join(folder, "extensions"), "w") as f:
+        f.write(f"subjectAltName=DNS:{uuid['host']}\nbasicConstraints=critical,CA:FALSE\n"
+                "keyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\nauthorityKeyIdentifier=keyid\n")
+    subprocess.run(["openssl", "x509", "-req", "-in", out["forged.csr"], "-CA", os.path.join(authority, "ca-cert.pem"),
+                    "-CAkey", os.path.join(authority, "ca-key.pem"), "-days", "10", "-set_serial", "7", "-extfile",
+                    os.path.join(folder, "extensions"), "-out", out["forged.crt"]], check=True, capture_output=True)
+    return out["forged.crt"], out["forged.key"]
+
+
+def is_let_in(server, cert, key):
+    """Does the server speak with who shows this certificate as a host of the pool?"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(cert, key)
+    try:
+        with context.wrap_socket(socket.create_connection((server.address, int(PORT))), server_hostname="peer.xapid") as s:
+            s.sendall(b"GET /peer/place HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            return b" 200 " in s.recv(4096)
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+def kept(host, folder):
+    """A copy of what the host has of the pool now, for later."""
+    return shutil.copytree(os.path.join(host.state, "pool"), os.path.join(folder, f"kept-{host.address}-{os.urandom(4).hex()}"))
+
+
+def own(folder):
+    return os.path.join(folder, "server-cert.pem"), os.path.join(folder, "server-key.pem")
+
+
+def only_recorded_certificates_are_believed(hosts, folder):
+    agree(hosts)
+    member = os.path.join(hosts[1].state, "pool")
+    assert is_let_in(hosts[0], *own(member)) and is_let_in(hosts[2], *own(member))
+    forgery = forged(hosts[1], folder, member)
+    assert not is_let_in(hosts[0], *forgery) and not is_let_in(hosts[2], *forgery)
+
+
+def certificates_are_renewed(hosts, folder):
+    c = hosts[2].client()
+    for i in (1, 0):
+        before, authority = kept(hosts[i], folder), in_pool(hosts[i], "ca-cert.pem")
+        c.host.refresh_server_certificate(hosts[i].me(c))
+        assert in_pool(hosts[i], "ca-cert.pem") == authority
+        assert in_pool(hosts[i], "server-cert.pem") != open(own(before)[0]).read()
+        agree(hosts)
+        assert not is_let_in(hosts[2], *own(before)) and is_let_in(hosts[2], *own(os.path.join(hosts[i].state, "pool")))
+
+
+def the_authority_is_renewed(hosts, folder):
+    c = hosts[1].client()
+    before, authority = kept(hosts[1], folder), in_pool(hosts[0], "ca-cert.pem")
+    c.pool.rotate_secret()
+    agree(hosts)
+    assert in_pool(hosts[0], "ca-cert.pem") != authority
+    assert not is_let_in(hosts[0], *own(before)) and not is_let_in(hosts[0], *forged(hosts[1], folder, before))
+    for h in hosts:  # what is on the disks is good, too
+        h.kill()
+    for h in hosts:
+        h.start()
+    for h in hosts[1:]:
+        wait_until(lambda h=h: is_live(hosts[0], h) and answers_as_member(h, hosts[0]), f"{h.address} is there again")
+    agree(hosts)
+
+
+def a_host_that_leaves_is_not_believed(hosts, folder):
+    c = hosts[0].client()
+    before, authority = kept(hosts[2], folder), in_pool(hosts[0], "ca-cert.pem")
+    hosts[1].kill()
+    wait_until(lambda: not is_live(hosts[0], hosts[1]), "the member is missed")
+    assert fails("CANNOT_CONTACT_HOST", c.pool.rotate_secret) == [hosts[1].me(c)]
+    assert fails("CANNOT_CONTACT_HOST", c.host.refresh_server_certificate, hosts[2].me(c)) == [hosts[1].me(c)]
+    c.pool.eject(hosts[2].me(c))
+    assert in_pool(hosts[0], "ca-cert.pem") == authority  # until all are there
+    hosts[1].start()
+    wait_until(lambda: all(in_pool(h, "ca-cert.pem").count("BEGIN") == 1 and in_pool(h, "ca-cert.pem") != authority
+                           for h in hosts[:2]), "the authority has been renewed")
+    wait_until(lambda: "xapid-authority-to-be-renewed" not in c.pool.get_all_records().popitem()[1]["other_config"], "done")
+    agree(hosts[:2])
+    assert not is_let_in(hosts[0], *own(before)) and not is_let_in(hosts[1], *forged(hosts[1], folder, before))
+
+
+def what_ends_soon_is_renewed(host, folder):
+    """On a host that is alone: a certificate with ten days to go."""
+    wait_until(lambda: is_alone(host), "the ejected host is a pool of its own")
+    host.stop()
+    pool = os.path.join(host.state, "pool")
+    for made, name in zip(forged(host, folder, pool), own(pool)):
+        shutil.copy(made, name)
+    before = in_pool(host, "server-cert.pem")
+    host.start()
+    wait_until(lambda: in_pool(host, "server-cert.pem") != before, "the certificate is renewed")
+    wait_until(lambda: recorded(host.client(), host.client().host.get_all()[0]) ==
+               [fingerprint(in_pool(host, "server-cert.pem"))], "the record follows")
+
+
+def transitions(local):
+    try:
+        local.pool.emergency_transition_to_master()
+        return True
+    except Failure as f:
+        assert f.code == "NOT_IN_EMERGENCY_MODE", f
+        return False
+
+
+def a_coordinator_that_was_forgotten_does_not_lead(hosts, folder):
+    """It comes back, and hears that the pool has gone on without it."""
+    authority = in_pool(hosts[1], "ca-cert.pem")
+    hosts[0].kill()
+    starts, local = hosts[1].log().count("serving https://"), hosts[1].client_of_its_own()
+    wait_until(lambda: transitions(local), "the member notices that it has no coordinator")
+    wait_until(lambda: hosts[1].log().count("serving https://") > starts, "the member starts anew")
+    assert leads(hosts[1])
+    c = hosts[1].client()
+    gone = hosts[0].me(c)
+    wait_until(lambda: not is_live(hosts[1], hosts[0]), "the old coordinator is missed")
+    c.host.destroy(gone)
+    wait_until(lambda: in_pool(hosts[1], "ca-cert.pem") != authority, "the authority has been renewed")
+    hosts[0].start(wait=False)
+    wait_until(lambda: "HOST_UNKNOWN_TO_MASTER" in hosts[0].log(), "it hears that it is none of the pool")
+    assert not leads(hosts[0])
+
+
+def is_alone(host):
+    try:
+        return len(host.client().host.get_all()) == 1
+    except (Lost, Failure, OSError):
+        return False
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder, Pool(3, joined=False) as hosts:
         join(hosts[1], hosts[0])
         what_is_installed_is_on_all_hosts(hosts, folder)
+        only_recorded_certificates_are_believed(hosts, folder)
+        certificates_are_renewed(hosts, folder)
+        the_authority_is_renewed(hosts, folder)
+        a_host_that_leaves_is_not_believed(hosts, folder)
+        what_ends_soon_is_renewed(hosts[2], folder)
+        a_coordinator_that_was_forgotten_does_not_lead(hosts, folder)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,12 @@ static void co_ask(void *arg)
     if (co_peer_ask_place(i->x, i->address, &i->place, &e) == 0)
         return;
     log_debug("%s", e.n_params > 0 ? e.params[0] : e.code);
-    i->place.term = 0;
+    i->place = (struct peer_place){0};
+    if (!err_is(&e, "HOST_UNKNOWN_TO_MASTER"))
+        return;
+    log_warning("the pool has gone on without this host, at %s", i->address);
+    i->place.term = i->x->membership.term + 1;
+    strcpy(i->place.coordinator, i->address);
 }
 
 static struct inquiry *ask_others(struct xapid *x, void *mem, unsigned *ret_n)

@@ -234,16 +234,26 @@ static void co_read_refusal(unsigned status, struct err *e)
     (void)peers_check_reply(follow.x, NULL, status, &body, e);
 }
 
+/* Certificates change only while all hosts of a pool are there to hear of it: this one is no host of the pool
+ * any more, or the other is none. */
+static int note_stranger(struct err *e)
+{
+    log_info("%s", e->n_params > 0 ? e->params[0] : e->code);
+    err_clear(e);
+    return err_host_unknown_to_master(e, follow.x->membership.host);
+}
+
 static int co_connect(struct err *e)
 {
     const struct membership *m = &follow.x->membership;
     struct rpc_client *c = peers_client(follow.x, m->coordinator, NULL);
     unsigned status = 0;
     int r = co_client_stream_open(c, "CONNECT", "/peer/feed", NULL, &follow.stream, &status, e);
+    bool strange = rpc_client_distrust(c);
 
     rpc_client_free(c);
     if (r < 0)
-        return -1;
+        return strange ? note_stranger(e) : -1;
     follow.end = (struct frame_end){follow.stream, co_read_stream, co_write_stream};
     if (status == 200)
         return 0;

@@ -8,8 +8,10 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "pool/authority.h"
+#include "rpc/pem.h"
 #include "xapid/http_auth.h"
 #include "xapid/pool/frame.h"
+#include "xapid/pool/host_certificates.h"
 #include "xapid/pool/join.h"
 #include "xapid/pool/refusal.h"
 #include "xapid/pool/take_over.h"
@@ -118,11 +120,22 @@ static int co_read(const struct http_request *q, struct application *ret, struct
 
 /* ---- taking in ---- */
 
-static int co_take_in(struct xapid *x, struct application *a, struct err *e)
+static void record_certificate(struct txn *t, const struct application *a, const char *pem)
+{
+    const struct row *host = db_get_by_uuid(txn_db(t), CLASS_HOST, a->host);
+    X509 *cert = pem_read_certificate(pem);
+
+    if (host && cert)
+        host_certificate_record(t, host->ref, cert);
+    X509_free(cert);
+}
+
+static int co_take_in(struct xapid *x, struct application *a, const char *cert, struct err *e)
 {
     struct txn *t = db_begin(x->db);
 
     take_over_rows(t, a->rows);
+    record_certificate(t, a, cert);
     if (db_commit(t, e) < 0)
         return -1;
     int r = co_db_wait_durable(x->db, db_generation(x->db), CLOCK_NEVER);
@@ -144,7 +157,7 @@ static json_t *co_serve(struct call *c, struct http_request *q, struct err *e)
     char *cert;
 
     if (co_read(q, &a, e) == 0 && authority_sign(c->x->authority, q->mem, a.request, a.host, &cert, e) == 0 &&
-        co_take_in(c->x, &a, e) == 0) {
+        co_take_in(c->x, &a, cert, e) == 0) {
         answer = answer_of(c->x, cert);
         log_info("host %s joins the pool", a.host);
     }
@@ -178,6 +191,11 @@ void co_join_serve(struct http_request *r, struct http_reply *reply, void *arg)
         http_auth_end(&c);
         return;
     }
-    answer(reply, co_serve(&c, r, &e), &e);
+    json_t *given = NULL;
+    if (co_host_certificates_lock() == 0) {
+        given = co_serve(&c, r, &e);
+        host_certificates_unlock();
+    }
+    answer(reply, given, &e);
     http_auth_end(&c);
 }

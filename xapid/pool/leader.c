@@ -12,6 +12,7 @@
 #include "model/errors.gen.h"
 #include "xapid/pool/frame.h"
 #include "xapid/pool/hello.h"
+#include "xapid/pool/host_certificates.h"
 #include "xapid/pool/member_host.h"
 #include "xapid/pool/peers.h"
 #include "xapid/pool/refusal.h"
@@ -31,6 +32,7 @@ struct follower {
     struct xapid *x;
     struct frame_end end;
     struct fiber *reader;
+    X509 *certificate; /* that the member has shown; the connection's */
     bool ended;
 };
 
@@ -237,6 +239,7 @@ static void co_lead(struct follower *f, const struct hello *hello)
     f->seen.heard = clock_now();
     LIST_INSERT_HEAD(&followers, f, link);
     struct fiber *writer = fiber_ref(fiber_spawn("feed", co_write, f));
+    host_certificate_seen(f->x, f->seen.host, f->certificate);
     member_host_welcome(f->x, f->seen.host, hello);
     co_hear(f);
     fiber_mask_cancel();
@@ -299,7 +302,8 @@ void co_leader_serve(struct http_request *r, struct http_stream *s, void *arg)
 {
     CLEANUP_ERR struct err e = {0};
     struct http_reply head = {.content_type = "application/octet-stream"};
-    struct follower f = {.x = arg, .end = {s, co_read_stream, co_write_stream}};
+    struct follower f = {
+        .x = arg, .end = {s, co_read_stream, co_write_stream}, .certificate = peer_certificate(r)};
     struct hello hello = {0};
     const char *uuid = co_peers_admit_stream(f.x, r, s);
 

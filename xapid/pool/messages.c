@@ -7,6 +7,7 @@
 #include "xapid/handlers.gen.h"
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/follow.h"
+#include "xapid/pool/host_certificates.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool/take_over.h"
@@ -57,7 +58,11 @@ static int drop_host(struct call *c, struct ref host, struct err *e)
     struct txn *t = db_begin(c->db);
 
     drop_host_rows(t, host);
-    return db_commit(t, e);
+    host_certificates_distrust(t, c->x);
+    if (db_commit(t, e) < 0)
+        return -1;
+    host_certificates_look();
+    return 0;
 }
 
 /* ---- leaving ---- */

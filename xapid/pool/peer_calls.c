@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "model/errors.gen.h"
 #include "rpc/client.h"
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/peers.h"
@@ -26,6 +27,10 @@ static json_t *co_ask(struct xapid *x, const char *address, const char *uuid, co
     struct rpc_client *c = rpc_client_new(&o);
     int r = co_http_exchange(c, method, target, "content-type: application/json\r\n", text,
                              text ? strlen(text) : 0, MAX_REPLY, &status, &reply, e);
+    if (r < 0 && rpc_client_distrust(c) && authority_take_superseded(x->authority)) {
+        err_clear(e);
+        err_host_unknown_to_master(e, x->membership.host);
+    }
     rpc_client_free(c);
     free(text);
     if (r < 0)
@@ -42,9 +47,8 @@ static json_t *co_ask(struct xapid *x, const char *address, const char *uuid, co
     return object;
 }
 
-/* The same for what may be refused. Takes body. */
-static json_t *co_demand(struct xapid *x, const char *address, const char *uuid, const char *target,
-                         json_t *body, struct err *e)
+json_t *co_peer_demand(struct xapid *x, const char *address, const char *uuid, const char *target,
+                       json_t *body, struct err *e)
 {
     json_t *reply = co_ask(x, address, uuid, "POST", target, body, x->options.silence_ms, e);
     const char *problem = json_string_value(json_object_get(reply, "error"));
@@ -59,7 +63,7 @@ static json_t *co_demand(struct xapid *x, const char *address, const char *uuid,
 static int co_tell(struct xapid *x, const char *address, const char *uuid, const char *target, json_t *body,
                    struct err *e)
 {
-    json_t *reply = co_demand(x, address, uuid, target, body, e);
+    json_t *reply = co_peer_demand(x, address, uuid, target, body, e);
 
     json_decref(reply);
     return reply ? 0 : -1;
@@ -92,7 +96,7 @@ int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_u
 int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uuid, uint64_t *ret_term,
                       struct err *e)
 {
-    json_t *reply = co_demand(x, address, host_uuid, "/peer/lead", json_object(), e);
+    json_t *reply = co_peer_demand(x, address, host_uuid, "/peer/lead", json_object(), e);
     json_int_t term = json_integer_value(json_object_get(reply, "term"));
 
     json_decref(reply);
@@ -119,12 +123,11 @@ static void answer(struct http_reply *reply, json_t *object)
     free(text);
 }
 
-/* Takes done, the answer unless something went wrong. */
-static void answer_done(struct http_reply *reply, json_t *done, const struct err *e)
+void peer_answer(struct http_reply *reply, json_t *done, const struct err *e)
 {
     if (err_is_set(e)) {
         json_decref(done);
-        done = json_pack("{s:s}", "error", e->n_params > 0 ? e->params[0] : e->code);
+        done = json_pack("{s:s}", "error", e->n_params > 0 ? e->params[e->n_params - 1] : e->code);
     }
     answer(reply, done);
 }
@@ -159,7 +162,7 @@ void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void 
     else if (strcmp(x->membership.coordinator, coordinator) != 0 || (uint64_t)term != x->membership.term)
         (void)change_role_to_member(x, coordinator, (uint64_t)term, &e);
     json_decref(body);
-    answer_done(reply, json_object(), &e);
+    peer_answer(reply, json_object(), &e);
 }
 
 /* What only a member can be told. */
@@ -177,7 +180,7 @@ void co_peer_lead_post(struct http_request *r, struct http_reply *reply, void *a
         return;
     json_int_t term = (json_int_t)membership_next_term(&x->membership);
     (void)change(x, change_role_to_coordinator, &e);
-    answer_done(reply, json_pack("{s:I}", "term", term), &e);
+    peer_answer(reply, json_pack("{s:I}", "term", term), &e);
 }
 
 void co_peer_leave_post(struct http_request *r, struct http_reply *reply, void *arg)
@@ -188,5 +191,5 @@ void co_peer_leave_post(struct http_request *r, struct http_reply *reply, void *
     if (!peers_admit(x, r, reply))
         return;
     (void)change(x, change_role_leave, &e);
-    answer_done(reply, json_object(), &e);
+    peer_answer(reply, json_object(), &e);
 }

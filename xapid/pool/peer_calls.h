@@ -4,6 +4,7 @@
  * What the daemons of a pool ask of each other beside the feed and the agents' work, as JSON over HTTP
  * between peers: GET /peer/place, POST /peer/follow, /peer/lead and /peer/leave.
  */
+#include <jansson.h>
 #include "rpc/http.h"
 #include "xapid/server.h"
 
@@ -14,8 +15,9 @@ struct peer_place {
     uint64_t term;
 };
 
-/* Errors of all: INTERNAL_ERROR when the host cannot be reached, else what it answered. host_uuid NULL: any
- * host of the pool. */
+/* Errors of all: INTERNAL_ERROR when the host cannot be reached, else what it answered;
+ * HOST_UNKNOWN_TO_MASTER [this host] when it is one of a pool that has gone on without this host. host_uuid
+ * NULL: any host of the pool. */
 int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *ret, struct err *e);
 
 /* Let a host follow the coordinator at `coordinator` in this term. */
@@ -28,6 +30,14 @@ int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uui
 
 /* Let a member become a pool of its own. */
 int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e);
+
+/* POST for what other files of this folder ask: the reply's object, or NULL with e; the "error" that it names is
+ * one. Takes body. */
+json_t *co_peer_demand(struct xapid *x, const char *address, const char *host_uuid, const char *target,
+                       json_t *body, struct err *e);
+
+/* The other side of that: done, which is taken, is the answer unless something went wrong. Never yields. */
+void peer_answer(struct http_reply *reply, json_t *done, const struct err *e);
 
 /* The serving side, for the routes. */
 co_http_handler co_peer_place_get;

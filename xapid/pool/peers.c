@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/follow.h"
+#include "xapid/pool/host_certificates.h"
 
 /* ---- a newer term ---- */
 
@@ -57,6 +58,7 @@ int peers_open(struct xapid *x, struct err *e)
         return -1;
     x->peer_pool = (struct peer_pool){.term = (int64_t)m->term, .newer = on_newer, .arg = x};
     memcpy(x->peer_pool.uuid, m->pool, sizeof x->peer_pool.uuid);
+    host_certificates_open(x);
     peer_serve(x->tls, x->authority);
     agent_set_peers(x->agent, x->authority, &x->peer_pool);
     return 0;
