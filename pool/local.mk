@@ -9,6 +9,7 @@ pool_libpool_a_SOURCES = \
 	pool/codec.c pool/codec.h \
 	pool/devices.c \
 	pool/extension.c pool/extension.h \
+	pool/disk_remote.c pool/disk_remote.h \
 	pool/disk_stream.c pool/disk_stream.h \
 	pool/folder.c pool/folder.h \
 	pool/image.c pool/image.h \

@@ -117,7 +117,7 @@ const char *co_peer_check_stream(struct peer_pool *p, struct http_request *r, st
 
 /* ---- the client ---- */
 
-static void add_headers(struct buf *out, void *arg)
+void peer_add_headers(struct buf *out, void *arg)
 {
     const struct peer_pool *p = arg;
     buf_printf(out, "xapid-pool: %s\r\nxapid-term: %lld\r\n", p->uuid, (long long)p->term);
@@ -132,7 +132,7 @@ struct rpc_client_options peer_client_options(const struct authority *a, struct 
                                        .tls_context = authority_client_context(a),
                                        .server_name = PEER_SERVER_NAME,
                                        .peer_name = host_uuid,
-                                       .add_headers = add_headers,
+                                       .add_headers = peer_add_headers,
                                        .add_headers_arg = p};
 }
 

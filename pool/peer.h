@@ -63,6 +63,9 @@ struct rpc_client_options peer_client_options(const struct authority *a, struct 
 struct rpc_client *peer_client_new(const struct authority *a, struct peer_pool *p, const char *address,
                                    uint16_t port, const char *host_uuid);
 
+/* The headers that each request has, for who writes its head himself; arg is the struct peer_pool. */
+void peer_add_headers(struct buf *out, void *arg);
+
 /* 0 unless the status and body of a reply are a refusal: -1, INTERNAL_ERROR, and p->newer was called if need
  * be. host_uuid may be NULL. Never yields. */
 int peer_check_reply(struct peer_pool *p, const char *host_uuid, unsigned status, struct buf *body,

@@ -43,6 +43,11 @@ struct agent *agent_remote_new(const struct agent_remote_options *o)
     return a;
 }
 
+const char *remote_host(const struct remote *r)
+{
+    return r->o.host_ref;
+}
+
 void remote_free(struct remote *r)
 {
     while (r->n_idle > 0)
@@ -173,16 +178,13 @@ int co_remote_do(struct remote *r, const struct agent_operation *op, const struc
 
 /* ---- consoles ---- */
 
-static int co_open_console(struct remote *r, const char *vm_uuid, const char *kind,
-                           struct client_stream **ret)
+int co_remote_stream(struct remote *r, const char *target, const char *headers, struct client_stream **ret)
 {
     CLEANUP_ERR struct err e = {0};
-    char target[128];
     unsigned status;
     struct rpc_client *c = new_client(r);
+    int rc = co_client_stream_open(c, "CONNECT", target, headers, ret, &status, &e);
 
-    snprintf(target, sizeof target, AGENT_CONSOLE "?uuid=%s&kind=%s", vm_uuid, kind);
-    int rc = co_client_stream_open(c, "CONNECT", target, NULL, ret, &status, &e);
     rpc_client_free(c);
     if (rc < 0)
         return -EHOSTUNREACH;
@@ -190,6 +192,15 @@ static int co_open_console(struct remote *r, const char *vm_uuid, const char *ki
         return 0;
     client_stream_close(*ret);
     return status == 404 ? -ENOENT : -EPROTO;
+}
+
+static int co_open_console(struct remote *r, const char *vm_uuid, const char *kind,
+                           struct client_stream **ret)
+{
+    char target[128];
+
+    snprintf(target, sizeof target, AGENT_CONSOLE "?uuid=%s&kind=%s", vm_uuid, kind);
+    return co_remote_stream(r, target, NULL, ret);
 }
 
 struct pump {

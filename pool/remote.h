@@ -20,6 +20,13 @@ int co_remote_do(struct remote *r, const struct agent_operation *op, const struc
 /* A descriptor of a socket pair whose other end a fiber carries to the guest's console; or -errno. */
 int co_remote_console(struct remote *r, const char *vm_uuid, const char *kind);
 
+/* A stream that the other host answers with status 200; or -errno: -EHOSTUNREACH, -ENOENT, -EPROTO. */
+struct client_stream;
+int co_remote_stream(struct remote *r, const char *target, const char *headers, struct client_stream **ret);
+
+/* Its reference, as errors name it. */
+const char *remote_host(const struct remote *r);
+
 void remote_free(struct remote *r);
 
 #endif

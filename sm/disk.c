@@ -28,6 +28,8 @@ struct disk {
     struct disk_map *map; /* being filled by extents as they arrive */
     int64_t mapped;       /* bytes of the disk that they have told of */
     unsigned layers;      /* that count; 0: all, by whether they read as zeros */
+    void (*co_after)(void *arg);
+    void *after_arg;
 };
 
 /* ---- waiting ---- */
@@ -153,7 +155,7 @@ static int co_handshake(struct disk *d)
     return d->size < 0 ? -EIO : 0;
 }
 
-static int co_connect(struct disk *d, const struct sm_attachment *a)
+int disk_server_start(const struct sm_attachment *a, unsigned flags, struct disk_server *ret)
 {
     CLEANUP_FD int listening = -1;
     CLEANUP_FD int connected = -1;
@@ -163,28 +165,61 @@ static int co_connect(struct disk *d, const struct sm_attachment *a)
         rc = connected_pair(&listening, &connected);
     if (rc < 0)
         return rc;
-    d->server = start_server(a, d->flags, listening);
-    if (d->server < 0)
-        return d->server;
-    /* Ours would keep the connection waiting when qemu-nbd ends before it has taken it. */
-    close(TAKE_FD(listening));
+    /* Ours, closed at the end, would keep the connection waiting when qemu-nbd ends before it has taken it.
+     */
+    ret->pid = start_server(a, flags, listening);
+    if (ret->pid < 0)
+        return ret->pid;
+    ret->fd = TAKE_FD(connected);
+    return 0;
+}
+
+void co_disk_server_end(struct disk_server *s)
+{
+    close(s->fd);
+    co_proc_end(s->pid, SIGTERM);
+}
+
+/* Takes fd. */
+static int co_speak(struct disk *d, int fd)
+{
     d->nbd = nbd_create();
     if (!d->nbd || nbd_add_meta_context(d->nbd, map_context(d->flags)) < 0 ||
-        nbd_aio_connect_socket(d->nbd, connected) < 0)
+        nbd_aio_connect_socket(d->nbd, fd) < 0) {
+        close(fd);
         return -EIO;
-    (void)TAKE_FD(connected);
+    }
     return co_handshake(d);
 }
 
 int co_disk_open(const struct sm_attachment *a, unsigned flags, struct disk **ret, struct err *e)
 {
     struct disk *d = mem_zalloc(sizeof *d);
+    struct disk_server server = {0};
     d->flags = flags;
-    int rc = co_connect(d, a);
+    int rc = disk_server_start(a, flags, &server);
+    d->server = server.pid;
 
+    if (rc == 0)
+        rc = co_speak(d, server.fd);
     if (rc < 0) {
         co_disk_close(d);
         return fail(e, rc, "opening the disk");
+    }
+    *ret = d;
+    return 0;
+}
+
+int co_disk_open_at(int fd, unsigned flags, void (*co_after)(void *arg), void *arg, struct disk **ret,
+                    struct err *e)
+{
+    struct disk *d = mem_zalloc(sizeof *d);
+    *d = (struct disk){.flags = flags, .co_after = co_after, .after_arg = arg};
+    int rc = co_speak(d, fd);
+
+    if (rc < 0) {
+        co_disk_close(d);
+        return fail(e, rc, "opening the disk of another host");
     }
     *ret = d;
     return 0;
@@ -198,6 +233,8 @@ void co_disk_close(struct disk *d)
         nbd_close(d->nbd); /* no child of its own: does not wait */
     if (d->server > 0)
         co_proc_end(d->server, SIGTERM);
+    if (d->co_after)
+        d->co_after(d->after_arg);
     free(d);
 }
 

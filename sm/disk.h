@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "sm/sm.h"
 
 enum { DISK_REQUEST_MAX = 4 << 20 };
@@ -25,10 +26,23 @@ enum {
     DISK_DEPTHS = 2, /* to read, and for co_disk_map_layers */
 };
 int co_disk_open(const struct sm_attachment *a, unsigned flags, struct disk **ret, struct err *e);
+
+/* The same over a connection to a server of the disk (below) that is elsewhere; fd, its end here, is taken in
+ * any case. co_after is called when the disk has been closed, also by a failure. */
+int co_disk_open_at(int fd, unsigned flags, void (*co_after)(void *arg), void *arg, struct disk **ret,
+                    struct err *e);
 int64_t disk_size(const struct disk *d);
 
 /* Whatever was not flushed may be lost. Not to be cancelled; NULL is fine. */
 void co_disk_close(struct disk *d);
+
+/* A server of an attached disk for whoever speaks through fd; it ends with the connection. 0 or -errno. */
+struct disk_server {
+    pid_t pid;
+    int fd;
+};
+int disk_server_start(const struct sm_attachment *a, unsigned flags, struct disk_server *ret);
+void co_disk_server_end(struct disk_server *s);
 
 int disk_start_read(struct disk *d, void *bytes, size_t n, int64_t offset, struct err *e);
 int disk_start_write(struct disk *d, const void *bytes, size_t n, int64_t offset, struct err *e);

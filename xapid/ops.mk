@@ -19,6 +19,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/cpu_features.h \
 	xapid/host/cpuinfo.c \
 	xapid/host/cpuinfo.h \
+	xapid/host/elsewhere.c \
+	xapid/host/elsewhere.h \
 	xapid/host/enable.c \
 	xapid/host/evacuate.c \
 	xapid/host/faults.c \

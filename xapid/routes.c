@@ -45,8 +45,11 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
 #define FROM_PEERS                                                                                \
     {.method = "CONNECT", .prefix = "/agent/console", .co_raw = co_member_agent_console},         \
         {.method = "CONNECT", .prefix = "/agent/disk", .co_raw = co_member_agent_disk},           \
+        {.method = "CONNECT", .prefix = "/agent/bytes", .co_raw = co_member_agent_bytes},         \
         {.method = "POST", .prefix = "/agent/", .co_handle = co_member_agent_post},               \
         {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},                 \
+        {.method = "GET", .prefix = "/peer/host_logs_download", .co_raw = co_peer_archive_get},   \
+        {.method = "GET", .prefix = "/peer/system-status", .co_raw = co_peer_archive_get},        \
         {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},               \
         {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},           \
         {.method = "POST", .prefix = "/peer/files", .co_handle = co_shared_files_post},           \

@@ -3,16 +3,18 @@
 
 import hashlib
 import http.client
+import io
 import json
 import os
 import socket
 import ssl
 import stat
 import sys
+import tarfile
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
-from daemon import fails, wait_until  # noqa: E402
+from daemon import add_disk, fails, make_vdi, make_vm, wait_until  # noqa: E402
 from pool import PORT, Pool, is_live  # noqa: E402
 
 PLUGIN = """#!/usr/bin/env python3
@@ -130,6 +132,57 @@ def plain_http_is_closed_everywhere(hosts):
     wait_until(lambda: is_live(hosts[0], hosts[1]) and not plain(hosts[1]), "a host that was away follows")
 
 
+def exchange(host, session, method, path, body=None):
+    """The status and the body that the host answers an HTTP request of that session with."""
+    connection = http.client.HTTPSConnection(host.address, int(PORT), timeout=60, context=ssl._create_unverified_context())
+    connection.request(method, path, body, {"Cookie": f"session_id={session}"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def archived(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {m.name.removeprefix("./"): tar.extractfile(m).read() for m in tar if m.isfile()}
+
+
+def archives_come_from_the_host_that_is_meant(hosts):
+    """A member's own from the member; any host's by its name."""
+    c = hosts[0].client()
+    refs = [h.me(c) for h in hosts]
+    for host, query, of in ((hosts[0], "", 0), (hosts[1], "", 1), (hosts[0], f"&host_id={refs[1]}", 1),
+                            (hosts[1], f"&host_id={c.host.get_uuid(refs[0])}", 0)):
+        status, data = exchange(host, c.session, "GET", f"/system-status?entries=xapid-log&output=tar{query}")
+        log = archived(data)["xapid.log"].decode()
+        assert status == 200 and ("joins the pool" in log) == (of == 0), (host.address, query, log[-500:])
+        status, data = exchange(host, c.session, "GET", f"/host_logs_download?x{query}")
+        assert status == 200 and archived(data).keys() == {"log/audit.log"}, (host.address, query)
+    assert exchange(hosts[1], "OpaqueRef:none", "GET", "/host_logs_download")[0] == 401
+    assert exchange(hosts[0], c.session, "GET", "/host_logs_download?host_id=OpaqueRef:none")[0] == 500
+
+
+def disks_are_transferred_wherever_they_are(hosts):
+    """On storage that only the member has, through either host."""
+    c = hosts[0].client()
+    sr = next(r for r, v in c.SR.get_all_records().items() if v["type"] == "file" and not v["shared"] and
+              [c.PBD.get_host(p) for p in v["PBDs"]] == [hosts[1].me(c)])
+    content = os.urandom(3 << 20) + bytes(5 << 20)
+    vdi = make_vdi(c, size=8 << 20, sr=sr)
+    assert exchange(hosts[0], c.session, "PUT", f"/import_raw_vdi?vdi={vdi}&format=raw", content)[0] == 200
+    for h in hosts:
+        assert exchange(h, c.session, "GET", f"/export_raw_vdi?vdi={vdi}&format=raw") == (200, content)
+    vm = make_vm(c, "exported", disks=0, nics=0)
+    add_disk(c, vm, vdi)
+    status, archive = exchange(hosts[1], c.session, "GET", f"/export?ref={vm}")
+    assert status == 200
+    assert exchange(hosts[0], c.session, "PUT", f"/import?sr_id={sr}", archive)[0] == 200
+    again = next(v for v in c.VM.get_by_name_label("exported") if v != vm)
+    disk = c.VBD.get_VDI(c.VM.get_VBDs(again)[0])
+    assert c.VDI.get_SR(disk) == sr
+    assert exchange(hosts[0], c.session, "GET", f"/export_raw_vdi?vdi={disk}") == (200, content)
+    c.VM.start(again, False, False)  # nobody holds the disk any more
+    c.VM.hard_shutdown(again)
+
+
 def hosts_are_switched_on(hosts, folder):
     c = hosts[0].client()
     gone = hosts[1].me(c)
@@ -146,6 +199,8 @@ def hosts_are_switched_on(hosts, folder):
 def main():
     with tempfile.TemporaryDirectory() as folder, Pool(2, options=("--plugin-dir", folder, "--http-port", "0")) as hosts:
         certificates_are_replaced_at_other_hosts(hosts)
+        archives_come_from_the_host_that_is_meant(hosts)
+        disks_are_transferred_wherever_they_are(hosts)
         plain_http_is_closed_everywhere(hosts)
         hosts_are_switched_on(hosts, folder)
 

@@ -10,14 +10,17 @@
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "rpc/encode.h"
 #include "xapid/event/filter.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/elsewhere.h"
 #include "xapid/host/here.h"
 #include "xapid/host/log.h"
 #include "xapid/implicit.h"
+#include "xapid/pool/peers.h"
 #include "xapid/transfer/transfer.h"
 
 enum { PIECE = 64 * 1024, IDLE_MS = 5 * 60 * 1000, ROWS_A_SLICE = 200 };
@@ -207,19 +210,42 @@ static int co_send_tar(struct transfer *t, const char *const *argv, const char *
     return err_is_set(e) ? -1 : err_internal(e, "tar does not end");
 }
 
+static int co_send_logs(struct transfer *t, struct err *e)
+{
+    const char *const argv[] = {"tar", "-C", t->call.x->options.state_dir, "-cz", "log", NULL};
+
+    return co_send_tar(t, argv, "application/gzip", "logs.tar.gz", e);
+}
+
 void co_host_logs_get(struct http_request *r, struct http_stream *s, void *arg)
 {
     CLEANUP_ERR struct err e = {0};
-    const struct xapid *x = arg;
     struct transfer t;
-    const char *const argv[] = {"tar", "-C", x->options.state_dir, "-cz", "log", NULL};
+    struct ref host;
     if (!co_transfer_begin(&t, r, s, arg, "host.syslog_reconfigure", "host_logs_download"))
         return;
-    (void)co_send_tar(&t, argv, "application/gzip", "logs.tar.gz", &e);
+    if (elsewhere_host(&t, &host, &e) == 0)
+        (void)(ref_equal(host, t.call.x->host)
+                   ? co_send_logs(&t, &e)
+                   : co_elsewhere_send(&t, host, "application/gzip", "logs.tar.gz", &e));
     co_transfer_end(&t, &e);
 }
 
-static int co_send_status(struct transfer *t, const char *wanted, bool compressed, struct err *e)
+static const struct output {
+    const char *name, *type, *file, *flag;
+} outputs[] = {{"tar.bz2", "application/x-bzip2", "status.tar.bz2", "-cj"},
+               {"tar", "application/x-tar", "status.tar", "-c"},
+               {0}};
+
+static const struct output *find_output(const char *name)
+{
+    for (const struct output *o = outputs; o->name; o++)
+        if (!name || strcmp(o->name, name) == 0)
+            return o;
+    return NULL;
+}
+
+static int co_send_status(struct transfer *t, const char *wanted, const struct output *o, struct err *e)
 {
     const char *state_dir = t->call.x->options.state_dir;
     char *folder = talloc_asprintf(t->call.mem, "%s/status-XXXXXX", state_dir);
@@ -227,37 +253,60 @@ static int co_send_status(struct transfer *t, const char *wanted, bool compresse
         return err_errno(e, -errno, "making %s", folder);
     int r = co_gather(&t->call, folder, wanted);
     const char *logs = is_wanted(wanted, "xapid-logs") ? "log" : NULL;
-    const char *const argv[] = {
-        "tar", compressed ? "-cj" : "-c", "-C", folder, ".", logs ? "-C" : NULL, state_dir, logs, NULL};
+    const char *const argv[] = {"tar", o->flag, "-C", folder, ".", logs ? "-C" : NULL, state_dir, logs, NULL};
     if (r < 0)
         err_errno(e, r, "gathering the status");
     else
-        r = co_send_tar(t, argv, compressed ? "application/x-bzip2" : "application/x-tar",
-                        compressed ? "status.tar.bz2" : "status.tar", e);
+        r = co_send_tar(t, argv, o->type, o->file, e);
     fiber_mask_cancel();
     (void)co_run_worker(remove_folder, folder, "removing status files");
     fiber_unmask_cancel();
     return r;
 }
 
+static int co_send_capabilities(struct transfer *t, struct err *e)
+{
+    const char *text = capabilities(t->request->mem);
+
+    if (co_transfer_answer(t, "text/xml", (int64_t)strlen(text), NULL, e) < 0)
+        return -1;
+    return co_transfer_write(t, text, strlen(text), e);
+}
+
 void co_system_status_get(struct http_request *r, struct http_stream *s, void *arg)
 {
     CLEANUP_ERR struct err e = {0};
     struct transfer t;
-    const char *output = http_query(r, "output");
-    bool compressed = !output || strcmp(output, "tar.bz2") == 0;
-    if (!compressed && strcmp(output, "tar") != 0) {
+    struct ref host;
+    const struct output *o = find_output(http_query(r, "output"));
+    if (!o) {
         (void)co_stream_send_error(r, s, 400, "output is tar or tar.bz2", clock_in_ms(IDLE_MS));
         return;
     }
     if (!co_transfer_begin(&t, r, s, arg, "host.syslog_reconfigure", "system_status"))
         return;
-    if (http_query(r, "list")) {
-        const char *text = capabilities(r->mem);
-        if (co_transfer_answer(&t, "text/xml", (int64_t)strlen(text), NULL, &e) == 0)
-            (void)co_transfer_write(&t, text, strlen(text), &e);
-    } else {
-        (void)co_send_status(&t, http_query(r, "entries"), compressed, &e);
-    }
+    if (http_query(r, "list"))
+        (void)co_send_capabilities(&t, &e);
+    else if (elsewhere_host(&t, &host, &e) == 0)
+        (void)(ref_equal(host, t.call.x->host) ? co_send_status(&t, http_query(r, "entries"), o, &e)
+                                               : co_elsewhere_send(&t, host, o->type, o->file, &e));
+    co_transfer_end(&t, &e);
+}
+
+/* ---- for the coordinator, which has let the caller in ---- */
+
+void co_peer_archive_get(struct http_request *r, struct http_stream *s, void *arg)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct transfer t;
+    const struct output *o = find_output(http_query(r, "output"));
+    if (!co_peers_admit_stream(arg, r, s) || !peers_is_trusted(arg, r) || !o)
+        return;
+    (void)co_transfer_begin(&t, r, s, arg, NULL, NULL);
+    (void)(strcmp(r->path, "/peer/host_logs_download") == 0
+               ? co_send_logs(&t, &e)
+               : co_send_status(&t, http_query(r, "entries"), o, &e));
+    if (err_is_set(&e))
+        log_warning("an archive for the coordinator: %s", err_text(r->mem, &e));
     co_transfer_end(&t, &e);
 }

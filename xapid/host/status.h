@@ -9,4 +9,7 @@ co_http_raw_handler co_host_logs_get;
  * or tar.bz2; list: the capabilities only. */
 co_http_raw_handler co_system_status_get;
 
+/* Both for the coordinator, whose client means this member: GET /peer/<path>. */
+co_http_raw_handler co_peer_archive_get;
+
 #endif

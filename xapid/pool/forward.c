@@ -11,6 +11,7 @@
 #include "rpc/client.h"
 #include "rpc/http_head.h"
 #include "xapid/audit/audit.h"
+#include "xapid/host/elsewhere.h"
 #include "xapid/pool/follow.h"
 #include "xapid/pool/peers.h"
 #include "xapid/server.h"
@@ -214,13 +215,15 @@ int co_forward(struct http_request *r, struct http_reply *reply, struct request 
 
 /* ---- streams ---- */
 
-static void put_head(const struct http_request *r, struct buf *out)
+static void put_head(struct xapid *x, const struct http_request *r, struct buf *out)
 {
     buf_printf(out, "%s %s HTTP/1.%c\r\n", r->method, r->raw_target, r->http_1_0 ? '0' : '1');
     for (unsigned i = 0; i < r->n_headers; i++)
         if (!is_ours(r->headers[i].name))
             buf_printf(out, "%s: %s\r\n", r->headers[i].name, r->headers[i].value);
     put_caller(r, out);
+    buf_printf(out, HEADER_HOST ": %s\r\n", x->membership.host);
+    peer_add_headers(out, &x->peer_pool);
     buf_add_lit(out, "\r\n");
 }
 
@@ -276,7 +279,7 @@ void co_forward_stream(struct http_request *r, struct http_stream *s, void *arg)
     struct client_stream *to = NULL;
     struct rpc_client *c = peers_client(x, x->membership.coordinator, NULL);
 
-    put_head(r, &head);
+    put_head(x, r, &head);
     if (co_client_stream_begin(c, head.data, head.len, &to, &e) == 0)
         co_relay(s, to);
     else

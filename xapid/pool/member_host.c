@@ -12,6 +12,7 @@
 #include "lib/mem.h"
 #include "model/errors.gen.h"
 #include "pool/agent_serve.h"
+#include "pool/disk_remote.h"
 #include "xapid/certificate/alert.h"
 #include "pool/disk_stream.h"
 #include "pool/visitor.h"
@@ -219,4 +220,12 @@ void co_member_agent_disk(struct http_request *r, struct http_stream *s, void *a
 
     if (visitor_identify(r) || (co_peers_admit_stream(x, r, s) && peers_is_trusted(x, r)))
         co_agent_serve_disk(x->agent, r, s);
+}
+
+void co_member_agent_bytes(struct http_request *r, struct http_stream *s, void *arg)
+{
+    struct xapid *x = arg;
+
+    if (co_peers_admit_stream(x, r, s) && peers_is_trusted(x, r))
+        co_agent_serve_bytes(x->agent, r, s);
 }

@@ -33,6 +33,6 @@ int co_member_adopt(struct xapid *x, struct err *e);
  * of this pool and visitors. */
 co_http_handler co_member_agent_post;
 co_http_raw_handler co_member_agent_console;
-co_http_raw_handler co_member_agent_disk;
+co_http_raw_handler co_member_agent_disk, co_member_agent_bytes;
 
 #endif

@@ -2,6 +2,7 @@
 #include <talloc.h>
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "pool/disk_remote.h"
 #include "xapid/reftext.h"
 
 void co_vdi_detach(const struct sr_handle *h, const char *location)
@@ -18,7 +19,14 @@ int co_vdi_open_location(const struct sr_handle *sr, void *ctx, const char *loca
                          struct open_vdi *ret, struct err *e)
 {
     struct open_vdi o = {.sr = *sr, .location = location};
+    const struct agent_place place = {.sr = sr->sm, .location = location};
 
+    if (agent_is_remote(sr->agent)) {
+        if (co_agent_disk_open(sr->agent, &place, flags, &o.disk, e) < 0)
+            return -1;
+        *ret = o;
+        return 0;
+    }
     if (sr->driver->co_vdi_attach(&sr->sm, ctx, location, flags & DISK_WRITE, &o.at, e) < 0)
         return -1;
     if (co_disk_open(&o.at, flags, &o.disk, e) < 0) {
@@ -48,5 +56,6 @@ void co_vdi_close(struct open_vdi *o)
     if (!o->disk)
         return;
     co_disk_close(TAKE_PTR(o->disk));
-    co_vdi_detach(&o->sr, o->location);
+    if (!agent_is_remote(o->sr.agent))
+        co_vdi_detach(&o->sr, o->location);
 }

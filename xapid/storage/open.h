@@ -1,7 +1,8 @@
 #ifndef XAPID_STORAGE_OPEN_H
 #define XAPID_STORAGE_OPEN_H
 /*
- * The bytes of a VDI, for as long as its caller holds a declared operation on it.
+ * The bytes of a VDI, for as long as its caller holds a declared operation on it; wherever its SR is
+ * attached.
  */
 #include "sm/disk.h"
 #include "xapid/storage/sr.h"
@@ -10,8 +11,8 @@
 struct open_vdi {
     struct disk *disk; /* NULL: not open */
     struct sr_handle sr;
-    const char *location; /* on the caller's ctx */
-    struct sm_attachment at;
+    const char *location;    /* on the caller's ctx */
+    struct sm_attachment at; /* when that is this host */
 };
 
 /* Attach and open; flags as in sm/disk.h. Errors: HANDLE_INVALID, those of sr_open, the driver's and of

@@ -77,6 +77,9 @@ static int co_find_differences(struct leaving *l, struct ref base, struct err *e
 
     if (co_take(l, base, &l->base_op, &l->base, &l->sending.parent, DISK_DEPTHS, e) < 0)
         return -1;
+    if (agent_is_remote(l->disk.sr.agent) || agent_is_remote(l->base.sr.agent))
+        return err_sr_operation_not_supported(e,
+                                              REF_TEXT(l->disk.sr.ref)); /* their chains are looked at here */
     from = (struct changes_side){l->base.disk, &l->base.at};
     return co_disk_changes(&of, &from, l->format->shift, &l->sending.map, e);
 }

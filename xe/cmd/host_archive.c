@@ -20,7 +20,8 @@ static const char *file_name(struct xe *x, const char *beginning, const char *en
 
 static int co_save_logs(struct xe *x, const struct record *r, const char **ret_item, struct err *e)
 {
-    return co_download(x, "/host_logs_download", file_name(x, "logs", ".tar.gz"), e);
+    return co_download(x, bulk_target(x, "/host_logs_download", "host_id", r->ref),
+                       file_name(x, "logs", ".tar.gz"), e);
 }
 
 static int co_host_logs_download(struct xe *x, struct err *e)
@@ -38,8 +39,9 @@ const struct command cmd_host_logs_download = {
 
 static int co_save_status(struct xe *x, const struct record *r, const char **ret_item, struct err *e)
 {
-    char *target = bulk_target(x, "/system-status", "entries", args_get(x->args, "entries"));
+    char *target = bulk_target(x, "/system-status", "host_id", r->ref);
 
+    target = bulk_target(x, target, "entries", args_get(x->args, "entries"));
     target = bulk_target(x, target, "output", args_get(x->args, "output"));
     return co_download(x, target, args_get(x->args, "filename"), e);
 }
