@@ -52,7 +52,7 @@ int link_bridge_delete(const char *name)
     return control(SIOCBRDELBR, copy);
 }
 
-int link_bridge_add(const char *bridge, const char *port)
+static int change_port(const char *bridge, const char *port, unsigned long request)
 {
     struct ifreq r;
     int rc = name_request(&r, bridge);
@@ -60,7 +60,29 @@ int link_bridge_add(const char *bridge, const char *port)
     if (rc < 0)
         return rc;
     r.ifr_ifindex = (int)if_nametoindex(port);
-    return r.ifr_ifindex ? control(SIOCBRADDIF, &r) : -ENODEV;
+    return r.ifr_ifindex ? control(request, &r) : -ENODEV;
+}
+
+int link_bridge_add(const char *bridge, const char *port)
+{
+    return change_port(bridge, port, SIOCBRADDIF);
+}
+
+int link_bridge_remove(const char *bridge, const char *port)
+{
+    return change_port(bridge, port, SIOCBRDELIF);
+}
+
+int link_bridge_of(const char *port, char bridge[16])
+{
+    char path[64], target[256] = "";
+
+    snprintf(path, sizeof path, "/sys/class/net/%.15s/master", port);
+    if (readlink(path, target, sizeof target - 1) < 0)
+        return errno == ENOENT ? -ENOENT : -errno;
+    const char *slash = strrchr(target, '/');
+    snprintf(bridge, 16, "%.15s", slash ? slash + 1 : target);
+    return 0;
 }
 
 /* Make or remove a tap: the device persists beyond the descriptor that made it. */

@@ -10,6 +10,10 @@
 int link_bridge_create(const char *name); /* -EEXIST when there */
 int link_bridge_delete(const char *name); /* also takes it down */
 int link_bridge_add(const char *bridge, const char *port);
+int link_bridge_remove(const char *bridge, const char *port);
+
+/* The bridge that a link is on; -ENOENT when on none. */
+int link_bridge_of(const char *port, char bridge[16]);
 
 /* A persistent tap device, owned by nobody, with offloads as QEMU's vhost-less virtio wants them. */
 int link_tap_create(const char *name);

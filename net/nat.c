@@ -8,32 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/clock.h"
-#include "lib/fault.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
 #include "net/nft.h"
+#include "net/tool.h"
 
 #define RUN_DIR "/run/xapid"
-enum { TOOL_MS = 20 * 1000 };
-
-/* Run a tool to its end; failure carries what it said. */
-static int co_run_tool(const char *const *argv, struct err *e)
-{
-    struct proc_result r = {0};
-    int rc = fault_point(FAULT_NETWORK, argv[0]);
-
-    if (rc == 0)
-        rc = co_proc_run(argv, &r, clock_in_ms(TOOL_MS));
-    if (rc < 0) {
-        err_errno(e, rc, "%s", argv[0]);
-    } else if (r.status != 0) {
-        const char *text = buf_cstr(&r.err);
-        rc = err_internal(e, "%s failed: %.*s", argv[0], (int)strcspn(text, "\n"), text);
-    }
-    proc_result_free(&r);
-    return rc < 0 ? -1 : 0;
-}
+enum { TURN_MS = 60 * 1000 };
 
 /* Bridges whose tables this process has made: older ones may be those of another version. */
 static char **made;
@@ -60,7 +41,7 @@ static bool is_masqueraded(const char *bridge)
 {
     CLEANUP_TALLOC char *table = talloc_asprintf(NULL, "xapid_%s", bridge);
 
-    return was_made(bridge) && nft_table_exists(table);
+    return was_made(bridge) && nft_table_exists(NFT_IP, table);
 }
 
 /* Replace the network's table: masquerade what leaves its subnet, let it through a closed forward chain. */
@@ -78,7 +59,7 @@ static int co_masquerade(const struct net_network *n, struct err *e)
                         n->bridge, n->bridge, n->bridge, n->subnet, n->bridge, n->bridge, n->bridge);
     const char *argv[] = {"nft", rules, NULL};
 
-    if (co_run_tool(argv, e) < 0)
+    if (co_tool_run(argv, e) < 0)
         return -1;
     note_made(n->bridge);
     return 0;
@@ -118,7 +99,7 @@ static int co_start_helper(const char *const *argv, const char *pid_file, struct
 {
     CLEANUP_ERR struct err failed = {0};
 
-    if (co_run_tool(argv, &failed) == 0)
+    if (co_tool_run(argv, &failed) == 0)
         return 0;
     for (int i = 0; i < 20; i++) {
         if (running_helper(pid_file))
@@ -181,7 +162,7 @@ int co_nat_up(const struct net_network *n, struct err *e)
     static bool busy;
 
     while (busy) {
-        int rc = co_cond_wait(&next, clock_in_ms(3 * TOOL_MS), "another guest's network to be up");
+        int rc = co_cond_wait(&next, clock_in_ms(TURN_MS), "another guest's network to be up");
         if (rc < 0)
             return err_errno(e, rc, "network %s", n->bridge);
     }
@@ -204,5 +185,5 @@ int co_nat_down(const char *bridge, struct err *e)
     if (pid > 0)
         kill(pid, SIGTERM);
     unlink(pid_file);
-    return co_run_tool(argv, e);
+    return co_tool_run(argv, e);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "lib/fault.h"
 #include "lib/fiber.h"
+#include "net/filter.h"
 #include "net/link.h"
 #include "net/nat.h"
 
@@ -152,12 +153,14 @@ static int tap_up(const struct tap *t)
     return rc < 0 ? rc : link_set_up(t->ifname, true);
 }
 
-/* Runs on a worker. Remove one tap and its note. */
+/* Runs on a worker. Remove one tap, its filter and its note. */
 static int drop_tap(void *arg)
 {
     const struct tap *t = arg;
     int rc = link_delete_tap(t->ifname);
 
+    if (rc == 0)
+        rc = net_filter_drop(t->ifname);
     if (rc == 0)
         forget("taps", t->ifname);
     return rc;
@@ -167,16 +170,15 @@ static int drop_tap(void *arg)
 static int make_tap(void *arg)
 {
     struct tap *t = arg;
-    int rc = note("taps", t->ifname);
+    int rc = tap_up(t);
 
-    if (rc == 0)
-        rc = tap_up(t);
     if (rc < 0)
         drop_tap(t);
     return rc;
 }
 
-int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, char ifname[16], struct err *e)
+int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, const struct net_filter *f,
+                      char ifname[16], struct err *e)
 {
     struct tap t = {bridge, mtu, ""};
 
@@ -187,10 +189,45 @@ int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, ch
     memcpy(ifname, t.ifname, sizeof t.ifname);
     int rc = fault_point(FAULT_NETWORK, "tap create");
     if (rc == 0)
+        rc = note("taps", t.ifname); /* the filter is the tap's */
+    if (rc == 0 && co_net_filter_set(t.ifname, f, e) < 0)
+        return -1;
+    if (rc == 0)
         rc = co_run_worker(make_tap, &t, "tap %s", t.ifname);
     if (rc < 0)
         return err_errno(e, rc, "tap %s on %s", t.ifname, bridge);
     return 0;
+}
+
+/* Runs on a worker. */
+static int move_tap(void *arg)
+{
+    const struct tap *t = arg;
+    char bridge[16];
+    int rc = link_bridge_of(t->ifname, bridge);
+
+    if (rc == 0 && strcmp(bridge, t->bridge) == 0)
+        return 0;
+    if (rc == 0)
+        rc = link_bridge_remove(bridge, t->ifname);
+    return rc == 0 || rc == -ENOENT ? link_bridge_add(t->bridge, t->ifname) : rc;
+}
+
+int co_net_tap_change(const char *bridge, const char *vif_uuid, const struct net_filter *f, struct err *e)
+{
+    struct tap t = {.bridge = bridge};
+
+    if (!net.root)
+        return 0;
+    tap_name(vif_uuid, t.ifname);
+    if (!link_exists(t.ifname))
+        return 0;
+    if (co_net_filter_set(t.ifname, f, e) < 0)
+        return -1;
+    int rc = fault_point(FAULT_NETWORK, "tap move");
+    if (rc == 0)
+        rc = co_run_worker(move_tap, &t, "tap %s to move", t.ifname);
+    return rc < 0 ? err_errno(e, rc, "tap %s on %s", t.ifname, bridge) : 0;
 }
 
 int co_net_tap_destroy(const char *vif_uuid, struct err *e)

@@ -23,6 +23,18 @@ struct net_network {
     const char *subnet; /* "10.X.Y.1/24": the bridge's own address with its prefix; NULL: none */
 };
 
+/* What a guest's NIC may send and receive. */
+enum net_filter_mode {
+    NET_UNLOCKED,
+    NET_LOCKED,  /* what has the NIC's own MAC address and one of the addresses */
+    NET_DISABLED /* nothing */
+};
+struct net_filter {
+    enum net_filter_mode mode;
+    const char *mac;         /* "aa:bb:cc:dd:ee:ff"; for NET_LOCKED */
+    const char *ipv4, *ipv6; /* addresses, with blanks between; NULL: none */
+};
+
 struct net_facts {
     bool root;            /* bridges and taps can be made */
     const char *hostname; /* owned by net/ */
@@ -35,8 +47,13 @@ int co_net_open(const char *state_dir, struct net_facts *ret, struct err *e);
 int co_net_network_up(const struct net_network *n, struct err *e);
 int co_net_network_down(const char *bridge, struct err *e);
 
-/* A tap for a guest NIC, in the bridge and up. Its name goes to ifname ("" without root). Idempotent. */
-int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, char ifname[16], struct err *e);
+/* A tap for a guest NIC, in the bridge and up; never up without its filter. Its name goes to ifname (""
+ * without root). Idempotent. */
+int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, const struct net_filter *f,
+                      char ifname[16], struct err *e);
+
+/* Make the filter and the bridge of a tap be these; nothing when there is no such tap. Idempotent. */
+int co_net_tap_change(const char *bridge, const char *vif_uuid, const struct net_filter *f, struct err *e);
 int co_net_tap_destroy(const char *vif_uuid, struct err *e);
 
 /* Remove the taps of ours that belong to none of these n VIFs. */

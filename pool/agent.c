@@ -83,8 +83,9 @@ int co_agent_attach_nic(struct agent *a, const struct agent_nic *n, void *mem, s
 {
     char *ifname = talloc_zero_array(mem, char, 16);
 
-    if (!a->user_networking && (co_net_network_up(&n->network, e) < 0 ||
-                                co_net_tap_create(n->network.bridge, n->vif_uuid, n->mtu, ifname, e) < 0))
+    if (!a->user_networking &&
+        (co_net_network_up(&n->network, e) < 0 ||
+         co_net_tap_create(n->network.bridge, n->vif_uuid, n->mtu, &n->filter, ifname, e) < 0))
         return -1;
     *ret = (struct hv_nic){.device = n->device,
                            .mac = n->mac,

@@ -29,6 +29,7 @@ struct agent_nic {
     const char *mac;
     unsigned mtu;
     struct net_network network;
+    struct net_filter filter; /* its mac is the NIC's */
 };
 
 /* A disk that holds the state of a guest. */
@@ -138,6 +139,10 @@ int co_agent_vm_console(struct agent *a, const char *uuid, const char *kind);
  * attached and the tap made, or given back. */
 int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_disk *d, struct err *e);
 int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
+
+/* A NIC that the guest has: make its network and its filter be these. Nothing when the guest does not have
+ * it. */
+int co_agent_change_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
 int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,
                     unsigned number, bool force, int64_t deadline, struct err *e);
 

@@ -40,6 +40,7 @@ int co_agent_settle_devices(struct agent *a, const char *vm_uuid, struct err *e)
 
 struct agent_device *local_vm_devices(struct agent *a, void *ctx, const char *vm_uuid, unsigned *ret_n);
 enum hv_state local_vm_state(struct agent *a, const char *uuid);
+int co_local_change_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e);
 int co_local_eject(struct agent *a, const char *vm_uuid, const struct agent_disk *drive, struct err *e);
 int co_local_insert(struct agent *a, const char *vm_uuid, const struct agent_disk *medium, struct err *e);
 int co_local_machine_get(struct agent *a, void *ctx, enum agent_setting what, struct map **ret,

@@ -81,12 +81,22 @@ static const struct codec_field net_network_fields[] = {
     CODEC_FIELD_TEXT(struct net_network, subnet),       {0}};
 static const struct codec_type codec_net_network = CODEC_TYPE(struct net_network, net_network_fields);
 
+static const char *const filter_names[] = {"unlocked", "locked", "disabled", NULL};
+static const struct codec_field net_filter_fields[] = {
+    CODEC_FIELD_ENUM(struct net_filter, mode, filter_names),
+    CODEC_FIELD_TEXT(struct net_filter, mac),
+    CODEC_FIELD_TEXT(struct net_filter, ipv4),
+    CODEC_FIELD_TEXT(struct net_filter, ipv6),
+    {0}};
+static const struct codec_type codec_net_filter = CODEC_TYPE(struct net_filter, net_filter_fields);
+
 static const struct codec_field agent_nic_fields[] = {
     CODEC_FIELD_UUID(struct agent_nic, vif_uuid),
     CODEC_FIELD_UNSIGNED(struct agent_nic, device),
     CODEC_FIELD_TEXT(struct agent_nic, mac),
     CODEC_FIELD_UNSIGNED(struct agent_nic, mtu),
     CODEC_FIELD_STRUCT(struct agent_nic, network, &codec_net_network),
+    CODEC_FIELD_STRUCT(struct agent_nic, filter, &codec_net_filter),
     {0}};
 const struct codec_type codec_agent_nic = CODEC_TYPE(struct agent_nic, agent_nic_fields);
 

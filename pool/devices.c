@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "lib/fault.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "pool/agent_state.h"
@@ -207,6 +208,21 @@ int co_local_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_n
         return err_errno(e, r, "the note of guest %s", vm_uuid);
     r = co_attach_and_plug_nic(a, vm_uuid, n, &failure);
     return co_end(&c, r, &failure, e);
+}
+
+/* Only what is outside the guest changes, so nothing is noted: what a daemon that dies leaves half done, its
+ * coordinator asks for again. */
+int co_local_change_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+{
+    int r = fault_point(FAULT_NETWORK, "change nic");
+
+    if (r < 0)
+        return err_errno(e, r, "NIC %u of guest %s", n->device, vm_uuid);
+    if (a->user_networking)
+        return 0;
+    if (co_net_network_up(&n->network, e) < 0)
+        return -1;
+    return co_net_tap_change(n->network.bridge, n->vif_uuid, &n->filter, e);
 }
 
 int co_local_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,

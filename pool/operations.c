@@ -351,6 +351,12 @@ static int co_run_vm_plug_disk(struct agent *a, const struct agent_call *c, stru
     return co_local_plug_disk(a, d->uuid, &d->disk, e);
 }
 
+static int co_run_vm_change_nic(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct nic_args *n = c->args;
+    return co_local_change_nic(a, n->uuid, &n->nic, e);
+}
+
 static int co_run_vm_plug_nic(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct nic_args *n = c->args;
@@ -470,6 +476,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VDI_RESIZE] = OPERATION(vdi_resize, &vdi, &codec_sm_vdi),
     [AGENT_VDI_SEND] = OPERATION(vdi_send, &disk_send, NULL),
     [AGENT_VDI_SNAPSHOT] = OPERATION(vdi_snapshot, &vdi, &codec_sm_vdi),
+    [AGENT_VM_CHANGE_NIC] = OPERATION(vm_change_nic, &nic, NULL),
     [AGENT_VM_CLEAN] = OPERATION(vm_clean, &guest, NULL),
     [AGENT_VM_DEVICES] = OPERATION(vm_devices, &guest, &devices_result),
     [AGENT_VM_DUMP] = OPERATION(vm_dump, &save, NULL),

@@ -27,6 +27,7 @@ enum agent_operation_id {
     AGENT_VDI_RESIZE,
     AGENT_VDI_SEND,
     AGENT_VDI_SNAPSHOT,
+    AGENT_VM_CHANGE_NIC,
     AGENT_VM_CLEAN,
     AGENT_VM_DEVICES,
     AGENT_VM_DUMP,

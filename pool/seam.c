@@ -272,12 +272,23 @@ int co_agent_plug_disk(struct agent *a, const char *vm_uuid, const struct agent_
     return co_disk(a, AGENT_VM_PLUG_DISK, vm_uuid, d, 0, e);
 }
 
-int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+static int co_nic(struct agent *a, enum agent_operation_id id, const char *vm_uuid, const struct agent_nic *n,
+                  struct err *e)
 {
     struct nic_args args = {.nic = *n};
 
     put_uuid(args.uuid, vm_uuid);
-    return co_agent_do(a, AGENT_VM_PLUG_NIC, &(struct agent_call){.args = &args}, e);
+    return co_agent_do(a, id, &(struct agent_call){.args = &args}, e);
+}
+
+int co_agent_plug_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+{
+    return co_nic(a, AGENT_VM_PLUG_NIC, vm_uuid, n, e);
+}
+
+int co_agent_change_nic(struct agent *a, const char *vm_uuid, const struct agent_nic *n, struct err *e)
+{
+    return co_nic(a, AGENT_VM_CHANGE_NIC, vm_uuid, n, e);
 }
 
 int co_agent_unplug(struct agent *a, const char *vm_uuid, enum hv_device_kind kind, const char *device_uuid,

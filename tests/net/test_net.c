@@ -1,15 +1,13 @@
 /* Bridges, taps and NAT, made in a network namespace of the test's own. */
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include "lib/fault.h"
 #include "net/link.h"
 #include "net/net.h"
 #include "net/nft.h"
 #include "tests/in_fiber.h"
+#include "tests/net/namespace.h"
 
 enum { SKIPPED = 77 };
 
@@ -17,6 +15,7 @@ static char state_dir[64];
 static const struct net_network plain = {.bridge = "xtest0", .mtu = 1500};
 static const struct net_network natted = {
     .bridge = "xtest1", .mtu = 1500, .nat = true, .subnet = "10.77.3.1/24"};
+static const struct net_filter open_nic = {.mode = NET_UNLOCKED};
 static const char vif_a[] = "11111111-2222-4333-8444-555555555555",
                   vif_b[] = "11111111-2222-4333-8444-666666666666";
 
@@ -50,9 +49,9 @@ static void co_taps(void *unused)
 
     co_open();
     ck_assert_int_eq(co_net_network_up(&plain, &e), 0);
-    ck_assert_int_eq(co_net_tap_create("xtest0", vif_a, 1400, a, &e), 0);
-    ck_assert_int_eq(co_net_tap_create("xtest0", vif_a, 1400, again, &e), 0);
-    ck_assert_int_eq(co_net_tap_create("xtest0", vif_b, 0, b, &e), 0);
+    ck_assert_int_eq(co_net_tap_create("xtest0", vif_a, 1400, &open_nic, a, &e), 0);
+    ck_assert_int_eq(co_net_tap_create("xtest0", vif_a, 1400, &open_nic, again, &e), 0);
+    ck_assert_int_eq(co_net_tap_create("xtest0", vif_b, 0, &open_nic, b, &e), 0);
     ck_assert_str_eq(a, again);
     ck_assert_str_ne(a, b);
     ck_assert(link_exists(a) && link_exists(b));
@@ -77,7 +76,7 @@ static void co_failures(void *unused)
     char ifname[16];
 
     co_open();
-    ck_assert_int_lt(co_net_tap_create("xnowhere", vif_a, 0, ifname, &e), 0);
+    ck_assert_int_lt(co_net_tap_create("xnowhere", vif_a, 0, &open_nic, ifname, &e), 0);
     ck_assert(err_is(&e, "INTERNAL_ERROR"));
     ck_assert(!link_exists(ifname));
     err_clear(&e);
@@ -104,11 +103,11 @@ static void co_nat(void *unused)
     ck_assert(!link_subnet_in_use("10.77.3.9/24", "xtest1"));
     ck_assert_int_eq(system("nft list table ip xapid_xtest1 | grep -q masquerade"), 0);
     ck_assert_int_eq(access("/run/xapid/dnsmasq-xtest1.pid", F_OK), 0);
-    ck_assert(nft_table_exists("xapid_xtest1") && !nft_table_exists("xapid_xtest"));
+    ck_assert(nft_table_exists(NFT_IP, "xapid_xtest1") && !nft_table_exists(NFT_IP, "xapid_xtest"));
     ck_assert_int_eq(system("nft flush ruleset"), 0);
-    ck_assert(!nft_table_exists("xapid_xtest1"));
+    ck_assert(!nft_table_exists(NFT_IP, "xapid_xtest1"));
     ck_assert_int_eq(co_net_network_up(&natted, &e), 0);
-    ck_assert(nft_table_exists("xapid_xtest1"));
+    ck_assert(nft_table_exists(NFT_IP, "xapid_xtest1"));
     ck_assert_int_eq(co_net_network_down("xtest1", &e), 0);
     ck_assert_int_ne(system("nft list table ip xapid_xtest1 2>/dev/null"), 0);
     ck_assert_int_ne(access("/run/xapid/dnsmasq-xtest1.pid", F_OK), 0);
@@ -119,15 +118,6 @@ START_TEST(a_nat_network_has_masquerading_and_dhcp)
     run_in_fiber(co_nat, NULL);
 }
 END_TEST
-
-/* A world of our own: network, and a /run that nobody else sees. */
-static int enter_namespace(void)
-{
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0)
-        return -errno;
-    return link_set_up("lo", true);
-}
 
 int main(void)
 {

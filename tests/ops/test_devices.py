@@ -3,6 +3,7 @@
 
 import os
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import demo_guest
@@ -116,6 +117,56 @@ def nics(d, c, vm, shell):
     c.VIF.destroy(v)
 
 
+def filters(taps):
+    """Those of these taps that have rules."""
+    tables = subprocess.run(["nft", "list", "tables", "bridge"], capture_output=True, text=True, check=True).stdout
+    return [tap for tap in taps if f"xapid_{tap}" in tables.split()]
+
+
+def locking(d, c, vm, shell):
+    """The guest reaches its gateway with the addresses that it is allowed, and on the network that it is on."""
+    if os.geteuid() != 0:
+        print("not root: NICs have no taps that could be locked")
+        return
+    v, = c.VM.get_VIFs(vm)
+    network = c.VIF.get_network(v)
+    gateway = c.network.get_other_config(network)["nat_subnet"].split("/")[0]
+    address = wait_for_address(c, vm)
+
+    def reaches():
+        return any(" 1 packets received" in line for line in shell.run(f"ping -c 1 -W 1 {gateway}"))
+
+    taps = os.listdir(os.path.join(d.state, "net", "taps"))
+    assert reaches() and filters(taps) == []
+    c.VIF.set_locking_mode(v, "locked")
+    assert not reaches(), "a locked NIC without addresses is silent"
+    c.VIF.add_ipv4_allowed(v, address)
+    assert reaches()
+    c.VIF.set_ipv4_allowed(v, ["10.0.0.1"])
+    assert not reaches()
+    d.kill()
+    for tap in filters(taps):  # as a firewall does that is started anew
+        subprocess.run(["nft", "delete", "table", "bridge", f"xapid_{tap}"], check=True)
+    d.start()
+    c = d.client()
+    shell = Shell(d, c, vm)
+    wait_until(lambda: filters(taps), "the next daemon locks it again")
+    c.VIF.set_locking_mode(v, "disabled")
+    assert not reaches()
+    c.VIF.set_locking_mode(v, "unlocked")
+    wait_until(reaches, "the network is up", 20)
+    assert filters(taps) == []
+    other = c.network.create({"name_label": "other", "name_description": "", "other_config": {}})
+    c.VIF.set_locking_mode(v, "locked")
+    c.VIF.set_ipv4_allowed(v, [address])
+    c.VIF.move(v, other)
+    assert not reaches(), "the gateway is on the other network"
+    c.VIF.move(v, network)
+    wait_until(reaches, "it is back", 20)
+    check(d, c, "a NIC that was moved")
+    shell.close()
+
+
 def changed_guest(d, c, vm, shell):
     """A guest that has other devices than at its start is suspended and checkpointed as any other."""
     late, never = (add_disk(c, vm, make_vdi(c, f"disk {n}", 8 << 20), device=n) for n in ("1", "5"))
@@ -199,13 +250,19 @@ def main():
         print("ok the medium of a CD drive changes", flush=True)
         shell.close()
         shell = Shell(d, c, vm)
-        for test in (disks, nics, changed_guest):
+        for test in (disks, nics, locking):
             test(d, c, vm, shell)
             print(f"ok {test.__name__}", flush=True)
+        shell.close()
+        c = d.client()
+        changed_guest(d, c, vm, Shell(d, c, vm))
+        print("ok changed_guest", flush=True)
         torn_out(d, c, vm)
         print("ok torn_out", flush=True)
+        taps = os.listdir(os.path.join(d.state, "net", "taps"))
         c.VM.hard_shutdown(vm)
         check(d, c, "the end")
+        assert filters(taps) == [], "rules end with their tap"
 
 
 if __name__ == "__main__":

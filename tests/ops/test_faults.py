@@ -78,6 +78,11 @@ def nic(c, name, plugged):
     return v
 
 
+def other_network(c):
+    found = c.network.get_by_name_label("other")
+    return found[0] if found else c.network.create({"name_label": "other", "name_description": "", "other_config": {}})
+
+
 def running_small(c, name):
     """Of two processors it has one, of 64 MiB it has 48."""
     vm = make_vm(c, name, memory=64 << 20)
@@ -116,6 +121,8 @@ def operations(c, number):
         "VBD.unplug": (lambda: disk(c, n, True), c.VBD.unplug, lambda b: not c.VBD.get_currently_attached(b)),
         "VIF.plug": (lambda: nic(c, n, False), c.VIF.plug, c.VIF.get_currently_attached),
         "VIF.unplug": (lambda: nic(c, n, True), c.VIF.unplug, lambda v: not c.VIF.get_currently_attached(v)),
+        "VIF.move": (lambda: nic(c, n, True), lambda v: c.VIF.move(v, other_network(c)),
+                     lambda v: c.VIF.get_network(v) == other_network(c)),
         "VM.set_VCPUs_number_live": (lambda: running_small(c, n), lambda vm: c.VM.set_VCPUs_number_live(vm, 2),
                                      lambda vm: vcpus(c, vm) == 2),
         "VM.add_to_VCPUs_params_live": (lambda: running_small(c, n),

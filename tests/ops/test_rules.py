@@ -197,6 +197,38 @@ def nics(c):
     assert len(macs(copy)) == 3 and not macs(copy) & macs(vm)
 
 
+def nics_in_use(c):
+    """What may be changed of a NIC while its guest has it, and what stands in the way."""
+    network, other = (c.network.create({"name_label": n, "name_description": "", "other_config": {}}) for n in "no")
+    vm = make_vm(c, "locked", disks=0, nics=0)
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.create, vif(c, vm, "0", ipv4_allowed=["10.0.0.256"]))
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.create, vif(c, vm, "0", ipv6_allowed=["10.0.0.2"]))
+    nic = c.VIF.create(vif(c, vm, "0", network=network, locking_mode="locked", ipv4_allowed=["10.0.0.2"]))
+    assert c.VIF.get_locking_mode(nic) == "locked" and c.VIF.get_ipv4_allowed(nic) == ["10.0.0.2"]
+    c.VM.start(vm, False, False)
+    c.VIF.move(nic, other)
+    assert c.VIF.get_network(nic) == other and c.VIF.get_currently_attached(nic)
+    assert fails("NETWORK_CONTAINS_VIF", c.network.destroy, other) == [nic]
+    for mode in ("unlocked", "disabled", "locked"):
+        c.VIF.set_locking_mode(nic, mode)
+        assert c.VIF.get_locking_mode(nic) == mode
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.set_ipv4_allowed, nic, ["10.0.0.3", "10.0.0.0/24"])
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.add_ipv6_allowed, nic, "fe80::g")
+    c.VIF.add_ipv4_allowed(nic, "10.0.0.3")
+    c.VIF.remove_ipv4_allowed(nic, "10.0.0.2")
+    c.VIF.set_ipv6_allowed(nic, ["2001:db8::1", "2001:db8::2"])
+    assert c.VIF.get_ipv4_allowed(nic) == ["10.0.0.3"] and len(c.VIF.get_ipv6_allowed(nic)) == 2
+    c.network.set_default_locking_mode(other, "disabled")
+    c.VIF.set_locking_mode(nic, "network_default")
+    assert fails("VIF_IN_USE", c.network.set_default_locking_mode, other, "unlocked") == [other, nic]
+    c.VM.suspend(vm)
+    c.VIF.move(nic, network)
+    c.VM.resume(vm, False, False)
+    assert c.VIF.get_network(nic) == network and c.VIF.get_current_operations(nic) == {}
+    c.VM.hard_shutdown(vm)
+    c.network.set_default_locking_mode(other, "unlocked")
+
+
 def memory_and_processors(c):
     vm = make_vm(c, "memory", disks=0, nics=0)
     fails("MEMORY_CONSTRAINT_VIOLATION", c.VM.set_memory_limits, vm, 64 << 20, 32 << 20, 64 << 20, 64 << 20)
@@ -379,7 +411,7 @@ def waiting_its_turn(c, d):
 
 
 def main():
-    for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, memory_and_processors,
+    for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, nics_in_use, memory_and_processors,
                  advertised_of_devices, appliances, hosts_and_pools):
         with Daemon("sim") as d:
             test(d.client())

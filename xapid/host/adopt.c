@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/network/vif.h"
 #include "xapid/op_rules.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
@@ -278,6 +279,7 @@ int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struc
     co_end_unknown(&a, agent);
     if (co_look_at_guests(&a, agent, e) < 0 || mend_rows(&a, e) < 0)
         return -1;
+    vif_restore(x, host);
     co_forget_images(&a);
     return 0;
 }

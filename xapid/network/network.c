@@ -90,6 +90,9 @@ int co_network_destroy(struct call *c, const struct network_destroy_args *a, str
 int co_network_set_default_locking_mode(struct call *c, const struct network_set_default_locking_mode_args *a,
                                         struct err *e)
 {
+    FOREACH_REFERRER (c->db, vif, vif, VIF, NETWORK, a->network)
+        if (vif->currently_attached && vif->locking_mode == VIF_LOCKING_MODE_NETWORK_DEFAULT)
+            return err_vif_in_use(e, REF_TEXT(a->network), REF_TEXT(vif->row.ref));
     return call_set_field(c, CLASS_NETWORK, a->network, NETWORK_F_DEFAULT_LOCKING_MODE,
                           (union value){.i = a->value}, e);
 }

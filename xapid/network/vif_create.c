@@ -1,4 +1,5 @@
 /* VIF.create, VIF.destroy: a VM's NIC on a network. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,8 @@ int co_vif_create(struct call *c, const struct vif_create_args *a, union value *
         return err_vm_bad_power_state(e, REF_TEXT(a->VM), "halted, paused, running", "suspended");
     if (a->MAC[0] && !mac_is_valid(a->MAC))
         return err_mac_invalid(e, a->MAC);
-    if (choose_device(c, a, &number, e) < 0)
+    if (vif_check_addresses(AF_INET, a->ipv4_allowed, e) < 0 ||
+        vif_check_addresses(AF_INET6, a->ipv6_allowed, e) < 0 || choose_device(c, a, &number, e) < 0)
         return -1;
     struct txn *t = db_begin(c->db);
     ret->r = record(c, a, number, t);

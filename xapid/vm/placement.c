@@ -146,27 +146,27 @@ static bool is_used_elsewhere(struct db *db, const struct network *network, cons
     return false;
 }
 
-static int check_network(struct xapid *x, const struct vm *vm, const struct vif *vif, struct ref host,
-                         struct err *e)
+int placement_check_network(struct xapid *x, const struct vm *vm, struct ref ref, struct ref host,
+                            struct err *e)
 {
-    const struct network *network = db_network(x->db, vif->network);
+    const struct network *network = db_network(x->db, ref);
     bool anywhere;
 
     if (!network)
-        return err_vm_requires_network(e, REF_TEXT(vm->row.ref), REF_TEXT(vif->network));
-    if (has_pif(x->db, vif->network, host, &anywhere))
+        return err_vm_requires_network(e, REF_TEXT(vm->row.ref), REF_TEXT(ref));
+    if (has_pif(x->db, ref, host, &anywhere))
         return 0;
     if (anywhere)
-        return err_vm_requires_network(e, REF_TEXT(vm->row.ref), REF_TEXT(vif->network));
+        return err_vm_requires_network(e, REF_TEXT(vm->row.ref), REF_TEXT(ref));
     if (is_used_elsewhere(x->db, network, vm, host))
-        return err_host_cannot_attach_network(e, REF_TEXT(host), REF_TEXT(vif->network));
+        return err_host_cannot_attach_network(e, REF_TEXT(host), REF_TEXT(ref));
     return 0;
 }
 
 static int check_networks(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
 {
     FOREACH_REFERRER (x->db, vif, vif, VIF, VM, vm->row.ref)
-        if (check_network(x, vm, vif, host, e) < 0)
+        if (placement_check_network(x, vm, vif->network, host, e) < 0)
             return -1;
     return 0;
 }

@@ -49,4 +49,9 @@ void placement_release_after(struct xapid *x, struct ref vm, const struct err *f
 /* What is on its way to this host is not any more: the host is back, or this daemon has just begun. */
 void placement_forget_reservations(struct txn *t, struct ref host);
 
+/* Can a guest of the VM have a NIC on this network there? Errors: VM_REQUIRES_NETWORK,
+ * HOST_CANNOT_ATTACH_NETWORK. */
+int placement_check_network(struct xapid *x, const struct vm *vm, struct ref network, struct ref host,
+                            struct err *e);
+
 #endif

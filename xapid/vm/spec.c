@@ -95,13 +95,44 @@ static int compare_nics(const void *a, const void *b)
     return x->device < y->device ? -1 : x->device > y->device;
 }
 
+/* "10.1.2.3 10.1.2.4" */
+static const char *with_blanks(void *ctx, const struct set *addresses)
+{
+    char *text = talloc_strdup(ctx, "");
+
+    for (uint32_t i = 0; i < set_count(addresses); i++)
+        text = talloc_asprintf_append(text, "%s%s", i ? " " : "", addresses->v[i].s);
+    return text;
+}
+
+static enum net_filter_mode filter_mode(const struct vif *vif, const struct network *network)
+{
+    switch (vif->locking_mode) {
+    case VIF_LOCKING_MODE_LOCKED:
+        return NET_LOCKED;
+    case VIF_LOCKING_MODE_DISABLED:
+        return NET_DISABLED;
+    case VIF_LOCKING_MODE_UNLOCKED:
+        return NET_UNLOCKED;
+    default: /* as the network has it */
+        return network->default_locking_mode == NETWORK_DEFAULT_LOCKING_MODE_DISABLED ? NET_DISABLED
+                                                                                      : NET_UNLOCKED;
+    }
+}
+
 void vm_describe_nic(struct xapid *x, void *ctx, const struct vif *vif, struct agent_nic *n)
 {
     *n = (struct agent_nic){.device = (unsigned)vif_device_number(vif->device),
                             .mac = talloc_strdup(ctx, text_of(vif->MAC)),
                             .mtu = vif->MTU > 0 ? (unsigned)vif->MTU : 1500};
+    const struct network *network = db_network(x->db, vif->network);
+
     memcpy(n->vif_uuid, vif->uuid, sizeof n->vif_uuid);
-    network_describe(ctx, db_network(x->db, vif->network), &n->network);
+    n->filter = (struct net_filter){.mode = filter_mode(vif, network),
+                                    .mac = n->mac,
+                                    .ipv4 = with_blanks(ctx, vif->ipv4_allowed),
+                                    .ipv6 = with_blanks(ctx, vif->ipv6_allowed)};
+    network_describe(ctx, network, &n->network);
 }
 
 static void add_nics(struct xapid *x, void *ctx, const struct vm *vm, const struct vm_start_options *o,
