@@ -171,6 +171,15 @@ typedef void hv_report_fn(const struct hv_report *r, void *arg);
 /* How far a long operation is, 0 to 1; must not yield. */
 typedef void hv_progress_fn(double done, void *arg);
 
+/* Buttons and keys of a guest's machine. */
+enum hv_trigger {
+    HV_TRIGGER_NMI,
+    HV_TRIGGER_POWER,
+    HV_TRIGGER_SLEEP,
+    HV_TRIGGER_WAKE,
+    HV_TRIGGER_SYSRQ /* with a letter or a digit */
+};
+
 struct hv; /* a driver's state; its first member is its table */
 struct hv_driver {
     const char *name;
@@ -190,6 +199,10 @@ struct hv_driver {
     /* End the guest now; reaped and cleaned up when this returns. Succeeds when it is gone already. */
     int (*co_stop)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_reset)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* Press it, in a running guest; what the guest makes of it is its own affair. OPERATION_NOT_ALLOWED when
+     * its machine does not have it, or not now. */
+    int (*co_trigger)(struct hv *hv, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
 
     /* Devices of a guest that is up (else VM_BAD_POWER_STATE). A change that fails may have happened all the
      * same, when only its answer was lost: co_look tells. */

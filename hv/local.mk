@@ -40,6 +40,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/start.c hv/qemu/start.h \
 	hv/qemu/suspend.c \
 	hv/qemu/tear_out.c \
+	hv/qemu/trigger.c \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \
 	hv/sim/script.c hv/sim/script.h \

@@ -240,6 +240,11 @@ int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
     return a->hv->driver->co_set_processors(a->hv, uuid, n, params, ret_now, e);
 }
 
+int co_local_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e)
+{
+    return a->hv->driver->co_trigger(a->hv, uuid, trigger, key, e);
+}
+
 int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
 {
     return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);

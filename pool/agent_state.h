@@ -106,6 +106,7 @@ int co_local_vm_shutdown(struct agent *a, const char *uuid, int64_t deadline, st
 int co_local_vm_start(struct agent *a, const struct agent_vm_spec *spec, struct hv_vm_facts *ret,
                       struct err *e);
 int co_local_vm_stop(struct agent *a, const char *uuid, struct err *e);
+int co_local_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
 int co_local_vm_unpause(struct agent *a, const char *uuid, struct err *e);
 
 #endif

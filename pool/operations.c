@@ -18,6 +18,14 @@ static const struct codec_field processors_fields[] = {CODEC_FIELD_UUID(struct p
                                                        {0}};
 static const struct codec_type processors = CODEC_TYPE(struct processors_args, processors_fields);
 
+static const char *const trigger_names[] = {"nmi", "power", "sleep", "wake", "sysrq", NULL};
+static const struct codec_field trigger_fields[] = {
+    CODEC_FIELD_UUID(struct trigger_args, uuid),
+    CODEC_FIELD_ENUM(struct trigger_args, trigger, trigger_names),
+    CODEC_FIELD_CHARS(struct trigger_args, key),
+    {0}};
+static const struct codec_type trigger = CODEC_TYPE(struct trigger_args, trigger_fields);
+
 static const struct codec_field memory_fields[] = {
     CODEC_FIELD_UUID(struct memory_args, uuid), CODEC_FIELD_INT(struct memory_args, bytes), {0}};
 static const struct codec_type memory = CODEC_TYPE(struct memory_args, memory_fields);
@@ -401,6 +409,12 @@ static int co_run_vm_save(struct agent *a, const struct agent_call *c, struct er
                             e);
 }
 
+static int co_run_vm_trigger(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct trigger_args *t = c->args;
+    return co_local_vm_trigger(a, t->uuid, t->trigger, t->key[0], e);
+}
+
 static int co_run_vm_set_memory(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct memory_args *m = c->args;
@@ -507,6 +521,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_START] = OPERATION(vm_start, &codec_agent_vm_spec, &codec_hv_vm_facts),
     [AGENT_VM_STATE] = OPERATION(vm_state, &guest, &state_result),
     [AGENT_VM_STOP] = OPERATION(vm_stop, &guest, NULL),
+    [AGENT_VM_TRIGGER] = OPERATION(vm_trigger, &trigger, NULL),
     [AGENT_VM_UNPAUSE] = OPERATION(vm_unpause, &guest, NULL),
     [AGENT_VM_UNPLUG] = OPERATION(vm_unplug, &unplug, NULL),
 };

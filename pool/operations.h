@@ -58,6 +58,7 @@ enum agent_operation_id {
     AGENT_VM_START,
     AGENT_VM_STATE,
     AGENT_VM_STOP,
+    AGENT_VM_TRIGGER,
     AGENT_VM_UNPAUSE,
     AGENT_VM_UNPLUG,
     AGENT_OPERATIONS
@@ -74,6 +75,11 @@ struct processors_args {
     char uuid[UUID_TEXT_SIZE];
     unsigned n;
     const struct map *params;
+};
+struct trigger_args {
+    char uuid[UUID_TEXT_SIZE];
+    enum hv_trigger trigger;
+    char key[2];
 };
 struct memory_args {
     char uuid[UUID_TEXT_SIZE];

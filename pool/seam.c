@@ -128,6 +128,14 @@ int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
     return rc;
 }
 
+int co_agent_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e)
+{
+    struct trigger_args args = {.trigger = trigger, .key = {key}};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_TRIGGER, &(struct agent_call){.args = &args}, e);
+}
+
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
 {
     struct memory_args args = {.bytes = bytes};

@@ -142,6 +142,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/move_options.c \
 	xapid/vm/move_options.h \
 	xapid/vm/pause.c \
+	xapid/vm/on_host.c \
 	xapid/vm/placement.c \
 	xapid/vm/placement.h \
 	xapid/vm/provision.c \
@@ -162,6 +163,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
 	xapid/vm/suspend.c \
+	xapid/vm/trigger.c \
 	xapid/vm/vm.h \
 	xapid/vmss/messages.c \
 	xapid/vmss/run.c \

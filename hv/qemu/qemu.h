@@ -144,6 +144,7 @@ int co_qemu_shutdown(struct hv *hv, const char *uuid, int64_t deadline, struct e
 int co_qemu_reboot(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
 int co_qemu_stop(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_trigger(struct hv *hv, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);
 int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);

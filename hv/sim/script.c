@@ -7,21 +7,16 @@
 #define DELAY_MAX_NS (24LL * 3600 * 1000000000)
 
 static const char *const op_names[SIM_OP_COUNT] = {
-    [SIM_START] = "start",     [SIM_PAUSE] = "pause",
-    [SIM_UNPAUSE] = "unpause", [SIM_SHUTDOWN] = "shutdown",
-    [SIM_REBOOT] = "reboot",   [SIM_STOP] = "stop",
-    [SIM_RESET] = "reset",     [SIM_PROCESSORS] = "processors",
-    [SIM_MEMORY] = "memory",   [SIM_ADOPT] = "adopt",
-    [SIM_PLUG] = "plug",       [SIM_UNPLUG] = "unplug",
-    [SIM_INSERT] = "insert",   [SIM_EJECT] = "eject",
-    [SIM_LOOK] = "look",       [SIM_SAVE] = "save",
-    [SIM_DUMP] = "dump",       [SIM_FOLLOW] = "follow",
-    [SIM_RECEIVE] = "receive", [SIM_MOVE] = "move",
-    [SIM_SWITCH] = "switch",   [SIM_FINISH] = "finish",
-    [SIM_ACCEPT] = "accept",   [SIM_DRAIN] = "drain",
-    [SIM_CANCEL] = "cancel",   [SIM_AGENT] = "agent",
-    [SIM_LIFE] = "life",       [SIM_MIRROR] = "mirror",
-    [SIM_SETTLE] = "settle",
+    [SIM_START] = "start",       [SIM_PAUSE] = "pause",     [SIM_UNPAUSE] = "unpause",
+    [SIM_SHUTDOWN] = "shutdown", [SIM_REBOOT] = "reboot",   [SIM_STOP] = "stop",
+    [SIM_RESET] = "reset",       [SIM_TRIGGER] = "trigger", [SIM_PROCESSORS] = "processors",
+    [SIM_MEMORY] = "memory",     [SIM_ADOPT] = "adopt",     [SIM_PLUG] = "plug",
+    [SIM_UNPLUG] = "unplug",     [SIM_INSERT] = "insert",   [SIM_EJECT] = "eject",
+    [SIM_LOOK] = "look",         [SIM_SAVE] = "save",       [SIM_DUMP] = "dump",
+    [SIM_FOLLOW] = "follow",     [SIM_RECEIVE] = "receive", [SIM_MOVE] = "move",
+    [SIM_SWITCH] = "switch",     [SIM_FINISH] = "finish",   [SIM_ACCEPT] = "accept",
+    [SIM_DRAIN] = "drain",       [SIM_CANCEL] = "cancel",   [SIM_AGENT] = "agent",
+    [SIM_LIFE] = "life",         [SIM_MIRROR] = "mirror",   [SIM_SETTLE] = "settle",
 };
 
 const char *sim_op_name(enum sim_op op)

@@ -16,6 +16,7 @@ enum sim_op {
     SIM_REBOOT,
     SIM_STOP,
     SIM_RESET,
+    SIM_TRIGGER,
     SIM_PROCESSORS,
     SIM_MEMORY,
     SIM_SAVE,

@@ -433,6 +433,15 @@ static int co_sim_reset(struct hv *hv, const char *uuid, struct err *e)
     return 0;
 }
 
+static int co_sim_trigger(struct hv *hv, const char *uuid, enum hv_trigger trigger, char key, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+
+    if (check_running(s, uuid, e) < 0 || co_sim_meet_fate(s, SIM_TRIGGER, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    return trigger == HV_TRIGGER_WAKE ? err_operation_not_allowed(e, "the guest does not sleep") : 0;
+}
+
 static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                                  unsigned *ret_now, struct err *e)
 {
@@ -724,6 +733,7 @@ static const struct hv_driver driver = {
     .co_reboot = co_sim_reboot,
     .co_stop = co_sim_stop,
     .co_reset = co_sim_reset,
+    .co_trigger = co_sim_trigger,
     .co_plug_disk = co_sim_plug_disk,
     .co_plug_nic = co_sim_plug_nic,
     .co_unplug = co_sim_unplug,

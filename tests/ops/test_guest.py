@@ -43,6 +43,14 @@ def lifecycle(d, c):
     m = metrics(c, vm)
     assert m["live"] and m["PV_drivers_detected"] and m["os_version"].get("name"), m
 
+    log = os.path.join(d.state, "vm", record["uuid"], "console.log")
+    for press, heard in ((lambda: c.VM.send_sysrq(vm, "s"), b"sysrq: Emergency Sync"),
+                         (lambda: c.VM.send_trigger(vm, "nmi"), b"NMI received")):
+        press()
+        while heard not in read(log):
+            console.tick()  # a guest waits for a console that is not read
+    fails("OPERATION_NOT_ALLOWED", c.VM.send_trigger, vm, "s3resume")
+
     c.VM.pause(vm)
     assert c.VM.get_power_state(vm) == "Paused"
     fails("VM_BAD_POWER_STATE", c.VM.clean_shutdown, vm)

@@ -15,6 +15,7 @@ STATES = {
     "destroy": {"Halted", "Suspended"}, "provision": {"Halted"}, "changing_VCPUs": {"Halted"},
     "changing_static_range": {"Halted"}, "changing_memory_limits": {"Halted"}, "changing_shadow_memory": {"Halted"},
     "make_into_template": {"Halted"}, "snapshot": ANY, "changing_dynamic_range": {"Halted", "Running"},
+    "changing_shadow_memory_live": {"Running"}, "send_trigger": {"Running"}, "send_sysrq": {"Running"},
 }
 ORDER = ["Halted", "Paused", "Running", "Suspended"]
 
@@ -43,6 +44,9 @@ def calls(c, vm):
         "changing_dynamic_range": lambda: c.VM.set_memory_dynamic_range(vm, r["memory_dynamic_min"],
                                                                         r["memory_dynamic_max"]),
         "changing_shadow_memory": lambda: c.VM.set_HVM_shadow_multiplier(vm, 2.0),
+        "changing_shadow_memory_live": lambda: c.VM.set_shadow_multiplier_live(vm, 1.5),
+        "send_trigger": lambda: c.VM.send_trigger(vm, "nmi"),
+        "send_sysrq": lambda: c.VM.send_sysrq(vm, "s"),
         "make_into_template": lambda: c.VM.set_is_a_template(vm, True),
     }
 
@@ -362,6 +366,26 @@ def appliances(c):
     assert c.VM.get_appliance(vms[0]) == "OpaqueRef:NULL"
 
 
+def buttons_and_keys(c):
+    vm = make_vm(c, "keys", disks=0, nics=0)
+    assert fails("INVALID_VALUE", c.VM.send_trigger, vm, "reset") == ["trigger", "reset"]
+    for key in ("", "ss", "S", "+", "\u00df"):
+        assert fails("INVALID_VALUE", c.VM.send_sysrq, vm, key) == ["key", key]
+    fails("HANDLE_INVALID", c.VM.send_sysrq, "OpaqueRef:00000000-0000-0000-0000-000000000001", "")
+    assert fails("VM_BAD_POWER_STATE", c.VM.restart_device_models, vm) == [vm, "running", "halted"]
+    fails("VM_IS_TEMPLATE", c.VM.restart_device_models, template(c))
+    c.VM.start(vm, False, False)
+    for trigger in ("nmi", "power", "sleep"):
+        c.VM.send_trigger(vm, trigger)
+    fails("OPERATION_NOT_ALLOWED", c.VM.send_trigger, vm, "s3resume")
+    fails("INVALID_VALUE", c.VM.set_shadow_multiplier_live, vm, 0.5)
+    c.VM.set_shadow_multiplier_live(vm, 2.5)
+    assert float(c.VM.get_HVM_shadow_multiplier(vm)) == 2.5
+    assert fails("CANNOT_RESTART_DEVICE_MODEL", c.VM.restart_device_models, vm) == [vm]
+    c.VM.pause(vm)
+    assert fails("VM_BAD_POWER_STATE", c.VM.send_trigger, vm, "nmi") == [vm, "running", "paused"]
+
+
 def hosts_and_pools(c):
     host, pool = c.host.get_all()[0], c.pool.get_all()[0]
     assert abs(int(c.host.compute_memory_overhead(host))) > 0
@@ -412,7 +436,7 @@ def waiting_its_turn(c, d):
 
 def main():
     for test in (power_states, advertised_is_enforced, kinds_have_their_errors, drives, nics, nics_in_use, memory_and_processors,
-                 advertised_of_devices, appliances, hosts_and_pools):
+                 advertised_of_devices, appliances, buttons_and_keys, hosts_and_pools):
         with Daemon("sim") as d:
             test(d.client())
             print(f"ok {test.__name__}")

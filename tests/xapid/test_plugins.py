@@ -87,6 +87,18 @@ def a_plugin_gets_the_call_and_its_answer_comes_back(d):
     same(call(s, "echo", "speak", a="1", b="<&>\u00e9 \u732b"), "speak|True|1|<&>\u00e9 \u732b")
 
 
+def a_vm_stands_for_the_host_it_runs_on(d):
+    s = d.login()
+    template = s.call("VM.get_by_name_label", "Other install media")[0]
+    vm = s.call("VM.clone", template, "guest")
+    s.call("VM.provision", vm)
+    ask = lambda: s.call("VM.call_host_plugin", vm, "echo", "speak", {"a": "1"})  # noqa: E731
+    same(fails("VM_BAD_POWER_STATE", ask), [vm, "running", "halted"])
+    s.call("VM.start", vm, False, False)
+    same(ask(), "speak|True|1")
+    same(s.call("VM.get_current_operations", vm), {})
+
+
 def names_that_are_no_plugin_are_missing(d):
     s = d.login()
     for name in "nothing", "", ".", "..", "../echo", PLUGINS.name + "/echo", "plain", "folder", ".hidden":
@@ -150,6 +162,7 @@ write("sleeper", SLEEPER)
 write(".hidden", ECHO)
 write("plain", ECHO, 0o644)
 os.mkdir(os.path.join(PLUGINS.name, "folder"))
-run([a_plugin_gets_the_call_and_its_answer_comes_back, names_that_are_no_plugin_are_missing, what_goes_wrong_is_told,
+run([a_plugin_gets_the_call_and_its_answer_comes_back, a_vm_stands_for_the_host_it_runs_on,
+     names_that_are_no_plugin_are_missing, what_goes_wrong_is_told,
      cancelling_the_task_ends_the_plugin, an_extension_speaks_json, what_goes_wrong_with_one_is_told],
     lambda: Daemon("--plugin-dir", PLUGINS.name, "--extension-dir", PLUGINS.name))

@@ -246,14 +246,27 @@ int co_vm_set_ha_restart_priority(struct call *c, const struct vm_set_ha_restart
     return set_plain(c, a->self, VM_F_HA_RESTART_PRIORITY, (union value){.s = a->value}, e);
 }
 
-int co_vm_set_hvm_shadow_multiplier(struct call *c, const struct vm_set_hvm_shadow_multiplier_args *a,
+/* Nothing here has shadow memory that could be made larger, so it is recorded only. */
+static int co_set_shadow_multiplier(struct call *c, struct ref ref, double value, int operation,
                                     struct err *e)
 {
     CLEANUP_OP struct op op = {0};
 
-    if (a->value < 1)
+    if (!(value >= 1))
         return err_invalid_value(e, "HVM_shadow_multiplier", "a multiplier is at least 1");
-    if (co_op_begin(c, CLASS_VM, a->self, VM_OPERATIONS_CHANGING_SHADOW_MEMORY, &op, e) < 0)
+    if (co_op_begin(c, CLASS_VM, ref, operation, &op, e) < 0)
         return -1;
-    return set_plain(c, a->self, VM_F_HVM_SHADOW_MULTIPLIER, (union value){.f = a->value}, e);
+    return set_plain(c, ref, VM_F_HVM_SHADOW_MULTIPLIER, (union value){.f = value}, e);
+}
+
+int co_vm_set_hvm_shadow_multiplier(struct call *c, const struct vm_set_hvm_shadow_multiplier_args *a,
+                                    struct err *e)
+{
+    return co_set_shadow_multiplier(c, a->self, a->value, VM_OPERATIONS_CHANGING_SHADOW_MEMORY, e);
+}
+
+int co_vm_set_shadow_multiplier_live(struct call *c, const struct vm_set_shadow_multiplier_live_args *a,
+                                     struct err *e)
+{
+    return co_set_shadow_multiplier(c, a->self, a->multiplier, VM_OPERATIONS_CHANGING_SHADOW_MEMORY_LIVE, e);
 }
