@@ -25,6 +25,7 @@ xe_libxe_a_SOURCES = \
 	xe/show_special.c \
 	xe/task.c xe/task.h \
 	xe/cmd/admin.c \
+	xe/cmd/advice.c \
 	xe/cmd/blob.c \
 	xe/cmd/common.c xe/cmd/common.h \
 	xe/cmd/console.c \
@@ -36,11 +37,15 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/host_archive.c \
 	xe/cmd/host_leave.c \
 	xe/cmd/inspect.c \
+	xe/cmd/licence.c \
 	xe/cmd/network.c \
 	xe/cmd/provision.c xe/cmd/provision.h \
+	xe/cmd/rate_limit.c \
+	xe/cmd/recover.c \
 	xe/cmd/snapshot.h \
 	xe/cmd/sr.c \
 	xe/cmd/subject.c \
+	xe/cmd/upload.c \
 	xe/cmd/url.c xe/cmd/url.h \
 	xe/cmd/vbd.c \
 	xe/cmd/vdi.c \

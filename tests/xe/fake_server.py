@@ -10,6 +10,7 @@ import re
 import socketserver
 import threading
 import tomllib
+import urllib.parse
 import uuid
 import xmlrpc.client
 from pathlib import Path
@@ -104,7 +105,7 @@ class FakeServer:
     """Serves until closed; address and port tell where."""
 
     def __init__(self, model, address="127.0.28.1"):
-        self.model, self.calls, self.answers, self.headers = model, [], {}, {}
+        self.model, self.calls, self.answers, self.headers, self.files = model, [], {}, {}, {}
         self.tables = {cls: {} for cls in model.classes}
         self.users = {"root": "secret"}
         self.changed, self.generation, self.stamps, self.dead = threading.Condition(), 0, {}, []
@@ -263,6 +264,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def transfer(self, run):
+        """A file to or from the server: run answers the fields of the task that it is done under."""
+        path, _, query = self.path.partition("?")
+        query = dict(urllib.parse.parse_qsl(query))
+        task = query.pop("task_id")
+        query.pop("session_id")
+        self.server_state.calls.append(f"{self.command} {path}")
+        self.close_connection = True
+        try:
+            fields = {"status": "success", "progress": 1.0, "result": run(self.server_state.files[path], query)}
+        except ApiError as error:
+            fields = {"status": "failure", "error_info": error.description}
+        self.server_state.change("task", task, **fields)
+
+    def begin_answer(self):
+        self.send_response(200)
+        self.send_header("connection", "close")
+        self.end_headers()
+
+    def do_GET(self):
+        """files[path] is a function of the query that gives the content."""
+        self.begin_answer()
+        self.transfer(lambda file, query: self.wfile.write(file(query)) and "")
+
+    def do_PUT(self):
+        """The answer begins before the content is read; files[path] is a function of query and content that gives the
+        task's result."""
+        self.begin_answer()
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.transfer(lambda file, query: f"<value>{file(query, content)}</value>")
 
     def do_CONNECT(self):
         """A console: echoes in capitals until the client goes."""

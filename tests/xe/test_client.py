@@ -247,6 +247,19 @@ class Completion(Case):
         self.assertEqual(sorted(states), sorted(set(states)))
         self.assertIn("halted", states)
 
+    def test_keys_that_an_object_has(self):
+        self.assertEqual(self.complete(self.at(f"vm-param-remove uuid={WEB} param-name=other-config param-key=")),
+                         ["mac_seed", "folder"])
+        self.assertEqual(self.complete(self.at(f"vm-param-remove uuid={WEB} param-name=tags param-key=")), ["a", "b"])
+        self.assertEqual(self.complete(self.at(f"vm-param-set uuid={WEB} other-config:f")), ["other-config:folder="])
+        self.assertEqual(self.complete(self.at("vm-param-remove uuid=nobody param-name=tags param-key=")), [""])
+
+    def test_switches(self):
+        self.assertEqual(self.complete("xe vm-shutdown --"), ["--minimal", "--force", "--multiple"])
+        self.assertEqual(self.complete("xe vm-destroy --m"), ["--minimal"])
+        self.assertEqual(self.complete("xe --n"), ["--nossl"])
+        self.assertIn("-pwf", self.complete("xe -p"))
+
     def test_one_of_several_params(self):
         self.assertEqual(self.complete("xe vm-list params=uuid,name-l"), ["uuid,name-label"])
 

@@ -4,23 +4,12 @@
 import unittest
 
 from fake_server import ApiError
-from world import DB, DISK, HOST, NONE, POOL, SR, WEB, Case, ref, uuid
+from world import DB, DISK, HOST, NONE, POOL, SR, WEB, Seen, ref, uuid
 
 BETA, PIF, VLAN = uuid("00f4"), uuid("00f5"), uuid("00f6")
 DUMP, DRIVER, VARIANT = uuid("00f7"), uuid("00f8"), uuid("00f9")
 SOURCE = {"name_label": "cpu0", "name_description": "use of CPU 0", "enabled": True, "standard": False, "min": 0.0,
           "max": 1.0, "units": "(fraction)"}
-
-
-class Seen(Case):
-    """A case that notes what is asked of the server."""
-
-    def setUp(self):
-        super().setUp()
-        self.seen = []
-
-    def answer(self, method, result=""):
-        self.server.answers[method] = lambda *params: self.seen.append((method, *params)) or result
 
 
 class Leaving(Seen):

@@ -93,3 +93,14 @@ class Case(unittest.TestCase):
         """The calls made, without login, logout and the clock."""
         usual = ("session.", "host.get_servertime", "message.get")
         return [c for c in self.server.calls if not c.startswith(usual)]
+
+
+class Seen(Case):
+    """A case that notes what is asked of the server."""
+
+    def setUp(self):
+        super().setUp()
+        self.seen = []
+
+    def answer(self, method, result=""):
+        self.server.answers[method] = lambda *params: self.seen.append((method, *params)) or result

@@ -175,3 +175,69 @@ const struct command cmd_hostdriver_select = {
     .help = "Choose a variant of a driver by its name.",
     .run = co_hostdriver_select,
 };
+
+/* ---- the daemon ---- */
+
+static int co_net_stats_of_one(struct xe *x, const struct record *host, const char **ret_item, struct err *e)
+{
+    static const char *const names[] = {"uri", "method", "params"};
+    struct wire *wanted = wire_empty_struct(x);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (args_get(x->args, names[i]))
+            wire_add_member(x, wanted, names[i], wire_string(args_get(x->args, names[i])));
+    const struct wire *rows = co_call(x, e, "Diagnostics.network_stats", "sw", host->ref, wanted);
+    for (uint32_t i = 0; rows && rows->kind == WIRE_ARRAY && i < rows->n; i++) {
+        const struct wire *row = &rows->items[i];
+        char *line = talloc_strdup(x->ctx, "");
+        for (uint32_t k = 0; row->kind == WIRE_ARRAY && k < row->n; k++)
+            line = talloc_asprintf_append(line, "%s%s", k > 0 ? " " : "", wire_text(x, &row->items[k]));
+        out_item(&x->out, line);
+    }
+    return rows ? 0 : -1;
+}
+
+static int co_diagnostic_net_stats(struct xe *x, struct err *e)
+{
+    return co_for_hosts(x, 0, co_net_stats_of_one, e);
+}
+
+const struct command cmd_diagnostic_net_stats = {
+    .name = "diagnostic-net-stats",
+    .optional = "uri,method,params",
+    .flags = CMD_HOST,
+    .help = "Show how often hosts' daemons were asked for what over HTTP.",
+    .run = co_diagnostic_net_stats,
+};
+
+/* Of the logs that servers once had by keys there is one, which the API reads. */
+static int co_log_get_keys(struct xe *x, struct err *e)
+{
+    out_item(&x->out, "xapi");
+    return 0;
+}
+
+const struct command cmd_log_get_keys = {
+    .name = "log-get-keys",
+    .flags = CMD_HIDDEN,
+    .help = "Print which logs log-get reads: the daemon's.",
+    .run = co_log_get_keys,
+};
+
+static int co_log_get(struct xe *x, struct err *e)
+{
+    if (strcmp(args_get(x->args, "key"), "xapi") != 0)
+        return fail_text(e, "There is no log %s", args_get(x->args, "key"));
+    const char *host = co_call_text(x, e, "session.get_this_host", "s", x->session);
+    const char *log = host ? co_call_text(x, e, "host.get_log", "s", host) : NULL;
+    if (log)
+        out_direct(&x->out, "%s", log);
+    return log ? 0 : -1;
+}
+
+const struct command cmd_log_get = {
+    .name = "log-get",
+    .required = "key",
+    .flags = CMD_HIDDEN,
+    .help = "Print the end of a log of the host called.",
+    .run = co_log_get,
+};

@@ -106,6 +106,42 @@ const struct command cmd_sr_probe = {
     .run = co_sr_probe,
 };
 
+/* What was found, a record each: an SR that can be introduced, or how to look further. */
+static int co_sr_probe_ext(struct xe *x, struct err *e)
+{
+    CLEANUP_TABLE struct table t = {0};
+    struct wire *config = device_config(x, e);
+    const char *host = !config                          ? NULL
+                       : args_get(x->args, "host-uuid") ? co_arg_ref(x, "host-uuid", "host", e)
+                                                        : co_coordinator(x, e);
+    if (!host)
+        return -1;
+    const struct wire *found = co_call(x, e, "SR.probe_ext", "swsw", host, config, args_get(x->args, "type"),
+                                       wire_arg_map(x, "sm-config"));
+    for (uint32_t i = 0; found && found->kind == WIRE_ARRAY && i < found->n; i++) {
+        const struct wire *one = &found->items[i], *sr = wire_member(one, "sr");
+        const struct wire *settings = wire_member(one, "configuration");
+        for (uint32_t k = 0; settings && settings->kind == WIRE_STRUCT && k < settings->n; k++)
+            table_row(&t, settings->members[k].name, wire_text(x, &settings->members[k].value));
+        table_row(&t, "complete", member_text(x, one, "complete"));
+        for (uint32_t k = 0; sr && sr->kind == WIRE_STRUCT && k < sr->n; k++)
+            table_row(&t, talloc_asprintf(x->ctx, "sr.%s", sr->members[k].name),
+                      wire_text(x, &sr->members[k].value));
+        table_end_record(&t);
+    }
+    if (t.n_records > 0)
+        out_table(&x->out, &t);
+    return found ? 0 : -1;
+}
+
+const struct command cmd_sr_probe_ext = {
+    .name = "sr-probe-ext",
+    .required = "type",
+    .optional = "host-uuid,device-config:,sm-config:",
+    .help = "Look for storage of a type; shows what was found in parts.",
+    .run = co_sr_probe_ext,
+};
+
 static int co_sr_scan(struct xe *x, struct err *e)
 {
     return co_on_uuid(x, "SR", "SR.scan", e);
