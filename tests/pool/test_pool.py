@@ -3,8 +3,10 @@
 
 import json
 import os
+import signal
 import ssl
 import sys
+import time
 import xmlrpc.client
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
@@ -150,20 +152,29 @@ def office_is_handed_over(hosts):
     assert second.client().network.get_name_description(network) == "third term"
 
 
+def a_decision_is_shared(c, dead, member):
+    """It waits for a member to have it, and not for ever."""
+    member.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    c.host.destroy(dead)
+    took = time.monotonic() - began
+    member.process.send_signal(signal.SIGCONT)
+    assert 0.5 <= took, took
+
+
 def hosts_leave(hosts):
     staying, leaving, dead = hosts[2], hosts[0], hosts[1]
     c = staying.client()
+    ref = dead.me(c)
+    dead.kill()
+    wait_until(lambda: not is_live(staying, dead), "the dead host is missed")
+    c.host.declare_dead(ref)
+    a_decision_is_shared(c, ref, leaving)
     gone = leaving.me(c)
     c.pool.eject(gone)
     assert gone not in c.host.get_all()
     wait_until(lambda: len(alone(leaving)) == 1, "the ejected host is a pool of its own")
     fails("OPERATION_NOT_ALLOWED", leaving.client().pool.emergency_reset_master, staying.address)
-    assert len(c.host.get_all()) == 2
-    ref = dead.me(c)
-    dead.kill()
-    wait_until(lambda: not is_live(staying, dead), "the dead host is missed")
-    c.host.declare_dead(ref)
-    c.host.destroy(ref)
     assert len(c.host.get_all()) == 1 and len(c.PIF.get_all()) == 1 and len(c.SR.get_all()) == 2
     assert not believes(staying, dead)
     dead.start(wait=False)

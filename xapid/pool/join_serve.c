@@ -13,6 +13,7 @@
 #include "xapid/pool/frame.h"
 #include "xapid/pool/host_certificates.h"
 #include "xapid/pool/join.h"
+#include "xapid/pool/leader.h"
 #include "xapid/pool/refusal.h"
 #include "xapid/pool/take_over.h"
 #include "xapid/server.h"
@@ -138,8 +139,12 @@ static int co_take_in(struct xapid *x, struct application *a, const char *cert, 
     record_certificate(t, a, cert);
     if (db_commit(t, e) < 0)
         return -1;
-    int r = co_db_wait_durable(x->db, db_generation(x->db), CLOCK_NEVER);
-    return r < 0 ? err_errno(e, r, "recording the host") : 0;
+    uint64_t generation = db_generation(x->db);
+    int r = co_db_wait_durable(x->db, generation, CLOCK_NEVER);
+    if (r < 0)
+        return err_errno(e, r, "recording the host");
+    co_leader_share(generation);
+    return 0;
 }
 
 static json_t *answer_of(struct xapid *x, const char *cert)

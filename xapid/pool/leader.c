@@ -23,6 +23,7 @@ enum {
     MAX_HELLO = 8 << 20,
     HELLO_MS = 10 * 1000,
     WRITE_MS = 30 * 1000,
+    SHARE_MS = 500,
     SNAPSHOT_MS = 10 * 60 * 1000,
 };
 
@@ -343,6 +344,35 @@ int co_leader_wait(struct ref host, uint64_t generation, int64_t deadline)
     while (r == 0 && (f = find(host)) && f->seen.durable < generation)
         r = co_cond_wait(&progress, deadline, "a member's copy of the database");
     return r < 0 ? r : f ? 0 : -ENOTCONN;
+}
+
+static bool has_somebody(uint64_t generation, bool *ret_wait)
+{
+    struct follower *f;
+
+    *ret_wait = false;
+    LIST_FOREACH (f, &followers, link) {
+        if (f->ended)
+            continue;
+        if (f->seen.durable >= generation)
+            return true;
+        *ret_wait = true;
+    }
+    return false;
+}
+
+void co_leader_share(uint64_t generation)
+{
+    int64_t deadline = clock_in_ms(SHARE_MS);
+    bool wait;
+    int r = 0;
+
+    fiber_mask_cancel();
+    while (r == 0 && !has_somebody(generation, &wait) && wait)
+        r = co_cond_wait(&progress, deadline, "a member to have what was decided");
+    fiber_unmask_cancel();
+    if (r == -ETIMEDOUT)
+        log_warning("no member has confirmed what was decided");
 }
 
 void leader_drop(struct ref host)

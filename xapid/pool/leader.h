@@ -27,6 +27,10 @@ bool leader_hears(struct ref host);
  * -ETIMEDOUT or -ECANCELED. */
 int co_leader_wait(struct ref host, uint64_t generation, int64_t deadline);
 
+/* Wait until one member at least has the generation on its disk, so that what was decided outlives this host:
+ * for half a second at most, and not at all when no member is connected. Not cancelled. */
+void co_leader_share(uint64_t generation);
+
 /* End a member's connection, for it is no member any more. Never yields. */
 void leader_drop(struct ref host);
 

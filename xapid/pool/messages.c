@@ -53,13 +53,22 @@ static bool has_guests(struct db *db, struct ref host)
     return false;
 }
 
-static int drop_host(struct call *c, struct ref host, struct err *e)
+/* Who belongs to the pool, and which guests count as ended, the next coordinator has to know. */
+static int co_decide(struct call *c, struct txn *t, struct err *e)
+{
+    if (db_commit(t, e) < 0)
+        return -1;
+    co_record_shared(c->x);
+    return 0;
+}
+
+static int co_drop_host(struct call *c, struct ref host, struct err *e)
 {
     struct txn *t = db_begin(c->db);
 
     drop_host_rows(t, host);
     host_certificates_distrust(t, c->x);
-    if (db_commit(t, e) < 0)
+    if (co_decide(c, t, e) < 0)
         return -1;
     host_certificates_look();
     return 0;
@@ -85,7 +94,7 @@ int co_pool_eject(struct call *c, const struct pool_eject_args *a, struct err *e
         return err_host_offline(e, REF_TEXT(a->host));
     }
     leader_drop(a->host);
-    return drop_host(c, a->host, e);
+    return co_drop_host(c, a->host, e);
 }
 
 int co_host_destroy(struct call *c, const struct host_destroy_args *a, struct err *e)
@@ -98,7 +107,7 @@ int co_host_destroy(struct call *c, const struct host_destroy_args *a, struct er
         return err_host_is_live(e, REF_TEXT(a->self));
     if (has_guests(c->db, a->self))
         return err_host_has_resident_vms(e, REF_TEXT(a->self));
-    return drop_host(c, a->self, e);
+    return co_drop_host(c, a->self, e);
 }
 
 /* Whoever says so takes care that the host is off: its guests count as ended and may start elsewhere. */
@@ -115,7 +124,7 @@ int co_host_declare_dead(struct call *c, const struct host_declare_dead_args *a,
         if (!vm->is_control_domain)
             vm_record_stopped(t, vm);
     }
-    return db_commit(t, e);
+    return co_decide(c, t, e);
 }
 
 /* ---- who leads ---- */

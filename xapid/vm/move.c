@@ -1,9 +1,9 @@
 /*
  * A running guest moves in steps that the agents of both hosts take in turn (hv/hv.h). The record of it is
- * the decision: made durable while the guest stands still, it says which of the two hosts has the guest.
- * Before it everything is taken back; from then on it only goes forward. What either host keeps of a passage
- * while it is out of reach is settled by the same rule when it is back (xapid/host/adopt.c): the guest is
- * where the VM is resident, and any other is ended.
+ * the decision: made durable, at a member too, while the guest stands still, it says which of the two hosts
+ * has the guest. Before it everything is taken back; from then on it only goes forward. What either host
+ * keeps of a passage while it is out of reach is settled by the same rule when it is back
+ * (xapid/host/adopt.c): the guest is where the VM is resident, and any other is ended.
  */
 #include "xapid/vm/move.h"
 #include <errno.h>
@@ -288,7 +288,7 @@ static bool co_go_back(struct moving *v, int64_t domid)
     memcpy(end.uuid, v->uuid, sizeof end.uuid);
     if (v->disks.n > 0 || co_agent_vm_stop(v->to, v->uuid, &e) < 0 || record(v, v->source, domid, &e) < 0)
         return false;
-    co_record_durable(v->c->x);
+    co_record_shared(v->c->x);
     return co_stay(&end) == 0;
 }
 
@@ -305,7 +305,7 @@ static void co_end_at_source(struct moving *v)
 
 static int co_settle_in(struct moving *v, int64_t old_domid, struct err *e)
 {
-    co_record_durable(v->c->x);
+    co_record_shared(v->c->x);
     int rc = co_move_accept(v->to, v->uuid, e);
     if (rc < 0 && co_go_back(v, old_domid))
         return -1;

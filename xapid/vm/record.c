@@ -8,6 +8,7 @@
 #include "xapid/host/host_agent.h"
 #include "xapid/message/message.h"
 #include "xapid/own_address.h"
+#include "xapid/pool/leader.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
 
@@ -44,6 +45,14 @@ void co_record_durable(struct xapid *x)
     while (co_db_wait_durable(x->db, generation, CLOCK_NEVER) == -EIO)
         co_sleep_until(clock_in_ms(STORE_RETRY_MS), "the database can be written again");
     fiber_unmask_cancel();
+}
+
+void co_record_shared(struct xapid *x)
+{
+    uint64_t generation = db_generation(x->db);
+
+    co_record_durable(x);
+    co_leader_share(generation);
 }
 
 /* ---- up ---- */

@@ -46,6 +46,10 @@ void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when);
  * steps that a crash must not find done without their record. */
 void co_record_durable(struct xapid *x);
 
+/* The same, and on the disk of a member (co_leader_share): for what another coordinator must know, or it
+ * would act on what is no longer so. */
+void co_record_shared(struct xapid *x);
+
 /* A notice about the VM, such as "VM_STARTED". */
 void vm_post_message(struct txn *t, const struct vm *vm, const char *name);
 
