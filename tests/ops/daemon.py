@@ -198,17 +198,16 @@ class Daemon:
     # ---- what is left outside the daemon ----
 
     def guest_processes(self):
-        """Pids of the QEMUs whose command line names this state directory."""
+        """Pids of the QEMUs that work in this state directory; their disks may lie elsewhere."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
                     line = f.read()
-                with open(f"/proc/{pid}/stat") as f:
-                    state = f.read().rsplit(")", 1)[1].split()[0]
+                folder = os.readlink(f"/proc/{pid}/cwd")  # of a zombie there is none
             except OSError:
                 continue
-            if b"qemu" in line.split(b"\0")[0] and self.state.encode() in line and state != "Z":
+            if b"qemu" in line.split(b"\0")[0] and folder.startswith(self.state + "/"):
                 found.append(int(pid))
         return found
 
