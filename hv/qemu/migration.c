@@ -107,8 +107,25 @@ static bool ended_unused(int fd, enum qemu_move move)
     return move <= MOVE_SETUP && poll(&p, 1, 0) == 1 && !(p.revents & POLLIN);
 }
 
+/* QEMU itself waits for as long as TCP does, a quarter of an hour, when the network is cut. */
+struct stall {
+    double done;
+    int64_t deadline; /* 0: none yet */
+};
+
+static bool has_stalled(struct stall *s, const struct qemu_move_wait *w, double done)
+{
+    if (w->stall_ms == 0)
+        return false;
+    if (s->deadline == 0 || s->done != done)
+        *s = (struct stall){done, clock_in_ms(w->stall_ms)};
+    return clock_now() >= s->deadline;
+}
+
 int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct err *e)
 {
+    struct stall stall = {0};
+
     for (;;) {
         unsigned moves = vm->moves;
         double done = 0;
@@ -123,6 +140,10 @@ int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct
             err_internal(e, move == MOVE_DONE ? "the move of %s is over already" : "there is no state of %s",
                          vm->uuid);
             return -EREMOTEIO;
+        }
+        if (has_stalled(&stall, w, done)) {
+            err_internal(e, "nothing of the state of %s goes out any more", vm->uuid);
+            return -ETIMEDOUT;
         }
         r = co_qemu_wait_news(vm, moves, w->deadline);
         if (r < 0) {

@@ -47,6 +47,7 @@ struct qemu_move_wait {
     int from; /* the pipe that a state comes from; -1: none */
     hv_progress_fn *progress;
     void *arg;
+    int stall_ms; /* to a host: it has failed when nothing goes out for so long; 0: however long */
 };
 
 /* Wait until it is one of those. */

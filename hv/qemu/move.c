@@ -10,6 +10,7 @@
 #include "model/errors.gen.h"
 
 #define DOWNTIME_MS 300
+#define STALL_MS 8000     /* the guest may stand still meanwhile */
 #define SWITCH_MS 60000   /* for what is left when the guest stands still already */
 #define MIRRORS_SHARE 0.8 /* of a move's progress, when there are any */
 #define CHANNELS_MAX 16
@@ -149,9 +150,9 @@ static int co_mirror_disks(struct qemu_vm *vm, struct departure *d, struct err *
 
 static int co_send_memory(struct qemu_vm *vm, struct departure *d, bool beside, struct err *e)
 {
-    const struct qemu_move_wait active = {MOVE_BIT(MOVE_ACTIVE) | MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1,
-                                          NULL, NULL},
-                                waiting = {MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1, pass_progress, d};
+    const struct qemu_move_wait
+        active = {MOVE_BIT(MOVE_ACTIVE) | MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1, NULL, NULL, STALL_MS},
+        waiting = {MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1, pass_progress, d, STALL_MS};
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     const char *uri = qemu_tcp_uri(ctx, d->p->address, d->p->memory_port);
     int r = beside || vm->state != HV_STATE_RUNNING ? 0 : co_qemu_ask(vm, "stop", NULL, NULL, e);
