@@ -385,5 +385,15 @@ int co_agent_adopt(struct agent *a, void (*visit)(const char *uuid, const struct
 int co_agent_vm_list(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                      void *arg, struct err *e)
 {
-    return a->hv->driver->co_adopt(a->hv, visit, arg, e);
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct hv_vm_facts gone = {.state = HV_STATE_GONE};
+    unsigned n;
+
+    if (a->hv->driver->co_adopt(a->hv, visit, arg, e) < 0)
+        return -1;
+    const char **noted = attachments_guests(mem, a->state_dir, &n);
+    for (unsigned i = 0; i < n; i++)
+        if (local_vm_state(a, noted[i]) == HV_STATE_GONE)
+            visit(noted[i], &gone, arg);
+    return 0;
 }

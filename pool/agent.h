@@ -186,7 +186,7 @@ int co_agent_vm_move_drain(struct agent *a, const char *uuid, hv_progress_fn *pr
                            struct err *e);
 int co_agent_vm_move_cancel(struct agent *a, const char *uuid, struct err *e);
 
-/* The guests that are alive now. */
+/* The guests that are alive now and, as gone, those that have left something here. */
 int co_agent_vm_list(struct agent *a, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                      void *arg, struct err *e);
 

@@ -109,7 +109,10 @@ static void co_end(struct agent *agent, struct agent_guest *g)
     CLEANUP_ERR struct err e = {0};
     CLEANUP_ERR struct err second = {0};
 
-    log_warning("ending guest %s, which no VM stands for", g->uuid);
+    if (g->facts.state == HV_STATE_GONE)
+        log_info("removing what guest %s has left", g->uuid);
+    else
+        log_warning("ending guest %s, which no VM stands for", g->uuid);
     if (g->facts.passage == HV_PASSAGE_LEFT && co_agent_vm_move_drain(agent, g->uuid, NULL, NULL, &e) < 0)
         log_warning("the memory of guest %s: %s", g->uuid, err_text(mem, &e));
     if (co_agent_vm_stop(agent, g->uuid, &second) < 0)
@@ -119,9 +122,12 @@ static void co_end(struct agent *agent, struct agent_guest *g)
 
 static void co_end_unknown(struct adoption *a, struct agent *agent)
 {
-    for (unsigned i = 0; i < a->guests->n; i++)
-        if (!is_busy(a->x, a->guests->v[i].uuid) && !vm_of(a, &a->guests->v[i]))
-            co_end(agent, &a->guests->v[i]);
+    for (unsigned i = 0; i < a->guests->n; i++) {
+        struct agent_guest *g = &a->guests->v[i];
+
+        if (!is_busy(a->x, g->uuid) && (g->facts.state == HV_STATE_GONE || !vm_of(a, g)))
+            co_end(agent, g);
+    }
 }
 
 /* A guest that was on its way is where its VM is recorded, which is here. */
