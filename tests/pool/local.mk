@@ -34,6 +34,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
 	tests/pool/test_migrate_remote.py \
+	tests/pool/test_move_faults.py \
 	tests/pool/test_pool.py \
 	tests/pool/test_terms.py \
 	tests/pool/test_trust.py
