@@ -58,7 +58,7 @@ static int co_decide(struct call *c, struct txn *t, struct err *e)
 {
     if (db_commit(t, e) < 0)
         return -1;
-    co_record_shared(c->x);
+    co_record_durable(c->x);
     return 0;
 }
 

@@ -288,7 +288,7 @@ static bool co_go_back(struct moving *v, int64_t domid)
     memcpy(end.uuid, v->uuid, sizeof end.uuid);
     if (v->disks.n > 0 || co_agent_vm_stop(v->to, v->uuid, &e) < 0 || record(v, v->source, domid, &e) < 0)
         return false;
-    co_record_shared(v->c->x);
+    co_record_durable(v->c->x);
     return co_stay(&end) == 0;
 }
 
@@ -305,7 +305,7 @@ static void co_end_at_source(struct moving *v)
 
 static int co_settle_in(struct moving *v, int64_t old_domid, struct err *e)
 {
-    co_record_shared(v->c->x);
+    co_record_durable(v->c->x);
     int rc = co_move_accept(v->to, v->uuid, e);
     if (rc < 0 && co_go_back(v, old_domid))
         return -1;

@@ -44,15 +44,8 @@ void co_record_durable(struct xapid *x)
     fiber_mask_cancel();
     while (co_db_wait_durable(x->db, generation, CLOCK_NEVER) == -EIO)
         co_sleep_until(clock_in_ms(STORE_RETRY_MS), "the database can be written again");
-    fiber_unmask_cancel();
-}
-
-void co_record_shared(struct xapid *x)
-{
-    uint64_t generation = db_generation(x->db);
-
-    co_record_durable(x);
     co_leader_share(generation);
+    fiber_unmask_cancel();
 }
 
 /* ---- up ---- */

@@ -42,13 +42,10 @@ void co_vm_record_truth(struct call *c, struct ref vm);
 /* It rebooted in place: it has new start times and said nothing yet. */
 void vm_record_rebooted(struct txn *t, const struct vm *vm, int64_t when);
 
-/* Wait until all that has been committed so far is on disk, however long the store cannot be written; for
- * steps that a crash must not find done without their record. */
+/* Wait until all that has been committed so far is on disk, however long the store cannot be written, and on
+ * that of a member if one is quick (co_leader_share); for steps that neither a crash nor the next coordinator
+ * may find done without their record. */
 void co_record_durable(struct xapid *x);
-
-/* The same, and on the disk of a member (co_leader_share): for what another coordinator must know, or it
- * would act on what is no longer so. */
-void co_record_shared(struct xapid *x);
 
 /* A notice about the VM, such as "VM_STARTED". */
 void vm_post_message(struct txn *t, const struct vm *vm, const char *name);
