@@ -155,8 +155,8 @@ static json_t *co_tell(struct work *w, struct ref ref, json_t *body, struct err 
         err_handle_invalid(e, "host", REF_TEXT(ref));
         return NULL;
     }
-    return co_peer_demand(w->x, talloc_strdup(w->mem, host->address), talloc_strdup(w->mem, host->uuid), TARGET,
-                          body, e);
+    return co_peer_demand(w->x, talloc_strdup(w->mem, host->address), talloc_strdup(w->mem, host->uuid),
+                          TARGET, body, e);
 }
 
 static int co_tell_to(struct work *w, struct ref ref, json_t *body, struct err *e)

@@ -31,8 +31,8 @@ int co_peer_tell_lead(struct xapid *x, const char *address, const char *host_uui
 /* Let a member become a pool of its own. */
 int co_peer_tell_leave(struct xapid *x, const char *address, const char *host_uuid, struct err *e);
 
-/* POST for what other files of this folder ask: the reply's object, or NULL with e; the "error" that it names is
- * one. Takes body. */
+/* POST for what other files of this folder ask: the reply's object, or NULL with e; the "error" that it names
+ * is one. Takes body. */
 json_t *co_peer_demand(struct xapid *x, const char *address, const char *host_uuid, const char *target,
                        json_t *body, struct err *e);
 
