@@ -44,6 +44,7 @@ static const char usage[] =
     "  --login-delay-ms N    how long a failed login takes (5000)\n"
     "  --silence-ms N        how long another host of the pool may be silent before it counts as gone "
     "(8000)\n"
+    "  --evacuation-batch-size N  how many guests leave a host at a time (10)\n"
     "  --strict-members      as a pool's member, send clients to the coordinator instead of answering them\n"
     "  --foreground          stay in the foreground and log to standard error\n"
     "  --set-password USER   set the password of USER to the line on standard input, and exit\n"
@@ -89,6 +90,7 @@ static const struct setting settings[] = {
     SETTING("pam-dir", TEXT, AT_ONCE, pam_dir),
     SETTING("plugin-dir", TEXT, AT_ONCE, plugin_dir),
     SETTING("silence-ms", NUMBER, AT_START, silence_ms),
+    SETTING("evacuation-batch-size", NUMBER, AT_ONCE, evacuation_batch_size),
     SETTING("extension-dir", TEXT, AT_ONCE, extension_dir),
     SETTING("machine-root", TEXT, AT_START, machine_root),
     SETTING("strict-members", FLAG, AT_ONCE, strict_members),
@@ -312,6 +314,8 @@ static void check(struct options_reading *r)
         options_problem(r, "http-port", "a port is at most 65535");
     if (o->silence_ms < MIN_SILENCE_MS || o->silence_ms > MAX_SILENCE_MS)
         options_problem(r, "silence-ms", "this is from %d to %d", MIN_SILENCE_MS, MAX_SILENCE_MS);
+    if (o->evacuation_batch_size < 1)
+        options_problem(r, "evacuation-batch-size", "this is 1 at least");
 }
 
 static enum options_action chosen_action(const struct xapid_options *o)
@@ -336,6 +340,7 @@ void options_parse(int argc, char **argv, struct options_reading *r)
                                               .backup_number = 28,
                                               .backup_max_mib = 1024,
                                               .login_delay_ms = 5000,
+                                              .evacuation_batch_size = 10,
                                               .silence_ms = 8000}};
     read_arguments(r, true);
     if (r->action == OPTIONS_DONE)

@@ -32,9 +32,10 @@ struct xapid_options {
     int backup_interval;        /* seconds; 0: no backups */
     int backup_number, backup_max_mib;
     int port;
-    int http_port;      /* of plain HTTP; negative: none */
-    int login_delay_ms; /* after a failed login */
-    int silence_ms;     /* of another host of the pool, until it counts as gone */
+    int http_port;             /* of plain HTTP; negative: none */
+    int login_delay_ms;        /* after a failed login */
+    int evacuation_batch_size; /* guests that leave a host at a time */
+    int silence_ms;            /* of another host of the pool, until it counts as gone */
     bool foreground, check_config;
     bool strict_members; /* as a member, answer logins with HOST_IS_SLAVE */
     bool metrics;        /* on the plain HTTP port */

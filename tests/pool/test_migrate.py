@@ -211,6 +211,52 @@ def simulated(folder):
         member_dies(m, vm)
 
 
+# ---- several at a time ----
+
+def leaving(m):
+    return sum("pool_migrate" in v["current_operations"].values() for v in m.c.VM.get_all_records().values())
+
+
+def evacuate(m, i, size):
+    """How many guests were under way at most, and the task, which has ended."""
+    c, most = m.c, 0
+    c.host.disable(m.refs[i])
+    task = c.raw("Async.host.evacuate", [c.session, m.refs[i], "OpaqueRef:NULL", size])
+    while c.task.get_status(task) == "pending":
+        most = max(most, leaving(m))
+    c.host.enable(m.refs[i])
+    return most, task
+
+
+def batches(folder):
+    script = os.path.join(folder, "script")
+    with open(script, "w") as f:
+        f.write("move delay=400ms\n")
+    with Pool(2, options=["--sim-script", script, "--evacuation-batch-size", "3"]) as hosts:
+        m = Moves(hosts, folder)
+        vms = [m.vm(f"guest {i}") for i in range(6)]
+        for vm in vms:
+            m.c.VM.start_on(vm, m.refs[0], False, False)
+        fails("INVALID_VALUE", m.c.host.evacuate, m.refs[0], "OpaqueRef:NULL", -1)
+        for at, size, at_most in ((0, 2, 2), (1, 0, 3), (0, 100, 6)):
+            most, task = evacuate(m, at, size)
+            assert m.c.task.get_status(task) == "success", m.c.task.get_error_info(task)
+            assert most == at_most, (size, most)
+            for vm in vms:
+                m.check_at(vm, 1 - at)
+        m.c.host.disable(m.refs[1])
+        task = m.c.raw("Async.host.evacuate", [m.c.session, m.refs[1], "OpaqueRef:NULL", 2])
+        wait_until(lambda: 0 < sum(m.at(vm) == 0 for vm in vms) < 5 and leaving(m), "some have left, others are leaving")
+        assert 0 < m.c.task.get_progress(task) < 1
+        m.c.task.cancel(task)
+        wait_until(lambda: m.c.task.get_status(task) != "pending", "it is cancelled")
+        assert m.c.task.get_status(task) == "cancelled", m.c.task.get_record(task)
+        places = [m.at(vm) for vm in vms]
+        assert 0 in places and 1 in places, places
+        for vm, place in zip(vms, places):
+            m.check_at(vm, place)
+
+
 # ---- a real guest ----
 
 def console(m, vm):
@@ -258,7 +304,7 @@ def real(folder):
 
 
 def main():
-    parts = {"simulated": simulated, "real": real}
+    parts = {"simulated": simulated, "batches": batches, "real": real}
     for part in [parts[name] for name in sys.argv[1:]] or parts.values():
         with tempfile.TemporaryDirectory(prefix="xapid-move-") as folder:
             part(folder)

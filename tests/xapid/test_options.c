@@ -80,6 +80,7 @@ START_TEST(what_is_wrong_is_refused)
     ck_assert(!reads("--state-dir", "/s", "--silence-ms", "499", NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "--silence-ms", "600001", NULL, NULL));
     ck_assert(reads("--state-dir", "/s", "--silence-ms", "500", NULL, NULL));
+    ck_assert(!reads("--state-dir", "/s", "--evacuation-batch-size", "0", NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "--nothing", NULL, NULL, NULL));
     ck_assert(!reads("--state-dir", "/s", "extra", NULL, NULL, NULL));
     ck_assert(!reads("--state-dir", NULL, NULL, NULL, NULL, NULL));
