@@ -91,14 +91,15 @@ struct hv_vm_facts {
 
 /* How a guest is to move; the driver chooses what of it makes sense where it runs. */
 struct hv_passage_options {
-    int64_t bandwidth; /* bytes a second; 0: as fast as it goes */
-    unsigned
-        downtime_ms;    /* what the guest may notice, where its memory moves while it runs; 0: the driver's */
-    unsigned channels;  /* connections for its memory; 0 or 1: one */
-    bool compress;      /* its memory */
-    bool auto_converge; /* slow it down if it changes its memory faster than that can be moved */
-    bool post_copy;     /* let it run at the destination before its memory is there: a shorter gap, but what
-                           fails from co_move_finish to co_move_drain ends the guest */
+    int64_t bandwidth;    /* bytes a second; 0: as fast as it goes */
+    unsigned downtime_ms; /* what the guest may notice, where its memory moves while it runs: kept even if it
+                             is never over then; 0: the driver's, which it raises, until the guest has to
+                             stand still */
+    unsigned channels;    /* connections for its memory; 0 or 1: one */
+    bool compress;        /* its memory */
+    bool auto_converge;   /* slow it down if it changes its memory faster than that can be moved */
+    bool post_copy;       /* let it run at the destination before its memory is there: a shorter gap, but what
+                             fails from co_move_finish to co_move_drain ends the guest */
 };
 
 /* With which somebody from outside the pool is let in: PEM texts. */

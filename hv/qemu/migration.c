@@ -71,6 +71,14 @@ static double part_done(const json_t *answer)
     return total > 0 && remaining >= 0 && remaining <= total ? 1 - remaining / total : 0;
 }
 
+/* How often QEMU has begun to go over the guest's memory, for what has changed since the last time. */
+static unsigned passes_in(const json_t *answer)
+{
+    json_int_t n = json_integer_value(json_object_get(json_object_get(answer, "ram"), "dirty-sync-count"));
+
+    return n > 0 && n < INT32_MAX ? (unsigned)n : 0;
+}
+
 int co_qemu_look_at_move(struct qemu_vm *vm, enum qemu_move *ret, double *ret_done, struct err *e)
 {
     json_t *answer = NULL;
@@ -81,6 +89,7 @@ int co_qemu_look_at_move(struct qemu_vm *vm, enum qemu_move *ret, double *ret_do
         why = json_string_value(json_object_get(answer, "error-desc"));
         *ret = move_of(json_string_value(json_object_get(answer, "status")));
         *ret_done = part_done(answer);
+        vm->passes = passes_in(answer);
         if (*ret == MOVE_FAILED)
             err_internal(e, "the state of %s cannot be moved%s%s", vm->uuid, why ? ": " : "", why ? why : "");
     }
@@ -135,6 +144,8 @@ int co_qemu_wait_move(struct qemu_vm *vm, const struct qemu_move_wait *w, struct
         if (r == 0 && w->progress)
             w->progress(w->until & MOVE_BIT(move) ? 1 : done, w->arg);
         if (r < 0 || w->until & MOVE_BIT(move))
+            return r;
+        if (move == MOVE_ACTIVE && w->co_steer && (r = w->co_steer(vm, w->arg, e)) < 0)
             return r;
         if (move == MOVE_DONE || ended_unused(w->from, move)) {
             err_internal(e, move == MOVE_DONE ? "the move of %s is over already" : "there is no state of %s",

@@ -35,7 +35,7 @@ enum qemu_capability {
 /* Turn these on and all others off: what an earlier migration wanted must not last. */
 int co_qemu_set_capabilities(struct qemu_vm *vm, unsigned capabilities, struct err *e);
 
-/* Ask how far it is; *ret_done: 0 to 1. -EREMOTEIO when it has failed. */
+/* Ask how far it is; *ret_done: 0 to 1; vm->passes. -EREMOTEIO when it has failed. */
 int co_qemu_look_at_move(struct qemu_vm *vm, enum qemu_move *ret, double *ret_done, struct err *e);
 
 /* Wait for the next news after `moves` (of the vm), not for ever. */
@@ -48,6 +48,8 @@ struct qemu_move_wait {
     hv_progress_fn *progress;
     void *arg;
     int stall_ms; /* to a host: it has failed when nothing goes out for so long; 0: however long */
+    /* What is done about it at each look while it is active; NULL: nothing. */
+    int (*co_steer)(struct qemu_vm *vm, void *arg, struct err *e);
 };
 
 /* Wait until it is one of those. */

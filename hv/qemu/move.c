@@ -9,7 +9,12 @@
 #include "lib/mem.h"
 #include "model/errors.gen.h"
 
+/* What the guest may notice. One that changes its memory faster than the wire takes it is given more: the
+ * limit is doubled at this pass over its memory, and again after some more, up to the last. */
 #define DOWNTIME_MS 300
+#define DOWNTIME_LAST_MS 19200
+#define RAISED_AT_PASS 5
+#define PASSES_BETWEEN 2
 #define STALL_MS 8000     /* the guest may stand still meanwhile */
 #define SWITCH_MS 60000   /* for what is left when the guest stands still already */
 #define MIRRORS_SHARE 0.8 /* of a move's progress, when there are any */
@@ -105,6 +110,8 @@ struct departure {
     hv_progress_fn *progress;
     void *arg;
     double begin, share; /* of the whole, for the part that is under way */
+    unsigned limit_ms;   /* of what the guest may notice, as far as it is ours to say; 0: it was given */
+    unsigned raise_at;   /* pass */
 };
 
 static void pass_progress(double done, void *arg)
@@ -148,11 +155,39 @@ static int co_mirror_disks(struct qemu_vm *vm, struct departure *d, struct err *
     return r;
 }
 
+/* A limit that was asked for is kept. What cannot be moved within the last limit either has to stand still,
+ * or it would never be over. */
+static int co_steer(struct qemu_vm *vm, void *arg, struct err *e)
+{
+    struct departure *d = arg;
+
+    if (d->limit_ms == 0 || vm->passes < d->raise_at)
+        return 0;
+    d->raise_at = vm->passes + PASSES_BETWEEN;
+    if (d->limit_ms >= DOWNTIME_LAST_MS) {
+        log_info("guest %s changes its memory too fast: it stands still until it has moved", vm->uuid);
+        d->limit_ms = 0;
+        return co_qemu_ask(vm, "stop", NULL, NULL, e);
+    }
+    d->limit_ms *= 2;
+    log_info("guest %s changes its memory too fast: it may stand still for %u ms", vm->uuid, d->limit_ms);
+    return co_qemu_ask(vm, "migrate-set-parameters", json_pack("{s:i}", "downtime-limit", (int)d->limit_ms),
+                       NULL, e);
+}
+
 static int co_send_memory(struct qemu_vm *vm, struct departure *d, bool beside, struct err *e)
 {
-    const struct qemu_move_wait
-        active = {MOVE_BIT(MOVE_ACTIVE) | MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1, NULL, NULL, STALL_MS},
-        waiting = {MOVE_BIT(MOVE_WAITING), CLOCK_NEVER, -1, pass_progress, d, STALL_MS};
+    const struct qemu_move_wait active = {.until = MOVE_BIT(MOVE_ACTIVE) | MOVE_BIT(MOVE_WAITING),
+                                          .deadline = CLOCK_NEVER,
+                                          .from = -1,
+                                          .stall_ms = STALL_MS},
+                                waiting = {.until = MOVE_BIT(MOVE_WAITING),
+                                           .deadline = CLOCK_NEVER,
+                                           .from = -1,
+                                           .progress = pass_progress,
+                                           .arg = d,
+                                           .stall_ms = STALL_MS,
+                                           .co_steer = co_steer};
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     const char *uri = qemu_tcp_uri(ctx, d->p->address, d->p->memory_port);
     int r = beside || vm->state != HV_STATE_RUNNING ? 0 : co_qemu_ask(vm, "stop", NULL, NULL, e);
@@ -262,6 +297,8 @@ static int co_prepare(struct qemu_vm *vm, void *arg, struct err *e)
         err_internal(e, "devices or processors of %s were plugged or unplugged since its start", vm->uuid);
         return -EINVAL;
     }
+    d->limit_ms = d->p->options.downtime_ms > 0 || d->p->options.post_copy ? 0 : DOWNTIME_MS;
+    d->raise_at = RAISED_AT_PASS;
     r = co_begin_passage(vm, d->p, e);
     if (r == 0) {
         r = co_depart(vm, d, e);
@@ -284,8 +321,8 @@ int co_qemu_move_prepare(struct hv *hv, const char *uuid, const struct hv_passag
 /* The last changes and the devices. With post-copy memory follows later. */
 static int co_switch_over(struct qemu_vm *vm, struct err *e)
 {
-    const struct qemu_move_wait over = {MOVE_BIT(MOVE_DONE) | MOVE_BIT(MOVE_POST_COPY),
-                                        clock_in_ms(SWITCH_MS), -1, NULL, NULL};
+    const struct qemu_move_wait over = {
+        MOVE_BIT(MOVE_DONE) | MOVE_BIT(MOVE_POST_COPY), clock_in_ms(SWITCH_MS), -1, NULL, NULL, 0, NULL};
     enum qemu_move move = MOVE_NONE;
     double done;
     int r = co_qemu_look_at_move(vm, &move, &done, e);
@@ -317,7 +354,7 @@ int co_qemu_move_finish(struct hv *hv, const char *uuid, struct err *e)
 static int co_drain(struct qemu_vm *vm, void *arg, struct err *e)
 {
     struct departure *d = arg;
-    const struct qemu_move_wait over = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, -1, pass_progress, d};
+    const struct qemu_move_wait over = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, -1, pass_progress, d, 0, NULL};
 
     return vm->passage.state == HV_PASSAGE_LEFT ? co_qemu_wait_move(vm, &over, e) : fail_not_leaving(vm, e);
 }

@@ -64,6 +64,7 @@ struct qemu_vm {
     bool panicked;               /* its system has, and nothing has happened to it since */
     struct qemu_passage passage;
     unsigned moves;            /* news of a state that is being written or read */
+    unsigned passes;           /* over its memory, as QEMU has last told of a move */
     bool held;                 /* as in hv_vm_facts */
     unsigned resets;           /* by the guest itself */
     int64_t last_reset;        /* by anybody, clock_now() */

@@ -133,8 +133,8 @@ static int co_let_in(struct qemu_vm *vm, struct err *e)
 
 static int co_accept(struct qemu_vm *vm, void *arg, struct err *e)
 {
-    const struct qemu_move_wait here = {MOVE_BIT(MOVE_DONE) | MOVE_BIT(MOVE_POST_COPY),
-                                        clock_in_ms(ARRIVE_MS), -1, NULL, NULL};
+    const struct qemu_move_wait here = {
+        MOVE_BIT(MOVE_DONE) | MOVE_BIT(MOVE_POST_COPY), clock_in_ms(ARRIVE_MS), -1, NULL, NULL, 0, NULL};
     int r;
 
     if (vm->passage.state == HV_PASSAGE_NONE && !vm->held)

@@ -64,7 +64,7 @@ static int co_stand_still(struct qemu_vm *vm, struct err *e)
 /* A pipe is not encrypted, whatever the guest came by. */
 static int co_move_out(struct qemu_vm *vm, int fd, hv_progress_fn *progress, void *arg, struct err *e)
 {
-    const struct qemu_move_wait w = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, -1, progress, arg};
+    const struct qemu_move_wait w = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, -1, progress, arg, 0, NULL};
 
     if (co_qemu_set_capabilities(vm, CAP_EVENTS, e) < 0 || co_qemu_hand_over(vm, fd, e) < 0 ||
         co_tell(vm, "migrate-set-parameters",
@@ -175,7 +175,7 @@ int co_qemu_save(struct hv *hv, const char *uuid, int fd, hv_progress_fn *progre
 
 int co_qemu_load(struct qemu_vm *vm, int fd, struct err *e)
 {
-    const struct qemu_move_wait w = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, fd, NULL, NULL};
+    const struct qemu_move_wait w = {MOVE_BIT(MOVE_DONE), CLOCK_NEVER, fd, NULL, NULL, 0, NULL};
     int r = qemu_vm_hold(vm);
 
     if (r < 0) {

@@ -254,6 +254,7 @@ static const struct {
     {"DEVICE_DELETED", on_device_deleted},
     {"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
     {"MIGRATION", on_move},
+    {"MIGRATION_PASS", on_move},
     {"JOB_STATUS_CHANGE", on_move},
     {"DUMP_COMPLETED", on_move},
 };

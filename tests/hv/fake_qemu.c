@@ -14,7 +14,8 @@
  *   vague:0    says nothing useful of its processors
  *   lingering:0 takes no "cont" for some time after it has called a move completed
  *   kvm:0      says that it uses KVM
- *   fails:0    every move that leaves it fails     full:0     so does every mirror
+ *   busy:n     its guest changes its memory so fast that a move ends with a downtime limit of n ms only, or
+ * if it stands still fails:0    every move that leaves it fails     full:0     so does every mirror
  *   restless:0 its guest closes the tray of a CD drive between commands    shut:0     its tray never opens
  *   die:0      says why and ends before it answers anything
  */
@@ -37,6 +38,8 @@ static unsigned lingering;        /* questions for the status until a move is ov
 static unsigned processors = 1;   /* of PLACES */
 static const char *move = "none"; /* its status */
 static bool pauses;               /* a move stops before its end */
+static json_int_t limit_ms;       /* of what its guest may notice */
+static unsigned passes;           /* over its memory */
 static const char *mirror;        /* the status of a job; NULL: there is none */
 static char job[24] = "move0";    /* its name */
 static bool serves;               /* disks */
@@ -58,6 +61,14 @@ static bool told(const char *what, unsigned n)
         if (strncmp(at, what, length) == 0 && at[length] == ':' && strtoul(at + length + 1, NULL, 10) == n)
             return true;
     return false;
+}
+
+/* The limit below which a move of its guest does not end; 0: none. */
+static unsigned busy(void)
+{
+    const char *at = getenv("FAKE_QEMU") ? strstr(getenv("FAKE_QEMU"), "busy:") : NULL;
+
+    return at ? (unsigned)strtoul(at + 5, NULL, 10) : 0;
 }
 
 /* ---- sending ---- */
@@ -289,8 +300,11 @@ static void move_on(const char *name, const json_t *arguments)
     if (strcmp(name, "migrate-set-capabilities") == 0)
         pauses = capability_is_on(arguments, "pause-before-switchover");
     if (strcmp(name, "migrate") == 0)
-        move = told("fails", 0) ? "failed" : pauses ? "pre-switchover" : "completed";
-    if (strcmp(name, "migrate_cancel") == 0 && strcmp(move, "pre-switchover") == 0)
+        move = told("fails", 0) ? "failed" : busy() ? "active" : pauses ? "pre-switchover" : "completed";
+    if (strcmp(name, "migrate-set-parameters") == 0 && json_object_get(arguments, "downtime-limit"))
+        limit_ms = json_integer_value(json_object_get(arguments, "downtime-limit"));
+    if (strcmp(name, "migrate_cancel") == 0 &&
+        (strcmp(move, "pre-switchover") == 0 || strcmp(move, "active") == 0))
         move = "cancelled";
     if (strcmp(name, "nbd-server-start") == 0)
         serves = true;
@@ -306,8 +320,14 @@ static const char *describe_move(void)
 {
     static char text[200];
 
+    if (strcmp(move, "active") == 0 && (limit_ms >= (json_int_t)busy() || !running))
+        move = "pre-switchover";
+    if (strcmp(move, "active") == 0)
+        passes++;
     snprintf(text, sizeof text,
-             "{\"status\": \"%s\", \"socket-address\": [{\"type\": \"inet\", \"port\": \"4711\"}]}", move);
+             "{\"ram\": {\"dirty-sync-count\": %u}, \"status\": \"%s\", \"socket-address\": [{\"type\": "
+             "\"inet\", \"port\": \"4711\"}]}",
+             passes, move);
     if (strcmp(move, "setup") == 0)
         move = "completed";
     return text;
@@ -455,6 +475,8 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
         say_event(c->event, c->event_data);
     if (!answers_first)
         answer(name, id, refuses);
+    if (strcmp(name, "query-migrate") == 0 && strcmp(move, "active") == 0)
+        say_event("MIGRATION_PASS", "{\"pass\": 2}");
     if (c && c->ends && !refuses)
         shut_down(name);
 }

@@ -150,6 +150,46 @@ START_TEST(a_move_whose_qemus_are_well_succeeds)
 }
 END_TEST
 
+/* One whose limit was asked for is left at it for ever. */
+static void co_leave_at_limit(void)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct fiber *fiber;
+    struct attempt t = {0};
+
+    faked_misbehave("kvm:0,busy:51");
+    co_begin();
+    faked_misbehave("");
+    fiber = fiber_ref(fiber_spawn("move", co_attempt, &t));
+    while (qemu_vm_find((struct qemu_hv *)(void *)a.hv, m->spec.uuid)->passes < 20)
+        ck_assert_int_eq(co_fiber_join(fiber, clock_in_ms(5)), -ETIMEDOUT);
+    fiber_cancel(fiber);
+    ck_assert_int_eq(co_fiber_join(fiber, clock_in_ms(60000)), 0);
+    fiber_unref(fiber);
+    ck_assert_int_eq(t.result, -1);
+    co_assert_one("at its limit");
+    co_clear_away("at its limit");
+    err_clear(&t.error);
+}
+
+static void co_move_busy(void *unused)
+{
+    faked_open(&a, "tcg");
+    faked_open(&b, "tcg");
+    options = (struct hv_passage_options){0};
+    co_move_well("kvm:0,busy:1000");
+    co_move_well("kvm:0,busy:99999"); /* it has to stand still */
+    options.downtime_ms = 50;
+    co_leave_at_limit();
+    close_hosts();
+}
+
+START_TEST(a_guest_that_changes_its_memory_too_fast_is_given_more_time)
+{
+    run_in_fiber(co_move_busy, NULL);
+}
+END_TEST
+
 static void co_fail(const char *at_source, const char *why)
 {
     struct attempt t = {0};
@@ -485,6 +525,7 @@ int main(void)
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
     tcase_set_timeout(storage, TEST_HANG_GUARD_S);
     tcase_add_test(c, a_move_whose_qemus_are_well_succeeds);
+    tcase_add_test(storage, a_guest_that_changes_its_memory_too_fast_is_given_more_time);
     tcase_add_test(c, a_move_or_a_mirror_that_fails_says_why);
     tcase_add_test(c, a_qemu_that_refuses_any_command_leaves_one_guest);
     tcase_add_test(c, a_connection_cut_at_any_command_leaves_one_guest);
