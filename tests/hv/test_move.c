@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "hv/qemu/nvram.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "tests/hv/console.h"
@@ -453,6 +454,77 @@ START_TEST(a_paused_guest_with_a_screen_arrives_paused)
 }
 END_TEST
 
+/* ---- a guest with UEFI ---- */
+
+#define FLASH_SIZE (1 << 20) /* more than its variables take */
+
+static size_t read_variables(const struct fixture *f, uint8_t bytes[FLASH_SIZE])
+{
+    char path[200];
+    size_t n;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/vm/%s/" NVRAM_FILE, f->dir, m.spec.uuid);
+    file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    n = fread(bytes, 1, FLASH_SIZE, file);
+    fclose(file);
+    return n;
+}
+
+/* How many bytes have been written, as erased flash is all ones. */
+static size_t count_written(const uint8_t *bytes, size_t n)
+{
+    size_t written = 0;
+
+    for (size_t i = 0; i < n; i++)
+        written += bytes[i] != 0xff;
+    return written;
+}
+
+/* What it has written is at the destination, which had none of it. (Flash is written by clearing bits.) */
+static void co_move_uefi(void *unused)
+{
+    static uint8_t before[FLASH_SIZE], after[FLASH_SIZE];
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+    struct hv_vm_spec spec;
+    size_t n, empty;
+
+    co_open(&a);
+    co_open(&b);
+    fixture_spec(&spec);
+    spec.boot = HV_BOOT_UEFI;
+    spec.memory = 256 << 20;
+    moving_init(&m, &a, &b, &spec);
+    moving_certify(&m);
+    ASSERT_OK(a.hv->driver->co_start(a.hv, &spec, &facts, &e), &e);
+    n = read_variables(&a, before);
+    empty = count_written(before, n);
+    while (count_written(before, n) < empty + 300) {
+        ck_assert_int_eq(co_sleep_until(clock_in_ms(20), "UEFI to write variables"), 0);
+        ck_assert_uint_eq(read_variables(&a, before), n);
+    }
+    ASSERT_OK(co_moving_run(&m, &e), &e);
+    ck_assert_int_eq(b.hv->driver->state(b.hv, spec.uuid), HV_STATE_RUNNING);
+    do {
+        ck_assert_int_eq(co_sleep_until(clock_in_ms(5), "its variables"), 0);
+        ck_assert_uint_eq(read_variables(&b, after), n);
+    } while (count_written(after, n) < count_written(before, n));
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg((after[i] & ~before[i]) == 0, "byte %zu was %#x and is %#x", i, before[i], after[i]);
+    ASSERT_OK(b.hv->driver->co_stop(b.hv, spec.uuid, &e), &e);
+    ck_assert_uint_eq(fixture_count(&b, HV_REPORT_NVRAM), 1);
+    a.hv->driver->free(a.hv);
+    b.hv->driver->free(b.hv);
+}
+
+START_TEST(uefi_variables_go_along)
+{
+    run_in_fiber(co_move_uefi, NULL);
+}
+END_TEST
+
 /* ---- when something fails ---- */
 
 static void co_expect_home(void)
@@ -644,6 +716,7 @@ int main(void)
     tcase_add_test(c, a_guest_moves_there_and_back_and_forgets_nothing);
     tcase_add_test(c, post_copy_compression_and_channels_forget_nothing_either);
     tcase_add_test(c, a_disk_moves_along_while_the_guest_writes_to_it);
+    tcase_add_test(storage, uefi_variables_go_along);
     tcase_add_test(storage, a_disk_goes_to_other_storage_while_the_guest_writes_to_it);
     tcase_add_test(c, a_paused_guest_with_a_screen_arrives_paused);
     tcase_add_test(c, a_guest_goes_on_at_home_after_any_step_before_the_decision);
