@@ -10,6 +10,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/certificate/server.c xapid/certificate/server.h \
 	xapid/certificate/store.c xapid/certificate/store.h \
 	xapid/certificate/trusted.c xapid/certificate/trusted.h \
+	xapid/certificate/verify.c xapid/certificate/verify.h \
 	xapid/session/authenticate.c xapid/session/authenticate.h \
 	xapid/session/backoff.c xapid/session/backoff.h \
 	xapid/session/pam.c xapid/session/pam.h \

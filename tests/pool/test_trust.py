@@ -72,6 +72,64 @@ def what_is_installed_is_on_all_hosts(hosts, folder):
     all_have(hosts, "ca", wanted)
 
 
+def served(host):
+    return ssl.get_server_certificate((host.address, int(PORT)))
+
+
+def sign(folder, name, authority, address):
+    """A server's certificate for an address, by an authority that certificate() made: certificate and key."""
+    path = os.path.join(folder, name)
+    with open(path + ".ext", "w") as f:
+        f.write(f"subjectAltName=IP:{address}\n")
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    f"/CN={name}", "-keyout", path + ".key", "-out", path + ".csr"], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", path + ".csr", "-CA", os.path.join(folder, authority + ".crt"), "-CAkey",
+                    os.path.join(folder, authority + ".key"), "-days", "9", "-set_serial", "5", "-extfile", path + ".ext",
+                    "-out", path + ".crt"], check=True, capture_output=True)
+    return [open(path + end).read() for end in (".crt", ".key")]
+
+
+def servers_are_verified(coordinator, joiner, folder):
+    """A host joins only a coordinator that it believes: one that is pinned, or has a certificate of an authority."""
+    c, j = coordinator.client(), joiner.client()
+    here = j.host.get_all()[0]
+    pool = j.pool.get_all()[0]
+    wrong = (coordinator.address, "root", "wrong")
+    fails("TLS_VERIFICATION_NOT_ENABLED_IN_POOL", j.host.emergency_reenable_tls_verification)
+    fails("JOINING_HOST_SERVICE_FAILED", j.pool.join, *wrong)  # not verified: its password is looked at
+    j.pool.enable_tls_verification()
+    assert j.pool.get_tls_verification_enabled(pool) and j.host.get_tls_verification_enabled(here)
+    assert "self-signed" in fails("SSL_VERIFY_ERROR", j.pool.join, *wrong)[0]
+    j.host.emergency_disable_tls_verification()
+    assert not j.host.get_tls_verification_enabled(here)
+    fails("JOINING_HOST_SERVICE_FAILED", j.pool.join, *wrong)
+    j.host.emergency_reenable_tls_verification()
+    assert j.host.get_tls_verification_enabled(here)
+    j.pool.install_trusted_certificate(pool, False, served(coordinator), ["ldaps"])
+    fails("SSL_VERIFY_ERROR", j.pool.join, *wrong)  # it is trusted for something else
+    j.pool.install_trusted_certificate(pool, False, served(coordinator), [])
+    fails("JOINING_HOST_SERVICE_FAILED", j.pool.join, *wrong)
+    old = c.host.get_server_certificate(c.host.get_all()[0])
+    certificate(folder, "authority")
+    c.host.install_server_certificate(c.host.get_all()[0], *sign(folder, "elsewhere", "authority", "192.0.2.1"), "")
+    assert served(coordinator).strip() != old.strip()
+    fails("SSL_VERIFY_ERROR", j.pool.join, *wrong)
+    j.pool.install_ca_certificate("authority.pem", open(os.path.join(folder, "authority.crt")).read())
+    assert "IP address mismatch" in fails("SSL_VERIFY_ERROR", j.pool.join, *wrong)[0]
+    c.host.install_server_certificate(c.host.get_all()[0], *sign(folder, "here", "authority", coordinator.address), "")
+    fails("JOINING_HOST_SERVICE_FAILED", j.pool.join, *wrong)
+    fails("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH", j.pool.join, coordinator.address, "root", "secret")
+    c.pool.enable_tls_verification()
+    join(joiner, coordinator)
+    assert all(h["tls_verification_enabled"] for h in c.host.get_all_records().values())
+    ref = joiner.me(c)
+    joiner.client_of_its_own().host.emergency_disable_tls_verification()
+    wait_until(lambda: not c.host.get_tls_verification_enabled(ref), "the coordinator hears of it")
+    joiner.client_of_its_own().host.emergency_reenable_tls_verification()
+    wait_until(lambda: c.host.get_tls_verification_enabled(ref), "the coordinator hears of it again")
+    c.pool.eject(ref)
+
+
 # ---- hosts among themselves ----
 
 
@@ -245,6 +303,7 @@ def main():
         a_host_that_leaves_is_not_believed(hosts, folder)
         what_ends_soon_is_renewed(hosts[2], folder)
         a_coordinator_that_was_forgotten_does_not_lead(hosts, folder)
+        servers_are_verified(hosts[1], hosts[2], folder)
 
 
 if __name__ == "__main__":

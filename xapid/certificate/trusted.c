@@ -112,6 +112,12 @@ static struct set *purposes_of(void *ctx, const char *name)
     return s;
 }
 
+bool trusted_is_general(const char *name)
+{
+    CLEANUP_TALLOC struct set *limits = purposes_of(NULL, name);
+    return limits->n == 0;
+}
+
 /* ---- records ---- */
 
 static const struct certificate *row_by_name(struct db *db, const struct kind *k, const char *name)

@@ -11,6 +11,9 @@
 extern const char *const trusted_kinds[];
 char *trusted_folder(void *ctx, const struct xapid *x, const char *kind);
 
+/* Is what lies under this name trusted for every use? */
+bool trusted_is_general(const char *name);
+
 /* Make the records fit the files, in a transaction of the caller's, for the start: a killed daemon may have
  * left one without the other. What cannot be read is logged and left alone. Blocks; never yields. */
 void trusted_rows(struct txn *t, struct xapid *x);

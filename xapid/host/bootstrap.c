@@ -56,7 +56,11 @@ void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine
 
 void host_describe_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
 {
+    const struct pool *pool = (const struct pool *)db_first(txn_db(t), CLASS_POOL);
+    bool verifies = pool && pool->tls_verification_enabled && !f->verification_off;
+
     host_set_address(t, db_host(txn_db(t), host), f->address);
+    host_set_tls_verification_enabled(t, db_host(txn_db(t), host), verifies);
     network_rows(t, host, f);
     server_certificate_row(t, host, text_of(f->server_certificate));
 }

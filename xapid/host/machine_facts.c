@@ -5,6 +5,7 @@
 #include "config.h"
 #include "lib/mem.h"
 #include "rpc/x509.h"
+#include "xapid/certificate/verify.h"
 #include "xapid/host/cpu_features.h"
 #include "xapid/host/cpuinfo.h"
 
@@ -39,6 +40,7 @@ void host_machine_facts(struct xapid *x, void *ctx, struct host_machine_facts *r
                                        .accelerator = talloc_strdup(ctx, x->facts.hv.accelerator),
                                        .cpus = x->facts.hv.cpus,
                                        .memory_total = x->facts.hv.memory_total};
+    ret->verification_off = verify_is_off(x);
     if (x->tls)
         ret->server_certificate = x509_pem(ctx, tls_server_certificate(x->tls));
     read_processor(ctx, ret);

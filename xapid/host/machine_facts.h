@@ -13,6 +13,7 @@ struct host_machine_facts {
     const char *cpu_vendor, *cpu_model_name, *cpu_family, *cpu_model, *cpu_stepping, *cpu_flags;
     const char *cpu_features;       /* xapid/host/cpu_features.h */
     const char *server_certificate; /* that clients see, as PEM text */
+    bool verification_off;          /* xapid/certificate/verify.h */
     int64_t cpu_mhz;
     int64_t cpus;
     int64_t memory_total; /* bytes */

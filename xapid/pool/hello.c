@@ -22,6 +22,7 @@ static const struct codec_field machine_fields[] = {
     TEXT(cpu_flags),
     TEXT(cpu_features),
     TEXT(server_certificate),
+    CODEC_FIELD_BOOL(struct host_machine_facts, verification_off),
     INT(cpu_mhz),
     INT(cpus),
     INT(memory_total),

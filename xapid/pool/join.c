@@ -147,7 +147,7 @@ static int co_join(struct call *c, const char *address, const char *user, const 
 
     if (c->x->membership.member)
         return err_host_is_slave(e, c->x->membership.coordinator);
-    int r = co_remote_login(&there, address, c->x->port, user, password, e);
+    int r = co_remote_login(c->x, &there, address, c->x->port, user, password, e);
     if (r == 0)
         r = co_join_at(c, &there, force, e);
     co_remote_logout(&there);

@@ -14,11 +14,13 @@
 struct remote_pool {
     void *mem;
     struct rpc_client *client;
+    SSL_CTX *context; /* of the client; NULL: its server is believed */
     const char *session;
 };
 
-int co_remote_login(struct remote_pool *r, const char *address, uint16_t port, const char *user,
-                    const char *password, struct err *e);
+/* Errors: JOINING_HOST_CONNECTION_FAILED, JOINING_HOST_SERVICE_FAILED, SSL_VERIFY_ERROR. */
+int co_remote_login(struct xapid *x, struct remote_pool *r, const char *address, uint16_t port,
+                    const char *user, const char *password, struct err *e);
 void co_remote_logout(struct remote_pool *r);
 
 /* Call a method with the session and, when it is not NULL, one text. The result is on r->mem. */

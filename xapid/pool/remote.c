@@ -1,13 +1,16 @@
 /* Another pool as its client sees it. */
 #include <string.h>
 #include <talloc.h>
+#include "xapid/certificate/verify.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/pool/join.h"
 
-int co_remote_login(struct remote_pool *r, const char *address, uint16_t port, const char *user,
-                    const char *password, struct err *e)
+int co_remote_login(struct xapid *x, struct remote_pool *r, const char *address, uint16_t port,
+                    const char *user, const char *password, struct err *e)
 {
-    const struct rpc_client_options o = {.host = address, .port = port, .tls = true, .user_agent = "xapid"};
+    r->context = verify_servers(x);
+    const struct rpc_client_options o = {
+        .host = address, .port = port, .tls = true, .tls_context = r->context, .user_agent = "xapid"};
     const struct wire params[] = {wire_string(user), wire_string(password), wire_string("1.0"),
                                   wire_string("xapid")};
     CLEANUP_ERR struct err refused = {0};
@@ -21,6 +24,8 @@ int co_remote_login(struct remote_pool *r, const char *address, uint16_t port, c
         r->session = session.s;
         return 0;
     }
+    if (rpc_client_distrust(r->client))
+        return err_ssl_verify_error(e, rpc_client_distrust(r->client));
     return no_contact ? err_joining_host_connection_failed(e) : err_joining_host_service_failed(e);
 }
 
@@ -40,4 +45,5 @@ void co_remote_logout(struct remote_pool *r)
     if (r->session)
         (void)co_remote_call(r, "session.logout", NULL, &nothing, &ignored);
     rpc_client_free(r->client);
+    SSL_CTX_free(r->context);
 }
