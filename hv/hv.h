@@ -27,8 +27,9 @@ struct hv_disk {
     unsigned userdevice;       /* 0 is the first disk */
     bool cdrom, readonly;
     enum hv_disk_bus bus;
-    const char *path;   /* NULL: an empty CD drive */
-    const char *format; /* "raw", "qcow2" */
+    const char *path;         /* NULL: an empty CD drive */
+    const char *format;       /* "raw", "qcow2" */
+    const char *const *bases; /* the files that it is based on, ended by NULL; NULL: none */
 };
 
 enum hv_nic_backend { HV_NIC_TAP, HV_NIC_USER };
@@ -338,6 +339,7 @@ struct hv_options {
     const char *state_dir; /* guests live in state_dir/vm/<uuid>/ */
     hv_report_fn *report;
     void *report_arg;
+    const char *guest_user; /* who hypervisor processes run as where root starts them; NULL or "": as root */
 };
 
 /* What the host offers, found by trying it out. */

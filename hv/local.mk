@@ -4,6 +4,8 @@ hv_libhv_a_SOURCES = \
 	hv/platform.c hv/platform.h \
 	hv/schedule.c hv/schedule.h \
 	hv/shape.c hv/shape.h \
+	hv/qemu/access.c hv/qemu/access.h \
+	hv/qemu/acl.c hv/qemu/acl.h \
 	hv/qemu/adopt.c \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \

@@ -11,11 +11,15 @@
 #include "pool/remote.h"
 #include "sm/qcow2.h"
 
+#define BASES_MAX 256
+
 int co_agent_open(const struct agent_options *o, struct agent **ret, struct agent_host_facts *facts,
                   struct err *e)
 {
-    struct hv_options hv_options = {
-        .state_dir = o->state_dir, .report = o->report, .report_arg = o->report_arg};
+    struct hv_options hv_options = {.state_dir = o->state_dir,
+                                    .report = o->report,
+                                    .report_arg = o->report_arg,
+                                    .guest_user = o->guest_user};
     struct agent *a = talloc_zero(NULL, struct agent);
     bool sim = strcmp(o->hypervisor, "sim") == 0;
     int rc;
@@ -57,6 +61,31 @@ void agent_free(struct agent *a)
     talloc_free(a);
 }
 
+/* The image that another is based on; "" when there is none. */
+static const char *base_of(void *ctx, const char *path)
+{
+    struct qcow2_info info = {0};
+    const char *slash = strrchr(path, '/');
+
+    if (qcow2_read_info(path, &info) < 0 || info.backing[0] == '/' || info.backing[0] == '\0')
+        return talloc_strdup(ctx, info.backing);
+    return talloc_asprintf(ctx, "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", info.backing);
+}
+
+/* All of them, ended by NULL; a chain without an end is cut. */
+static const char *const *bases_of(void *ctx, const char *path)
+{
+    const char **bases = talloc_zero_array(ctx, const char *, BASES_MAX + 1);
+
+    for (unsigned i = 0; i < BASES_MAX; i++) {
+        const char *base = base_of(ctx, i > 0 ? bases[i - 1] : path);
+        if (!base[0])
+            break;
+        bases[i] = base;
+    }
+    return bases;
+}
+
 int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *ret, struct err *e)
 {
     struct sm_attachment at = {0};
@@ -73,7 +102,9 @@ int co_agent_attach_disk(const struct agent_disk *d, void *mem, struct hv_disk *
                             .readonly = d->readonly,
                             .bus = d->bus,
                             .path = at.path,
-                            .format = at.format};
+                            .format = at.format,
+                            .bases =
+                                at.format && strcmp(at.format, "qcow2") == 0 ? bases_of(mem, at.path) : NULL};
     memcpy(ret->uuid, d->vbd_uuid, sizeof ret->uuid);
     return 0;
 }
@@ -253,17 +284,6 @@ int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
 int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_hold(a->hv, uuid, e);
-}
-
-/* The image that another is based on; "" when there is none. */
-static const char *base_of(void *ctx, const char *path)
-{
-    struct qcow2_info info = {0};
-    const char *slash = strrchr(path, '/');
-
-    if (qcow2_read_info(path, &info) < 0 || info.backing[0] == '/' || info.backing[0] == '\0')
-        return talloc_strdup(ctx, info.backing);
-    return talloc_asprintf(ctx, "%.*s/%s", slash ? (int)(slash - path) : 1, slash ? path : ".", info.backing);
 }
 
 int co_local_vm_follow(struct agent *a, const char *uuid, const struct agent_disk *disk, struct err *e)

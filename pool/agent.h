@@ -53,6 +53,7 @@ struct agent_options {
     const char *state_dir;
     const char *hypervisor; /* "qemu", "sim" */
     const char *sim_script;
+    const char *guest_user;   /* of hv_options */
     const char *machine_root; /* before the paths of the system's files; NULL: they are the system's own */
     hv_report_fn *report;
     void *report_arg;

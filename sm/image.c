@@ -1,6 +1,8 @@
 #include "sm/image.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "lib/proc.h"
@@ -46,7 +48,10 @@ int co_image_create(const char *path, int64_t size, const char *backing, struct 
     }
     argv[n++] = path;
     argv[n++] = bytes;
-    return co_run_qemu_img(argv, SM_FAIL_VDI_CREATE, clock_in_ms(SMALL_WORK_MS), e);
+    if (co_run_qemu_img(argv, SM_FAIL_VDI_CREATE, clock_in_ms(SMALL_WORK_MS), e) < 0)
+        return -1;
+    /* QEMUs of other guests may pass through the folder (hv/qemu/access.h). */
+    return chmod(path, 0600) < 0 ? sm_fail_errno(e, SM_FAIL_VDI_CREATE, -errno, path) : 0;
 }
 
 /* Grow an image (the caller has refused to shrink). */

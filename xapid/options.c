@@ -23,6 +23,7 @@ static const char usage[] =
     "  --metrics             answer GET /metrics on the plain HTTP port, to whoever asks\n"
     "  --unix-socket PATH    local socket whose peers are root (DIR/xapi.sock)\n"
     "  --hypervisor NAME     qemu or sim (qemu)\n"
+    "  --qemu-user NAME      who QEMU runs as when root starts xapid (xapid-qemu); \"\": root\n"
     "  --sim-script FILE     timing and faults of the simulator\n"
     "  --demo-guest DIR      files of the demo guest's template (DIR/guests/demo of the state directory)\n"
     "  --config FILE         read options from FILE\n"
@@ -84,6 +85,7 @@ static const struct setting settings[] = {
     SETTING("power-command", TEXT, AT_ONCE, power_command),
     SETTING("log-level", TEXT, AT_ONCE, log_level),
     SETTING("login-delay-ms", NUMBER, AT_ONCE, login_delay_ms),
+    SETTING("qemu-user", TEXT, AT_START, qemu_user),
     SETTING("demo-guest", TEXT, AT_START, demo_guest),
     SETTING("fault-at", TEXT, AT_START, fault_at),
     SETTING("authentication", TEXT, AT_ONCE, authentication),
@@ -335,6 +337,7 @@ void options_parse(int argc, char **argv, struct options_reading *r)
                                               .port = 443,
                                               .http_port = -1,
                                               .hypervisor = "qemu",
+                                              .qemu_user = "xapid-qemu",
                                               .log_level = "info",
                                               .backup_interval = 6 * 3600,
                                               .backup_number = 28,

@@ -19,6 +19,7 @@ struct xapid_options {
     const char *authentication; /* "passwd" or "pam"; NULL: STATE/passwd when it is there, else PAM */
     const char *pam_dir;        /* where PAM looks for the service xapid; NULL: the system's */
     const char *demo_guest;     /* folder made by scripts/demo-guest; NULL: STATE/guests/demo */
+    const char *qemu_user;      /* who QEMU runs as, where root starts the daemon */
     const char *plugin_dir;     /* of host.call_plugin; NULL: SYSCONFDIR/xapi.d/plugins */
     const char *extension_dir;  /* of host.call_extension; NULL: SYSCONFDIR/xapi.d/extensions */
     const char *machine_root;   /* before the paths of the system's files that settings write; NULL: none */

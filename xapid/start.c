@@ -97,6 +97,7 @@ static int co_open_agent(struct xapid *x, struct err *e)
         return -1;
     struct agent_options o = {.state_dir = x->options.state_dir,
                               .hypervisor = x->options.hypervisor,
+                              .guest_user = x->options.qemu_user,
                               .sim_script = x->options.sim_script ? buf_cstr(&script) : NULL,
                               .machine_root = x->options.machine_root,
                               .report = x->membership.member ? follow_report : host_on_report,

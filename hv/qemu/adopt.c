@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/clock.h"
@@ -66,6 +67,8 @@ int co_qemu_sweep(struct qemu_hv *hv, const char *uuid)
         r = co_kill_noted(pid, start_ticks);
     if (r == 0 || r == -ESRCH)
         qemu_report_nvram(hv, uuid, dir_fd);
+    if (r == 0 || r == -ESRCH)
+        qemu_access_revoke_all(hv, uuid, dir_fd);
     if (r == 0 || r == -ESRCH)
         r = cgroup_remove(&hv->cgroups, uuid);
     if (r == 0)

@@ -32,7 +32,8 @@ struct cmdline {
     struct hv_platform platform;
     const struct qemu_cmdline_how *how;
     unsigned ide_taken; /* bits */
-    bool bad;           /* a value cannot be told to QEMU */
+    unsigned taps;
+    bool bad; /* a value cannot be told to QEMU */
 };
 
 static void add(struct cmdline *c, const char *text)
@@ -385,15 +386,14 @@ static int add_disks(struct cmdline *c, struct err *e)
 
 /* ---- network ---- */
 
-json_t *qemu_netdev(const struct hv_nic *n)
+json_t *qemu_netdev(const struct hv_nic *n, const char *tap)
 {
     char id[24];
 
     snprintf(id, sizeof id, "net%u", n->device);
     if (n->backend != HV_NIC_TAP)
         return json_pack("{s:s, s:s}", "type", "user", "id", id);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "tap", "id", id, "ifname", n->ifname, "script",
-                     "no", "downscript", "no");
+    return json_pack("{s:s, s:s, s:s}", "type", "tap", "id", id, "fd", tap);
 }
 
 json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots,
@@ -420,11 +420,14 @@ json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool bo
 
 static void add_nic(struct cmdline *c, const struct hv_nic *n, unsigned index)
 {
+    char tap[16];
     int boot = boot_index(c->spec, 'n', index);
     json_t *device = qemu_nic_device(n, c->platform.nic_model, boot >= 0, &c->how->layout);
 
+    snprintf(tap, sizeof tap, "%u", QEMU_FD_COUNT + c->taps);
+    c->taps += n->backend == HV_NIC_TAP;
     set_boot_index(device, boot);
-    add_json(c, "-netdev", qemu_netdev(n));
+    add_json(c, "-netdev", qemu_netdev(n, tap));
     add_json(c, "-device", device);
 }
 

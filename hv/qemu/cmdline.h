@@ -14,6 +14,7 @@
 
 /* The descriptors a QEMU is given, besides 0 to 2 (none, qemu.log, qemu.log). */
 enum qemu_fd { QEMU_FD_NOTE = 3, QEMU_FD_QMP, QEMU_FD_AGENT, QEMU_FD_SERIAL, QEMU_FD_COUNT };
+#define QEMU_TAPS_MAX 16 /* descriptors of taps behind these, in the order of the NICs that have one */
 
 struct qemu_cmdline_host {
     const char *program;     /* path of qemu-system-x86_64 */
@@ -57,7 +58,8 @@ json_t *qemu_blockdev(const struct hv_disk *d, const char *node);
 json_t *qemu_disk_device(const struct hv_disk *d, const char *node, const struct qemu_layout *l);
 json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool boots,
                         const struct qemu_layout *l);
-json_t *qemu_netdev(const struct hv_nic *n);
+/* tap: the number or the name of its tap's descriptor. */
+json_t *qemu_netdev(const struct hv_nic *n, const char *tap);
 
 /* Can a disk be given to a guest that is up at this userdevice? */
 bool qemu_disk_has_place(unsigned userdevice, const struct qemu_layout *l);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/move.h"
 #include "hv/qemu/vm_dir.h"
 #include "lib/cleanup.h"
@@ -50,13 +51,19 @@ static int co_replace_object(struct qemu_vm *vm, const char *id, json_t *argumen
     return r;
 }
 
+/* QEMU reads the files here and now. */
 static int co_add_credentials(struct qemu_vm *vm, const char *id, const char *dir, const char *endpoint,
                               struct err *e)
 {
-    return co_replace_object(vm, id,
-                             json_pack("{s:s, s:s, s:s, s:s, s:b}", "qom-type", "tls-creds-x509", "id", id,
-                                       "dir", dir, "endpoint", endpoint, "verify-peer", true),
-                             e);
+    int r = qemu_access_certificates(vm, dir, true, e);
+
+    if (r == 0)
+        r = co_replace_object(vm, id,
+                              json_pack("{s:s, s:s, s:s, s:s, s:b}", "qom-type", "tls-creds-x509", "id", id,
+                                        "dir", dir, "endpoint", endpoint, "verify-peer", true),
+                              e);
+    qemu_access_certificates(vm, dir, false, e);
+    return r;
 }
 
 /* The order of a certificate's names is its issuer's choice; that one puts no host's uuid but its own into a

@@ -1,5 +1,6 @@
 /* Giving devices to a guest that is up, and taking them: what is the same for disks and NICs. */
 #include "hv/qemu/devices.h"
+#include "hv/qemu/access.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,8 +194,12 @@ static int co_unplug(struct qemu_vm *vm, void *arg, struct err *e)
     r = co_let_go(vm, p, id, e);
     if (r < 0)
         return r;
-    return p->kind == HV_DEVICE_NIC ? co_qemu_drop_netdev(vm, p->number, e)
-                                    : co_qemu_drop_nodes(vm, p->number, &newest, e);
+    if (p->kind == HV_DEVICE_NIC)
+        return co_qemu_drop_netdev(vm, p->number, e);
+    r = co_qemu_drop_nodes(vm, p->number, &newest, e);
+    if (r == 0)
+        qemu_access_revoke(vm, (int)p->number);
+    return r;
 }
 
 int co_qemu_unplug(struct hv *hv, const char *uuid, enum hv_device_kind kind, unsigned number, bool force,

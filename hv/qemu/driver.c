@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/probe.h"
 #include "hv/qemu/qemu.h"
 #include "hv/qemu/shape.h"
@@ -98,6 +99,8 @@ int qemu_open_with(const struct hv_options *o, const struct qemu_cmdline_host *h
     if (r < 0)
         log_info("guests have no cgroups, so the weight and cap of their processors have no effect: %s",
                  strerror(-r));
+    if (qemu_user_find(o->guest_user, &q->user) < 0)
+        log_warning("there is no user %s, so QEMU runs as root", o->guest_user);
     q->pool_dir = pool_dir_of(o->state_dir);
     q->program = mem_strdup(host->program);
     q->accelerator = mem_strdup(host->accelerator);

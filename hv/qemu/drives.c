@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/devices.h"
 #include "model/errors.gen.h"
 
@@ -60,6 +61,8 @@ int co_qemu_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[QEMU
     int newest, r = co_qemu_drop_nodes(vm, d->userdevice, &newest, e);
     json_t *arguments;
 
+    if (r == 0)
+        r = qemu_access_disk(vm, d, e);
     if (r < 0)
         return r;
     snprintf(node, QEMU_NODE_NAME_SIZE, "node%u.%d", d->userdevice, newest < 1000000 ? newest + 1 : 1);
@@ -159,6 +162,8 @@ static int co_insert(struct qemu_vm *vm, void *arg, struct err *e)
     qemu_device_id(id, HV_DEVICE_DISK, medium->userdevice);
     r = co_empty(vm, id, e);
     if (r == 0)
+        qemu_access_revoke(vm, (int)medium->userdevice);
+    if (r == 0)
         r = co_qemu_add_node(vm, medium, node, e);
     if (r == 0)
         r = co_at_open_tray(vm, id, "blockdev-insert-medium",
@@ -183,7 +188,11 @@ static int co_eject(struct qemu_vm *vm, void *arg, struct err *e)
     r = co_empty(vm, id, e);
     if (r == 0)
         r = co_move_tray(vm, false, id, e);
-    return r < 0 ? r : co_qemu_drop_nodes(vm, userdevice, &newest, e);
+    if (r == 0)
+        r = co_qemu_drop_nodes(vm, userdevice, &newest, e);
+    if (r == 0)
+        qemu_access_revoke(vm, (int)userdevice);
+    return r;
 }
 
 int co_qemu_eject(struct hv *hv, const char *uuid, unsigned userdevice, struct err *e)
@@ -211,7 +220,11 @@ int co_qemu_look_at_drive(struct qemu_vm *vm, unsigned userdevice, enum hv_prese
     json_decref(blocks);
     if (open)
         r = co_move_tray(vm, false, id, e);
-    return r < 0 ? r : co_qemu_drop_nodes(vm, userdevice, &newest, e);
+    if (r == 0)
+        r = co_qemu_drop_nodes(vm, userdevice, &newest, e);
+    if (r == 0 && *ret != HV_PRESENT)
+        qemu_access_revoke(vm, (int)userdevice);
+    return r;
 }
 
 /* ---- disks ---- */

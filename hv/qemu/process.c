@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,16 @@ static void set_share(const char *path, const char *nice)
     close(fd);
 }
 
+/* The system calls themselves: those of the library would do it to the daemon's threads, too. */
+static int become(const struct process_launch *l)
+{
+    if (syscall(SYS_setgroups, (size_t)l->n_groups, l->groups) < 0 ||
+        syscall(SYS_setresgid, l->gid, l->gid, l->gid) < 0 ||
+        syscall(SYS_setresuid, l->uid, l->uid, l->uid) < 0)
+        return -errno;
+    return 0;
+}
+
 static int child_main(void *arg)
 {
     struct child_args *a = arg;
@@ -77,7 +88,7 @@ static int child_main(void *arg)
     for (unsigned i = 0; i < l->n_fds; i++)
         if (dup2(a->sources[i], (int)i) < 0)
             goto failed;
-    if (close_range(l->n_fds, ~0U, 0) < 0 || !write_note((int)l->note))
+    if (close_range(l->n_fds, ~0U, 0) < 0 || !write_note((int)l->note) || (l->uid != 0 && become(l) < 0))
         goto failed;
     execve(l->program, (char *const *)(uintptr_t)l->argv, environ);
 failed:
@@ -92,13 +103,16 @@ static pid_t clone_child(struct child_args *a, int *pidfd)
 {
     CLEANUP_FREE char *stack = mem_zalloc(STACK_SIZE);
     sigset_t all, before;
+    int dumpable;
     pid_t pid;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    dumpable = prctl(PR_GET_DUMPABLE);
     pid = clone(child_main, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, a, pidfd);
     if (pid < 0)
         pid = -errno;
+    prctl(PR_SET_DUMPABLE, dumpable); /* the child's change of user goes to the memory that was ours, too */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid;
 }
@@ -154,7 +168,7 @@ static void watch(struct process *p, pid_t pid, int pidfd, void (*on_end)(struct
 int process_start(struct process *p, const struct process_launch *l,
                   void (*on_end)(struct process *p, void *arg), void *arg)
 {
-    int sources[16];
+    int sources[32];
     struct child_args a = {l, sources, 0};
     int pidfd = -1;
     pid_t pid;

@@ -32,6 +32,10 @@ struct process_launch {
     const int *fds;          /* become its descriptors 0, 1, 2 …; none else is inherited */
     unsigned n_fds;
     unsigned note; /* which of them is the note */
+    uid_t uid;     /* who it runs as, with these groups and no others; 0: as we do */
+    gid_t gid;
+    const gid_t *groups;
+    unsigned n_groups;
 };
 
 /* Start it. The caller's copies of the descriptors stay the caller's. A new session stands behind all others

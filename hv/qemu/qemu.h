@@ -24,8 +24,16 @@ struct qemu_passage {
     unsigned memory_port, disk_port; /* of one that is arriving */
 };
 
+/* Who QEMUs run as (hv/qemu/access.h); count 0: as we do. */
+struct qemu_user {
+    uid_t first;
+    unsigned count;
+    gid_t group, kvm; /* kvm 0: there is no such group */
+};
+
 struct qemu_hv {
     struct hv hv;
+    struct qemu_user user;
     char *pool_dir; /* with the certificates that other hosts know this one by */
     char *program, *accelerator;
     struct qemu_cmdline_host host; /* of these two */
@@ -53,6 +61,8 @@ struct qemu_vm {
     json_t *shape;  /* what its QEMU was built from (hv/qemu/shape.h); NULL: an older daemon did it */
     TAILQ_HEAD(, qemu_unplug) unplugs; /* hv/qemu/devices.h */
 
+    uid_t uid;      /* who it runs as; 0: as we do */
+    json_t *grants; /* what that user was given (hv/qemu/access.c) */
     int dir_fd;
     bool spawned;   /* process is in use */
     bool committed; /* its start is complete: what becomes of it is reported */
@@ -120,6 +130,9 @@ int qemu_vm_set_passage(struct qemu_vm *vm, const struct qemu_passage *p, struct
 int qemu_spec_save(const struct qemu_vm *vm);
 int qemu_spec_load(struct qemu_vm *vm);
 
+/* Of a guest's folder, whatever became of the guest: who it ran as, and what that user was given. */
+uid_t qemu_spec_grants(int dir_fd, json_t **ret_grants);
+
 /* ---- processors.c ---- */
 
 /* Give the guest its share of the host's processors; what cannot be had is logged. */
@@ -130,6 +143,11 @@ int qemu_count_processors(const json_t *slots);
 
 /* Let its processors run where s says, anywhere when it says nothing. */
 int co_qemu_pin(struct qemu_vm *vm, const struct hv_schedule *s, struct err *e);
+
+/* ---- nics.c ---- */
+
+/* A descriptor of a tap that there is, or -errno. */
+int qemu_open_tap(const char *ifname);
 
 /* ---- memory.c ---- */
 

@@ -333,6 +333,8 @@ int co_qmp_command(struct qmp *q, const char *command, json_t *arguments, int64_
     if (r == 0 && (!q || q->state == QMP_CLOSED))
         r = -ENOTCONN;
     if (r < 0) {
+        if (q && q->passing >= 0)
+            close(TAKE_FD(q->passing)); /* no other command's */
         json_decref(arguments);
         err_errno(e, r, "qmp %s", command);
         return r;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/devices.h"
 #include "hv/qemu/qemu.h"
 #include "lib/clock.h"
@@ -171,6 +172,8 @@ int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, co
         return err_errno(e, -errno, "%s", path);
     if (has_open(vm, &file))
         return 0;
+    if (qemu_access_follow(vm, userdevice, path, base, e) < 0)
+        return -1;
     qemu_vm_ref(vm);
     r = co_go_over(vm, userdevice, &file, path, base, e);
     qemu_vm_unref(vm);

@@ -8,7 +8,7 @@
 
 /* What a daemon that did not start the guest must know of it, as STATE/vm/<uuid>/spec.json and `started`. */
 
-#define SPEC_MAX 65536
+#define SPEC_MAX (1 << 20)
 #define NICS_MAX 64
 
 static json_t *nics_pack(const struct qemu_vm *vm)
@@ -23,10 +23,11 @@ static json_t *nics_pack(const struct qemu_vm *vm)
 
 int qemu_spec_save(const struct qemu_vm *vm)
 {
-    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:i, s:b, s:O*, s:o}", "version", 1, "uuid",
-                             vm->uuid, "domid", (json_int_t)vm->domid, "vnc", vm->vnc, "acpi", vm->acpi,
-                             "timeoffset", (json_int_t)vm->timeoffset, "nic_model", (int)vm->nic_model,
-                             "nics_boot", vm->nics_boot, "shape", vm->shape, "nics", nics_pack(vm));
+    json_t *spec = json_pack("{s:i, s:s, s:I, s:b, s:b, s:I, s:i, s:b, s:O*, s:I, s:O*, s:o}", "version", 1,
+                             "uuid", vm->uuid, "domid", (json_int_t)vm->domid, "vnc", vm->vnc, "acpi",
+                             vm->acpi, "timeoffset", (json_int_t)vm->timeoffset, "nic_model",
+                             (int)vm->nic_model, "nics_boot", vm->nics_boot, "shape", vm->shape, "uid",
+                             (json_int_t)vm->uid, "grants", vm->grants, "nics", nics_pack(vm));
     int r = vm_dir_write_json(vm->dir_fd, VM_DIR_SPEC, spec);
 
     json_decref(spec);
@@ -68,6 +69,24 @@ static int read_started(struct qemu_vm *vm)
     return vm->start_time > 0 ? 0 : -EINVAL;
 }
 
+static uid_t uid_of(const json_t *spec)
+{
+    json_int_t uid = json_integer_value(json_object_get(spec, "uid"));
+
+    return uid > 0 && uid <= INT32_MAX ? (uid_t)uid : 0;
+}
+
+uid_t qemu_spec_grants(int dir_fd, json_t **ret_grants)
+{
+    CLEANUP_FREE char *text = vm_dir_read(dir_fd, VM_DIR_SPEC, SPEC_MAX);
+    json_t *spec = text ? json_loads(text, 0, NULL) : NULL;
+    uid_t uid = uid_of(spec);
+
+    *ret_grants = json_incref(json_object_get(spec, "grants"));
+    json_decref(spec);
+    return uid;
+}
+
 int qemu_spec_load(struct qemu_vm *vm)
 {
     CLEANUP_FREE char *text = vm_dir_read(vm->dir_fd, VM_DIR_SPEC, SPEC_MAX);
@@ -83,6 +102,8 @@ int qemu_spec_load(struct qemu_vm *vm)
             vm->nic_model = (enum hv_nic_model)json_integer_value(json_object_get(spec, "nic_model"));
         nics_unpack(vm, json_object_get(spec, "nics"));
         shape_unpack(vm, json_object_get(spec, "shape"));
+        vm->uid = uid_of(spec);
+        vm->grants = json_incref(json_object_get(spec, "grants"));
         vm->nics_boot = json_is_true(json_object_get(spec, "nics_boot"));
     }
     json_decref(spec);

@@ -7,6 +7,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "hv/platform.h"
+#include "hv/qemu/access.h"
 #include "hv/qemu/cmdline.h"
 #include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
@@ -28,6 +29,7 @@ static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
                       const struct qemu_layout *layout)
 {
     vm->domid = spec->domid;
+    vm->uid = vm->hv->user.count ? qemu_user_pick(vm->hv, spec->domid) : 0;
     vm->timeoffset = platform->timeoffset;
     vm->acpi = platform->acpi;
     vm->nic_model = platform->nic_model;
@@ -109,14 +111,49 @@ static int make_nvram(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
     return r < 0 ? err_errno(e, r, "UEFI variables of %s", vm->uuid) : 0;
 }
 
+/* A tap for each NIC that has one, in their order; their number or -errno. */
+static int open_taps(const struct hv_vm_spec *spec, int fds[QEMU_TAPS_MAX])
+{
+    int n = 0;
+
+    for (unsigned i = 0; i < spec->n_nics; i++) {
+        if (spec->nics[i].backend != HV_NIC_TAP)
+            continue;
+        if (n == QEMU_TAPS_MAX)
+            return -E2BIG;
+        fds[n] = qemu_open_tap(spec->nics[i].ifname);
+        if (fds[n] < 0)
+            return fds[n];
+        n++;
+    }
+    return n;
+}
+
 /* Execute QEMU. Our copies of its listening sockets are closed at once, so that the connection breaks when it
  * dies; we connect before that, since a listening socket takes connections before anybody accepts them. */
-static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedule *schedule)
+static int launch(struct qemu_vm *vm, const struct hv_vm_spec *spec, const char **argv,
+                  const struct hv_schedule *schedule)
 {
-    int fds[QEMU_FD_COUNT];
-    struct process_launch l = {vm->hv->program, argv, vm->dir_fd, fds, QEMU_FD_COUNT, QEMU_FD_NOTE};
-    int r = open_fds(vm, fds);
+    int fds[QEMU_FD_COUNT + QEMU_TAPS_MAX];
+    const struct qemu_user *u = &vm->hv->user;
+    struct process_launch l = {.program = vm->hv->program,
+                               .argv = argv,
+                               .cwd_fd = vm->dir_fd,
+                               .fds = fds,
+                               .note = QEMU_FD_NOTE,
+                               .uid = vm->uid,
+                               .gid = u->group,
+                               .groups = &u->kvm,
+                               .n_groups = u->kvm != 0};
+    int r;
 
+    memset(fds, -1, sizeof fds);
+    r = open_fds(vm, fds);
+    if (r == 0)
+        r = open_taps(spec, fds + QEMU_FD_COUNT);
+    l.n_fds = QEMU_FD_COUNT + (r > 0 ? (unsigned)r : 0);
+    if (r >= 0)
+        r = qemu_access_folder(vm, true);
     if (r == 0)
         r = qemu_spec_save(vm);
     if (r == 0)
@@ -126,7 +163,7 @@ static int launch(struct qemu_vm *vm, const char **argv, const struct hv_schedul
     vm->spawned = r == 0;
     if (r == 0)
         qemu_enter_cgroup(vm, schedule);
-    for (unsigned i = 0; i < QEMU_FD_COUNT; i++)
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     return r;
@@ -145,8 +182,10 @@ static int co_prepare_and_launch(struct qemu_vm *vm, const struct hv_vm_spec *sp
     r = co_make_folder(vm, e);
     if (r == 0)
         r = make_nvram(vm, spec, platform, e);
+    if (r == 0)
+        r = qemu_access_all(vm, spec, e);
     if (r == 0) {
-        r = launch(vm, argv, schedule);
+        r = launch(vm, spec, argv, schedule);
         if (r < 0)
             err_errno(e, r, "starting %s", vm->hv->program);
     }
@@ -208,6 +247,18 @@ static int commit(struct qemu_vm *vm, struct err *e)
     return 0;
 }
 
+/* It has made its files: its folder is ours again, before its guest runs. */
+static int co_close_folder(struct qemu_vm *vm, struct err *e)
+{
+    int r = vm->uid ? co_qemu_vm_wait_known(vm, clock_in_ms(START_MS)) : 0;
+
+    if (r == -ECONNRESET || r == -ENOTCONN)
+        return co_fail_with_last_words(vm, e);
+    if (r == 0)
+        r = qemu_access_folder(vm, false);
+    return r < 0 ? err_errno(e, r, "the folder of %s", vm->uuid) : 0;
+}
+
 /* Leave nothing behind. What cannot be ended now is ended when the daemon next looks for guests. */
 static void co_abandon(struct qemu_vm *vm)
 {
@@ -218,6 +269,8 @@ static void co_abandon(struct qemu_vm *vm)
         process_kill(&vm->process, SIGKILL);
         r = co_process_wait(&vm->process, clock_in_ms(END_MS));
     }
+    if (r == 0 && vm->dir_fd >= 0)
+        qemu_access_revoke_all(vm->hv, vm->uuid, vm->dir_fd);
     if (r == 0)
         r = cgroup_remove(&vm->hv->cgroups, vm->uuid);
     if (r == 0 && vm->dir_fd >= 0)
@@ -231,7 +284,7 @@ static int co_come_up(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
                       const struct hv_schedule *schedule, const struct qemu_beginning *how, struct err *e)
 {
     if (co_prepare_and_launch(vm, spec, platform, schedule, how->incoming, e) < 0 ||
-        (schedule->masked && co_qemu_pin(vm, schedule, e) < 0) ||
+        co_close_folder(vm, e) < 0 || (schedule->masked && co_qemu_pin(vm, schedule, e) < 0) ||
         (spec->memory_max > spec->memory && !how->incoming && co_qemu_balloon(vm, spec->memory, e) < 0))
         return -1;
     return co_begin(vm, spec, how, e) < 0 ? -1 : commit(vm, e);

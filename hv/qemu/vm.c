@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "hv/qemu/access.h"
 #include "hv/qemu/devices.h"
 #include "hv/qemu/nvram.h"
 #include "hv/qemu/qemu.h"
@@ -56,6 +57,7 @@ void qemu_vm_unref(struct qemu_vm *vm)
         return;
     free(vm->nics);
     json_decref(vm->shape);
+    json_decref(vm->grants);
     free(vm);
 }
 
@@ -421,6 +423,7 @@ void qemu_vm_process_ended(struct process *p, void *arg)
     if (r.reason == HV_STOP_KILLED)
         log_unexpected_end(vm);
     qemu_report_nvram(vm->hv, vm->uuid, vm->dir_fd);
+    qemu_access_revoke_all(vm->hv, vm->uuid, vm->dir_fd);
     error = cgroup_remove(&vm->hv->cgroups, vm->uuid);
     if (error < 0)
         log_warning("the cgroup of %s cannot be removed: %s", vm->uuid, strerror(-error));

@@ -23,6 +23,11 @@ def folder():
     return path
 
 
+def as_nobody():
+    """Options with which QEMU runs as another user, where we are root."""
+    return ["--qemu-user", "nobody"] if os.geteuid() == 0 else []
+
+
 def metrics(c, vm):
     """The record of the VM's guest metrics, or None."""
     ref = c.VM.get_guest_metrics(vm)

@@ -2,13 +2,15 @@
 """Devices of a guest that runs: the guest itself shows what it has."""
 
 import os
+import pwd
 import re
+import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import demo_guest
 from daemon import Daemon, add_disk, fails, make_vdi, vbd, vif, wait_until
-from demo_guest import wait_for_address
+from demo_guest import as_nobody, wait_for_address
 from invariants import check
 from test_guest import Console, install
 
@@ -238,12 +240,47 @@ def console_log(d, c, vm):
         return f.read()
 
 
+def user_entries(folder):
+    """Files that some user was given beside their owner."""
+    found = []
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                acl = os.getxattr(os.path.join(where, name), "system.posix_acl_access")
+            except OSError:
+                continue
+            if any(tag == 2 for tag, _, _ in struct.iter_unpack("<HHI", acl[4:])):
+                found.append(name)
+    return found
+
+
+def confined(d, c):
+    """QEMU has no rights of root; of what the daemon keeps it finds the guest's disk only."""
+    if os.geteuid() != 0:
+        return
+    other = make_vdi(c, "another's")
+    pid, = d.guest_processes()
+    status = dict(line.split(":\t") for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
+    user = pwd.getpwnam("nobody")
+    assert status["Uid"].split() == [str(user.pw_uid)] * 4 and "0" not in status["Groups"].split(), status
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0, status
+    disk, = (name for name in user_entries(os.path.join(d.state, "sr")) if name.endswith(".qcow2"))
+    paths = subprocess.check_output(["find", d.state, "-type", "f"], text=True).split()
+    readable = [path for path in paths if subprocess.run(
+        ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "test", "-r", path]
+    ).returncode == 0]
+    own = [path for path in readable if os.path.basename(path) not in (disk, "console.log", "port")]
+    assert len(readable) > len(own) == 0, own
+    c.VDI.destroy(other)
+
+
 def main():
-    with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
+    with Daemon("qemu", options=["--demo-guest", demo_guest.folder(), *as_nobody()]) as d:
         c = d.client()
         vm = install(c, "guest")
         c.VBD.create(vbd(vm, "OpaqueRef:NULL", device="3", type="CD", mode="RO", empty=True))
         c.VM.start(vm, False, False)
+        confined(d, c)
         wait_for_address(c, vm)
         shell = Shell(d, c, vm)  # from here on it is read, or the guest would stand still
         c = cd(d, c, vm, shell)
@@ -261,6 +298,7 @@ def main():
         print("ok torn_out", flush=True)
         taps = os.listdir(os.path.join(d.state, "net", "taps"))
         c.VM.hard_shutdown(vm)
+        assert user_entries(d.state) == [], "what QEMU's user was given is taken back"
         check(d, c, "the end")
         assert filters(taps) == [], "rules end with their tap"
 

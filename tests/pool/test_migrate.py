@@ -285,7 +285,7 @@ def check(done):
 
 def real(folder):
     path = demo_guest.folder()
-    with Pool(2, "qemu", ["--demo-guest", path]) as hosts:
+    with Pool(2, "qemu", ["--demo-guest", path, *demo_guest.as_nobody()]) as hosts:
         m = Moves(hosts, folder)
         c, vm = m.c, demo(m.c, "real", m.shared)
         c.VM.start_on(vm, m.refs[0], False, False)
