@@ -53,8 +53,16 @@ static const uint64_t allowed_attached =
 static const uint64_t allowed_live = OP(SNAPSHOT) | OP(MIRROR);
 /* Fine while drives only read it. */
 static const uint64_t allowed_attached_ro = OP(COPY) | OP(CLONE) | OP(SNAPSHOT);
+/* Fine while the VM that has it is suspended. */
+static const uint64_t allowed_suspended = OP(CLONE);
 /* Fine without an SR that can be reached. */
 static const uint64_t allowed_unreachable = OP(FORGET) | OP(SET_ON_BOOT);
+
+static bool is_suspended(struct db *db, struct ref ref)
+{
+    const struct vm *vm = db_vm(db, ref);
+    return vm && vm->power_state == VM_POWER_STATE_SUSPENDED;
+}
 
 static int check_drives(struct db *db, const struct vdi *vdi, int operation, struct err *e)
 {
@@ -62,7 +70,8 @@ static int check_drives(struct db *db, const struct vdi *vdi, int operation, str
 
     FOREACH_REFERRER (db, vbd, vbd, VBD, VDI, vdi->row.ref) {
         bool in_use = vbd->currently_attached && !(bit & (allowed_attached | allowed_live)) &&
-                      !((bit & allowed_attached_ro) && vbd->mode == VBD_MODE_RO);
+                      !((bit & allowed_attached_ro) && vbd->mode == VBD_MODE_RO) &&
+                      !((bit & allowed_suspended) && is_suspended(db, vbd->VM));
         if (in_use)
             return e ? err_vdi_in_use(e, REF_TEXT(vdi->row.ref), model_enum_vdi_operations.values[operation])
                      : -1;

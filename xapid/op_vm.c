@@ -229,8 +229,11 @@ static int check(struct db *db, const struct row *row, int operation, struct err
 static void dependents(struct db *db, const struct row *row,
                        void (*add)(enum model_class_id cls, struct ref ref, void *arg), void *arg)
 {
-    FOREACH_REFERRER (db, vbd, vbd, VBD, VM, row->ref)
+    FOREACH_REFERRER (db, vbd, vbd, VBD, VM, row->ref) {
         add(CLASS_VBD, vbd->row.ref, arg);
+        if (vbd->currently_attached) /* a suspended VM's disk can be cloned */
+            add(CLASS_VDI, vbd->VDI, arg);
+    }
     FOREACH_REFERRER (db, vif, vif, VIF, VM, row->ref)
         add(CLASS_VIF, vif->row.ref, arg);
     FOREACH_REFERRER (db, vtpm, vtpm, VTPM, VM, row->ref)

@@ -262,21 +262,24 @@ static int commit(struct sim_vm *vm, struct err *e)
     return 0;
 }
 
-/* Read what co_sim_save wrote; what follows it in the pipe is nobody's. */
+/* Read what co_sim_save wrote, for this guest or one that it is a clone of; what follows is nobody's. */
 static int co_read_state(int fd, const char *uuid, struct err *e)
 {
-    char text[64], wanted[64];
-    size_t n = 0, length = (size_t)snprintf(wanted, sizeof wanted, "simulated %s\n", uuid);
+    static const char begin[] = "simulated ";
+    char text[sizeof begin - 1 + UUID_TEXT_SIZE]; /* and a newline */
+    size_t n = 0;
 
-    while (n < length) {
+    while (n < sizeof text) {
         int r = co_wait_fd(fd, EV_READ, clock_in_ms(60000), "the state of %s", uuid);
-        ssize_t got = r < 0 ? r : read(fd, text + n, length - n);
+        ssize_t got = r < 0 ? r : read(fd, text + n, sizeof text - n);
 
         if (got <= 0)
             return err_errno(e, r < 0 ? r : -EIO, "the state of %s", uuid);
         n += (size_t)got;
     }
-    return memcmp(text, wanted, length) == 0 ? 0 : err_internal(e, "this is not the state of %s", uuid);
+    text[sizeof text - 1] = '\0';
+    bool good = memcmp(text, begin, sizeof begin - 1) == 0 && uuid_is_valid(text + sizeof begin - 1);
+    return good ? 0 : err_internal(e, "this is no state of %s", uuid);
 }
 
 int co_sim_bring_up(struct sim_hv *s, const struct hv_vm_spec *spec, const struct sim_record *how,

@@ -140,6 +140,8 @@ def operations(c, number):
                               lambda v: int(c.VDI.get_virtual_size(v)) == 32 << 20),
         "VM.clone": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.clone(vm, f"{n} c"),
                      lambda vm: count(c, f"{n} c") == 1),
+        "VM.clone suspended": (lambda: suspended(c, n), lambda vm: c.VM.clone(vm, f"{n} c"),
+                               lambda vm: count(c, f"{n} c") == 1),
         "VM.snapshot": (lambda: make_vm(c, n, disks=2), lambda vm: c.VM.snapshot(vm, f"{n} s"),
                         lambda vm: count(c, f"{n} s") == 1),
         "VM.snapshot running": (lambda: running(c, n), lambda vm: c.VM.snapshot(vm, f"{n} s"),

@@ -72,10 +72,18 @@ def memory(d, c, g):
     c.VM.revert(kept)
     assert c.VM.get_power_state(g.vm) == "Suspended"
     check(d, c, "a revert to a checkpoint")
+    twin = c.VM.clone(g.vm, "twin")
+    assert c.VM.get_power_state(twin) == "Suspended"
     c.VM.resume(g.vm, False, False)
     wait_until(lambda: len(g.ticks()) > 5, "the reverted guest ticks")
     assert g.ticks()[0] <= before + 1, f"it goes on from the checkpoint: {g.ticks()[0]}, {before}"
     c.VM.hard_shutdown(g.vm)
+    c.VM.resume(twin, False, False)
+    log = os.path.join(d.state, "vm", c.VM.get_uuid(twin), "console.log")
+    ticks = lambda: [int(n) for n in re.findall(rb"^tick (\d+) ", open(log, "rb").read(), re.M)]  # noqa: E731
+    wait_until(lambda: len(ticks()) > 5, "the twin ticks")
+    assert ticks()[0] <= before + 1, f"it goes on from the checkpoint: {ticks()[0]}, {before}"
+    c.VM.hard_shutdown(twin)
     c.VM.hard_shutdown(kept)
     assert c.VM.get_power_state(kept) == "Halted" and c.VM.get_suspend_VDI(kept) == "OpaqueRef:NULL"
     check(d, c, "the end of a checkpoint")
@@ -105,10 +113,35 @@ def settings(d, c):
     fails("VM_REVERT_FAILED", c.VM.revert, snapshot)
 
 
+def suspended(d, c):
+    """On the simulator: a clone of a suspended VM is suspended, too, and each goes on by itself."""
+    vm = make_vm(c, "vm", disks=2)
+    c.VM.start(vm, False, False)
+    c.VM.suspend(vm)
+    disk = c.VBD.get_VDI(c.VM.get_VBDs(vm)[0])
+    assert "clone" in c.VDI.get_allowed_operations(disk) and "clone" in c.VM.get_allowed_operations(vm)
+    fails("VM_BAD_POWER_STATE", c.VM.copy, vm, "copy", "OpaqueRef:NULL")
+    fails("VDI_IN_USE", c.VDI.destroy, disk)
+    clone = c.VM.clone(vm, "clone")
+    record = c.VM.get_record(clone)
+    assert record["power_state"] == "Suspended" and record["suspend_VDI"] != c.VM.get_suspend_VDI(vm)
+    assert all(c.VBD.get_currently_attached(b) for b in record["VBDs"]) and len(record["VBDs"]) == 2
+    assert [c.VIF.get_MAC(v) for v in record["VIFs"]] == [c.VIF.get_MAC(v) for v in c.VM.get_VIFs(vm)]
+    check(d, c, "a clone of a suspended VM")
+    c.VM.resume(vm, False, False)
+    assert "clone" not in c.VDI.get_allowed_operations(disk)
+    c.VM.resume(clone, False, False)
+    assert c.VM.get_suspend_VDI(clone) == c.VM.get_suspend_VDI(vm) == "OpaqueRef:NULL"
+    check(d, c, "both go on")
+
+
 def main():
     with Daemon("sim") as d:
         settings(d, d.client())
         print("ok settings", flush=True)
+    with Daemon("sim") as d:
+        suspended(d, d.client())
+        print("ok suspended", flush=True)
     with Daemon("qemu", options=["--demo-guest", demo_guest.folder()]) as d:
         c = d.client()
         g = disks(d, c)

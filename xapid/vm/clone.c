@@ -10,6 +10,9 @@ int co_vm_clone(struct call *c, const struct vm_clone_args *a, union value *ret,
 
     if (co_op_begin(c, CLASS_VM, a->vm, VM_OPERATIONS_CLONE, &op, e) < 0)
         return -1;
+    /* What is made of a checkpoint is provisioned first, so it begins anew. */
+    const struct vm *vm = db_vm(c->db, a->vm);
+    copy.memory = vm->power_state == VM_POWER_STATE_SUSPENDED && !vm->is_a_snapshot;
     return co_vm_make_copy(c, &copy, &ret->r, e);
 }
 

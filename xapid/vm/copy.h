@@ -14,7 +14,8 @@ struct vm_copying {
     const char *name;
     struct ref sr;          /* FULL: where the disks go; null: each to its own SR */
     const struct set *skip; /* SNAPSHOT: VDIs that are left out */
-    bool memory; /* with the guest's memory, if it has any: of a snapshot that makes a checkpoint */
+    bool memory; /* with the guest's memory, if it has any: of a snapshot that makes a checkpoint, of a clone
+                    another suspended VM */
 };
 
 /* The caller holds the operation on the source. */

@@ -155,9 +155,11 @@ static void record_drives(struct txn *t, const struct vm_copying *a, const struc
     }
 }
 
-/* A snapshot keeps the addresses; another VM gets its own. */
+/* A snapshot keeps the addresses, and so does what goes on from a memory in which they are; another VM gets
+ * its own. */
 static void record_nics(struct txn *t, const struct vm_copying *a, const struct vm *vm)
 {
+    bool keeps = a->kind == VM_COPY_SNAPSHOT || vm->power_state == VM_POWER_STATE_SUSPENDED;
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct set *vifs = db_referrers(txn_db(t), mem, CLASS_VIF, VIF_F_VM, a->source);
 
@@ -166,7 +168,7 @@ static void record_nics(struct txn *t, const struct vm_copying *a, const struct 
         const struct vif *vif = vif_create(t);
         copy_fields(t, &vif->row, &from->row, vif_own_fields, COUNT(vif_own_fields));
         vif_set_vm(t, vif, vm->row.ref);
-        if (a->kind != VM_COPY_SNAPSHOT)
+        if (!keeps)
             vif_generate_mac(t, vif, vm);
     }
 }
@@ -186,6 +188,8 @@ int vm_copy_record(struct call *c, const struct vm_copying *a, const struct copi
     }
     record_drives(t, a, vm, disks);
     record_nics(t, a, vm);
+    if (disks->image.uuid[0] && a->kind == VM_COPY_CLONE)
+        vm_record_suspended(t, vm);
     *ret = vm->row.ref;
     return db_commit(t, e);
 }
