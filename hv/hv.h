@@ -182,6 +182,17 @@ enum hv_trigger {
     HV_TRIGGER_SYSRQ /* with a letter or a digit */
 };
 
+/* What a guest has used since its start. */
+enum { HV_USAGE_PROCESSORS = 64, HV_USAGE_DISKS = 32 };
+struct hv_usage {
+    unsigned n_processors, n_disks;
+    double processor[HV_USAGE_PROCESSORS]; /* seconds at work */
+    struct hv_disk_usage {
+        unsigned userdevice;
+        double read_bytes, written_bytes, reads, writes;
+    } disk[HV_USAGE_DISKS];
+};
+
 struct hv; /* a driver's state; its first member is its table */
 struct hv_driver {
     const char *name;
@@ -321,6 +332,9 @@ struct hv_driver {
      * cleaned up and not visited. */
     int (*co_adopt)(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                     void *arg, struct err *e);
+
+    /* What a guest that is up has used so far; NULL: it is not known. */
+    int (*co_usage)(struct hv *hv, const char *uuid, struct hv_usage *ret, struct err *e);
 
     enum hv_state (*state)(struct hv *hv, const char *uuid);
 

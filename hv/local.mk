@@ -43,6 +43,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/suspend.c \
 	hv/qemu/tear_out.c \
 	hv/qemu/trigger.c \
+	hv/qemu/usage.c \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \
 	hv/sim/script.c hv/sim/script.h \

@@ -77,7 +77,7 @@ static void forget(const char *kind, const char *name)
 }
 
 /* FNV-1a over the state directory and the VIF's uuid: 44 bits as "tap" and eleven digits. */
-static void tap_name(const char *vif_uuid, char ifname[16])
+void net_tap_name(const char *vif_uuid, char ifname[16])
 {
     uint64_t h = 14695981039346656037u;
 
@@ -185,7 +185,7 @@ int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, co
     ifname[0] = '\0';
     if (!net.root)
         return 0;
-    tap_name(vif_uuid, t.ifname);
+    net_tap_name(vif_uuid, t.ifname);
     memcpy(ifname, t.ifname, sizeof t.ifname);
     int rc = fault_point(FAULT_NETWORK, "tap create");
     if (rc == 0)
@@ -219,7 +219,7 @@ int co_net_tap_change(const char *bridge, const char *vif_uuid, const struct net
 
     if (!net.root)
         return 0;
-    tap_name(vif_uuid, t.ifname);
+    net_tap_name(vif_uuid, t.ifname);
     if (!link_exists(t.ifname))
         return 0;
     if (co_net_filter_set(t.ifname, f, e) < 0)
@@ -236,7 +236,7 @@ int co_net_tap_destroy(const char *vif_uuid, struct err *e)
 
     if (!net.root)
         return 0;
-    tap_name(vif_uuid, t.ifname);
+    net_tap_name(vif_uuid, t.ifname);
     int rc = co_run_worker(drop_tap, &t, "the end of tap %s", t.ifname);
     return rc < 0 ? err_errno(e, rc, "tap %s", t.ifname) : 0;
 }
@@ -246,7 +246,7 @@ static bool belongs_to(const char *ifname, const char *const *vif_uuids, unsigne
     char name[16];
 
     for (unsigned i = 0; i < n; i++) {
-        tap_name(vif_uuids[i], name);
+        net_tap_name(vif_uuids[i], name);
         if (strcmp(name, ifname) == 0)
             return true;
     }

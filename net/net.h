@@ -56,6 +56,9 @@ int co_net_tap_create(const char *bridge, const char *vif_uuid, unsigned mtu, co
 int co_net_tap_change(const char *bridge, const char *vif_uuid, const struct net_filter *f, struct err *e);
 int co_net_tap_destroy(const char *vif_uuid, struct err *e);
 
+/* The name that a VIF's tap has, if it has one. Never yields. */
+void net_tap_name(const char *vif_uuid, char ifname[16]);
+
 /* Remove the taps of ours that belong to none of these n VIFs. */
 int co_net_sweep(const char *const *vif_uuids, unsigned n, struct err *e);
 

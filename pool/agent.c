@@ -417,3 +417,10 @@ int co_agent_vm_list(struct agent *a, void (*visit)(const char *uuid, const stru
             visit(noted[i], &gone, arg);
     return 0;
 }
+
+int co_agent_vm_usage(struct agent *a, const char *uuid, struct hv_usage *ret, struct err *e)
+{
+    if (a->remote || !a->hv->driver->co_usage)
+        return err_internal(e, "what guest %s uses is not known here", uuid);
+    return a->hv->driver->co_usage(a->hv, uuid, ret, e);
+}

@@ -233,6 +233,10 @@ int co_agent_vdi_await(struct agent *a, const struct agent_place *to, void *ctx,
 int co_agent_vdi_send(struct agent *a, const struct agent_place *from, const struct agent_target *to,
                       hv_progress_fn *progress, void *arg, struct err *e);
 
+/* What a guest of this host has used; -1 where the driver does not know. Not asked of other hosts, which
+ * watch their guests themselves. */
+int co_agent_vm_usage(struct agent *a, const char *uuid, struct hv_usage *ret, struct err *e);
+
 /* ---- settings of the machine under the agent ---- */
 
 /* What each takes, as a map of text. */

@@ -70,6 +70,19 @@ xapid_libxapid_a_SOURCES += \
 	xapid/reftext.h \
 	xapid/unplug.c \
 	xapid/unplug.h \
+	xapid/rrd/archive.c \
+	xapid/rrd/archive.h \
+	xapid/rrd/collect.c \
+	xapid/rrd/collect.h \
+	xapid/rrd/http.c \
+	xapid/rrd/http.h \
+	xapid/rrd/machine_usage.c \
+	xapid/rrd/machine_usage.h \
+	xapid/rrd/messages.c \
+	xapid/rrd/store.c \
+	xapid/rrd/store.h \
+	xapid/rrd/text.c \
+	xapid/rrd/text.h \
 	xapid/storage/copy.c \
 	xapid/storage/copy.h \
 	xapid/storage/device.c \
@@ -172,4 +185,4 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vmss/scheduler.h \
 	xapid/vmss/timetable.c \
 	xapid/vmss/timetable.h
-EXTRA_DIST += xapid/console/README.md xapid/host/README.md xapid/network/README.md xapid/storage/README.md xapid/vm/README.md xapid/vmss/README.md
+EXTRA_DIST += xapid/console/README.md xapid/host/README.md xapid/network/README.md xapid/rrd/README.md xapid/storage/README.md xapid/vm/README.md xapid/vmss/README.md

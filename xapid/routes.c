@@ -13,6 +13,7 @@
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool_db/xmldb.h"
 #include "xapid/rpc.h"
+#include "xapid/rrd/http.h"
 #include "xapid/transfer/blob.h"
 #include "xapid/transfer/raw_vdi.h"
 #include "xapid/transfer/xva.h"
@@ -61,6 +62,16 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
         .method = "POST", .prefix = "/peer/leave", .co_handle = co_peer_leave_post                \
     }
 
+/* Each host tells of itself and its guests. */
+#define HISTORY                                                                   \
+    {.method = "GET", .prefix = "/rrd_updates", .co_handle = co_rrd_updates_get}, \
+        {.method = "GET", .prefix = "/host_rrd", .co_handle = co_host_rrd_get},   \
+        {.method = "GET", .prefix = "/host_rrds", .co_handle = co_host_rrd_get},  \
+        {.method = "GET", .prefix = "/vm_rrd", .co_handle = co_vm_rrd_get},       \
+    {                                                                             \
+        .method = "GET", .prefix = "/vm_rrds", .co_handle = co_vm_rrd_get         \
+    }
+
 #define OPTIONS                                                      \
     {                                                                \
         .method = "OPTIONS", .prefix = "/", .now = http_options_now, \
@@ -69,6 +80,7 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
 const struct http_route routes[] = {
     CALLS,
     FROM_PEERS,
+    HISTORY,
     OPTIONS,
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_console_connect},
     {.method = "CONNECT", .prefix = "/crossing", .co_raw = co_crossing_serve},
@@ -96,6 +108,7 @@ const struct http_route routes[] = {
 const struct http_route member_routes[] = {
     CALLS,
     FROM_PEERS,
+    HISTORY,
     OPTIONS,
     {.method = "POST", .prefix = "/pool/join", .co_raw = co_forward_stream},
     {.method = "CONNECT", .prefix = "/console", .co_raw = co_forward_stream},

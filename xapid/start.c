@@ -33,6 +33,8 @@
 #include "xapid/reload.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
+#include "xapid/rrd/collect.h"
+#include "xapid/rrd/store.h"
 #include "xapid/rpc.h"
 #include "xapid/sockets.h"
 #include "xapid/state_dir.h"
@@ -226,6 +228,7 @@ static int co_start(struct xapid *x, struct err *e)
         return -1;
     event_pump_start(x->db);
     backup_start(x);
+    rrd_collect_start(x);
     malloc_trim(0); /* what reading the database and making its rows took */
     return serve(x, e);
 }
@@ -329,6 +332,8 @@ static int end(struct server *s, struct err *e)
                                           {"http", s->x.sockets.http},
                                           {"local", s->x.sockets.local},
                                           {"memory", memory}};
+    if (!s->failed)
+        rrd_store_end(&s->x);
     audit_log_free(s->x.audit);
     db_close(s->x.db);
     if (s->hand_over) {

@@ -168,6 +168,7 @@ static const struct hv_driver driver = {
     .co_move_drain = co_qemu_move_drain,
     .co_move_cancel = co_qemu_move_cancel,
     .co_adopt = co_qemu_adopt,
+    .co_usage = co_qemu_usage,
     .state = qemu_state,
     .co_console = co_qemu_console,
     .free = qemu_free,

@@ -167,6 +167,7 @@ int co_qemu_trigger(struct hv *hv, const char *uuid, enum hv_trigger trigger, ch
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);
 int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+int co_qemu_usage(struct hv *hv, const char *uuid, struct hv_usage *ret, struct err *e);
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,
                         const char *base, struct err *e);

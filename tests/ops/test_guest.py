@@ -29,6 +29,20 @@ def names(c, vm):
     return [m["name"] for m in c.message.get_all_records().values() if m["obj_uuid"] == uuid]
 
 
+def is_watched(c, vm):
+    """QEMU tells what the guest does with its processors and disks, the kernel what its taps pass on."""
+    def now(name):
+        value = {s["name_label"]: s["value"] for s in c.VM.get_data_sources(vm)}.get(name)
+        return value if isinstance(value, (int, float)) and value == value else None
+
+    wait_until(lambda: now("cpu_usage") and 0 < now("cpu_usage") <= 1, "the use of processors is known")
+    assert 0 <= now("cpu0") <= 1 and now("memory") > 0
+    if c.VM.get_VBDs(vm):
+        assert now("vbd_xvda_read") is not None, c.VM.get_data_sources(vm)
+    if os.geteuid() == 0:
+        wait_until(lambda: now("vif_0_tx") is not None, "the use of its NIC is known")
+
+
 def lifecycle(d, c):
     vm = install(c, "guest")
     c.VM.start(vm, False, False)
@@ -40,6 +54,7 @@ def lifecycle(d, c):
     assert console.tick() > first, "the guest's console ticks"
     address = wait_for_address(c, vm)
     socket.inet_pton(socket.AF_INET, address)
+    is_watched(c, vm)
     m = metrics(c, vm)
     assert m["live"] and m["PV_drivers_detected"] and m["os_version"].get("name"), m
 

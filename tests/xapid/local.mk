@@ -12,6 +12,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_placement \
 	tests/xapid/test_pool_db_text \
 	tests/xapid/test_rfb \
+	tests/xapid/test_rrd \
 	tests/xapid/test_take_over \
 	tests/xapid/test_tasks \
 	tests/xapid/test_timetable \
@@ -41,6 +42,8 @@ tests_xapid_test_tasks_SOURCES = tests/xapid/test_tasks.c
 tests_xapid_test_tasks_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_timetable_SOURCES = tests/xapid/test_timetable.c
 tests_xapid_test_timetable_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_rrd_SOURCES = tests/xapid/test_rrd.c
+tests_xapid_test_rrd_LDADD = $(XAPID_TEST_LIBS) -lm
 tests_xapid_test_where_SOURCES = tests/xapid/test_where.c
 tests_xapid_test_where_LDADD = $(XAPID_TEST_LIBS)
 XAPID_SCRIPT_TESTS = \
@@ -53,6 +56,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_durability.py \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
+	tests/xapid/test_history.py \
 	tests/xapid/test_host_itself.py \
 	tests/xapid/test_log.py \
 	tests/xapid/test_machine.py \

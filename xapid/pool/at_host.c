@@ -9,14 +9,21 @@
 
 #define TARGET "/peer/call"
 
-/* The host is their first parameter. */
+/* Their first parameter is the host, or a VM on it. */
 static bool is_of_machine(const char *name)
 {
     static const char *const names[] = {
+        "VM.forget_data_source_archives",
+        "VM.get_data_sources",
+        "VM.query_data_source",
+        "VM.record_data_source",
+        "host.backup_rrds",
         "host.call_extension",
         "host.call_plugin",
         "host.dmesg",
         "host.dmesg_clear",
+        "host.forget_data_source_archives",
+        "host.get_data_sources",
         "host.get_log",
         "host.get_ntp_synchronized",
         "host.get_server_certificate",
@@ -26,6 +33,8 @@ static bool is_of_machine(const char *name)
         "host.get_tracked_user_agents",
         "host.has_extension",
         "host.list_timezones",
+        "host.query_data_source",
+        "host.record_data_source",
         "host.restart_agent",
     };
 
@@ -38,8 +47,14 @@ static bool is_of_machine(const char *name)
 static bool host_meant(const struct request *q, struct ref *ret)
 {
     const struct wire *first = q->n_params > 0 ? &q->params[0] : NULL;
+    const struct vm *vm;
 
-    return first && first->kind == WIRE_STRING && ref_parse(first->s, ret);
+    if (!first || first->kind != WIRE_STRING || !ref_parse(first->s, ret))
+        return false;
+    vm = q->call.message->cls == CLASS_VM ? db_vm(q->call.db, *ret) : NULL;
+    if (vm)
+        *ret = vm->resident_on;
+    return true;
 }
 
 bool at_host_wants(const struct request *q)
