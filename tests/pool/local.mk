@@ -37,6 +37,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_move_faults.py \
 	tests/pool/test_pool.py \
 	tests/pool/test_terms.py \
+	tests/pool/test_three_hosts.py \
 	tests/pool/test_trust.py
 TESTS += $(POOL_SCRIPT_TESTS)
-EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py
+EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py tests/pool/working_guest.py

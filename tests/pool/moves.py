@@ -1,4 +1,4 @@
-"""Two hosts of a pool and storage that both reach, for tests of guests that move between them."""
+"""Hosts of a pool and storage that all reach, for tests of guests that move between them."""
 
 import os
 import re
@@ -12,16 +12,17 @@ MIB = 1 << 20
 
 
 class Moves:
-    """Two hosts and their coordinator's client, with storage that both reach."""
+    """The hosts and their coordinator's client, with storage that all reach."""
 
     def __init__(self, hosts, folder):
         self.hosts, self.c = hosts, hosts[0].client()
         c = self.c
         self.refs = [h.me(c) for h in hosts]
         self.shared = c.SR.create(self.refs[0], {"location": folder}, 0, "shared", "", "file", "user", True, {})
-        pbd = c.PBD.create({"host": self.refs[1], "SR": self.shared, "device_config": {"location": folder},
-                            "other_config": {}})
-        c.PBD.plug(pbd)
+        for ref in self.refs[1:]:
+            pbd = c.PBD.create({"host": ref, "SR": self.shared, "device_config": {"location": folder},
+                                "other_config": {}})
+            c.PBD.plug(pbd)
 
     def local_sr(self, i):
         """The writable storage of one host only."""
@@ -47,7 +48,7 @@ class Moves:
         assert record["resident_on"] == self.refs[i] and record["scheduled_to_be_resident_on"].endswith("NULL"), record
         for console in record["consoles"]:
             assert f"//{self.hosts[i].address}/" in c.console.get_location(console) + "/"
-        assert guests(self.hosts[i], record["uuid"]) and not guests(self.hosts[1 - i], record["uuid"])
+        assert [h for h in self.hosts if guests(h, record["uuid"])] == [self.hosts[i]]
 
 
 def guests(host, uuid):

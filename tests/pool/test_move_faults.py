@@ -7,10 +7,8 @@ it has made, and nothing is left of the attempt.
 """
 
 import contextlib
-import hashlib
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -19,63 +17,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import Failure, Lost, add_disk, make_vdi, template, vif, wait_until  # noqa: E402
+from daemon import Failure, Lost, wait_until  # noqa: E402
 from moves import Moves, guests  # noqa: E402
 from pool import Pool, is_live  # noqa: E402
+from working_guest import Guest  # noqa: E402
 
 MIB = 1 << 20
 SLOWLY = {"bandwidth": str(16 * MIB)}  # so that there is a middle
-
-# ---- what the guest does meanwhile ----
-
-WRITER = ("(i=$(cat /last 2>/dev/null || echo 0); while [ ! -e /stop ]; do i=$((i+1)); "
-          "printf %08d $i | dd of=/dev/vda bs=512 seek=$i conv=sync,notrunc,fsync; echo $i > /last; "
-          "head -c 300000 /dev/urandom > /dirty; done; touch /stopped) > /dev/null 2>&1 &")
-STOP = ("touch /stop; while [ ! -e /stopped ]; do usleep 50000; done; rm /stop /stopped; "
-        "echo 3 > /proc/sys/vm/drop_caches; echo count $(cat /last); "
-        "dd if=/dev/vda bs=512 skip=1 count=$(cat /last) 2>/dev/null | md5sum; md5sum < /ram; "
-        "dd if=/dev/vda bs=1M skip=16 count=4 2>/dev/null | head -c 4000000 | md5sum")
-
-
-class Guest:
-    def __init__(self, m):
-        c, self.m = m.c, m
-        self.vm = c.VM.clone(template(c, "Demo guest"), "guest")
-        c.VM.provision(self.vm)
-        c.VM.set_memory_limits(self.vm, 128 * MIB, 128 * MIB, 128 * MIB, 128 * MIB)
-        for b in c.VM.get_VBDs(self.vm):
-            old = c.VBD.get_VDI(b)
-            c.VBD.destroy(b)
-            c.VDI.destroy(old)
-        c.VIF.create(vif(c, self.vm, "0"))
-        add_disk(c, self.vm, make_vdi(c, "guest disk", sr=m.shared, size=32 * MIB), device="0")
-        self.uuid = c.VM.get_uuid(self.vm)
-        self.start()
-
-    def start(self):
-        self.m.c.VM.start_on(self.vm, self.m.refs[0], False, False)
-        demo_guest.wait_for_address(self.m.c, self.vm)  # before it its disk may not be there
-        said = self.run("test -b /dev/vda && head -c 4000000 /dev/urandom > /ram; md5sum < /ram; "
-                        "dd if=/ram of=/dev/vda bs=1M seek=16 2> /dev/null; sync")
-        self.ram, self.count = re.search(r"[0-9a-f]{32}", said)[0], 0
-        self.run(WRITER)
-
-    def run(self, command):
-        console = demo_guest.Console(self.m.hosts[self.m.at(self.vm)], self.m.c, self.vm)
-        said = console.run(command)
-        console.close()
-        return said
-
-    def check(self):
-        """All that it has written is there; it has gone on; and goes on."""
-        said = self.run(STOP)
-        count, sums = int(re.search(r"count (\d+)", said)[1]), re.findall(r"[0-9a-f]{32}", said)
-        blocks = b"".join(b"%08d" % i + b"\0" * 504 for i in range(1, count + 1))
-        assert sums == [hashlib.md5(blocks).hexdigest(), self.ram, self.ram], said
-        assert count > self.count, (count, self.count)
-        self.count = count
-        self.run(WRITER)
-
 
 # ---- faults ----
 
@@ -152,7 +100,7 @@ def settle(m, guest):
     m.c = m.hosts[0].client()
     wait_until(lambda: is_live(*m.hosts), "the member is there")
     wait_until(lambda: all(p["currently_attached"] for p in m.c.PBD.get_all_records().values()), "so is its storage")
-    return wait_until(lambda: [i for i in (0, 1, None) if is_at(m, guest, i)], "one guest, where the pool says", 60)[0]
+    return wait_until(lambda: [i for i in (0, 1, None) if is_at(m, guest, i)], "one guest, where the pool says")[0]
 
 
 def is_at(m, guest, i):
@@ -227,7 +175,7 @@ def attempt(m, guest, fault, sr=None, progress=0.3):
     if fault is not full_disk:
         wait_for(m, task, progress)
     with fault(Fault(m, guest, source, task)):
-        wait_until(lambda: ended(m, task), "the attempt has ended", 60)
+        wait_until(lambda: ended(m, task), "the attempt has ended")
         gave_up = time.monotonic() - began
     now = settle(m, guest)
     if fault is source_qemu:
@@ -254,6 +202,8 @@ def small_sr(m, folder, i):
 def plan(m, small):
     """(fault, SR or None, progress) of the suite."""
     local = m.local_sr(1)
+    if os.environ.get("XAPID_SANITIZED") == "yes":  # the other build tries the rest
+        return [(source_daemon, None, 0.3), (destination_daemon, local, 0.3)]
     return [(cancel, None, 0.3), (destination_qemu, None, 0.3), (network, None, 0.3), (source_daemon, None, 0.3),
             (full_disk, small[1], 0), (destination_daemon, local, 0.3), (source_qemu, local, 0.3)]
 
@@ -333,7 +283,7 @@ def main():
         m = Moves(hosts, folder)
         m.folders = [folder, folder_of(m, 0), folder_of(m, 1)]
         small = [small_sr(m, f, i) for i, f in enumerate((one, two))]
-        guest = Guest(m)
+        guest = Guest(m, "guest")
         sweep(m, guest, small, "--all" in sys.argv, names)
         m.c.VM.hard_shutdown(guest.vm)
         nothing_is_left(m, guest)
