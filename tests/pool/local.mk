@@ -28,6 +28,7 @@ tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
 
 POOL_SCRIPT_TESTS = \
+	tests/pool/test_bad_days.py \
 	tests/pool/test_false_coordinator.py \
 	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_hosts_of_pool.py \
