@@ -89,13 +89,13 @@ def read_head(s):
     return text.decode()
 
 
-def follow(host, coordinator, generation=0):
+def follow(host, coordinator, generation=0, version="0"):
     """The long connection as the member makes it, after its greeting."""
     s = connect(host, coordinator)
     s.sendall(head(host, "CONNECT /peer/feed").encode())
     answer = read_head(s)
     assert " 200 " in answer, answer
-    machine = {"hostname": "x", "address": host.address, "version": "0", "cpu_mhz": 1, "cpus": 1,
+    machine = {"hostname": "x", "address": host.address, "version": version, "cpu_mhz": 1, "cpus": 1,
                "memory_total": 1 << 30}
     s.sendall(frame(b"h", 0, json.dumps({"generation": generation, "machine": machine, "guests": []}).encode()))
     return s

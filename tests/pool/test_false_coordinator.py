@@ -8,8 +8,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 from daemon import Failure, Lost, wait_until  # noqa: E402
-from peer import FalseCoordinator, follow, frame, membership, read_frame  # noqa: E402
-from pool import Pool  # noqa: E402
+from peer import FRAME, FalseCoordinator, follow, frame, membership, read_frame  # noqa: E402
+from pool import Pool, is_live  # noqa: E402
 
 
 def copy_of(member, coordinator):
@@ -53,6 +53,31 @@ class Story:
             return len(self.client.host.get_all()) == 2
         except Lost:
             return False
+
+
+def versions(member, coordinator):
+    """Upgraded is the coordinator first: what is newer is told so, what is older is taken."""
+    with follow(member, coordinator, version="99.0") as s:
+        kind, _, body = read_frame(s)
+        assert kind == b"x" and json.loads(body) == ["HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR", "99.0"], body
+    with follow(member, coordinator, version="0.0.1") as s:
+        assert read_frame(s)[0] == b"m"
+
+
+def a_newer_coordinator(t):
+    """Its model has what this one has not: that is left out, the rest is there."""
+    model = json.loads(t.model[FRAME.size:])
+    network = next(fields for name, fields in model if name == "network")
+    next(f for f in network if f[0] == "MTU")[0] = "MTU_of_later_days"
+    model.append(["class_of_later_days", [["uuid", "string", network[0][2]]]])
+    before = t.client.network.get_all_records()
+    s = t.feed()
+    s.sendall(frame(b"m", 0, json.dumps(model).encode()) + frame(b"s", t.generation + 1, t.rows))
+    t.generation += 1
+    wait_until(lambda: read_frame(s)[:2] == (b"d", t.generation), "the copy is on the member's disk")
+    after = t.client.network.get_all_records()
+    assert {r: n["name_label"] for r, n in after.items()} == {r: n["name_label"] for r, n in before.items()}
+    s.close()
 
 
 def what_makes_no_sense(t):
@@ -109,11 +134,14 @@ def a_call_that_is_cut(t):
 
 def main():
     with Pool(2) as (coordinator, member):
+        versions(member, coordinator)
+        wait_until(lambda: is_live(coordinator, member), "the member follows")
         client = member.client()
         copy = copy_of(member, coordinator)
         coordinator.kill()
         t = Story(coordinator, member, copy, client)
         t.fill(t.feed(), t.generation + 1000)
+        a_newer_coordinator(t)
         what_makes_no_sense(t)
         another_term(t)
         a_call_that_is_cut(t)
