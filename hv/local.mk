@@ -46,8 +46,9 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/usage.c \
 	hv/qemu/vm.c \
 	hv/qemu/vm_dir.c hv/qemu/vm_dir.h \
-	hv/sim/script.c hv/sim/script.h \
+	hv/sim/console.c \
 	hv/sim/move.c \
+	hv/sim/script.c hv/sim/script.h \
 	hv/sim/sim.c hv/sim/sim.h \
 	hv/sim/store.c hv/sim/store.h
 EXTRA_DIST += scripts/demo-guest guest/demo-agent.c guest/udhcpc-script guest/README.md

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <talloc.h>
 #include <unistd.h>
 #include "hv/hv.h"
@@ -664,54 +663,6 @@ static int co_sim_look(struct hv *hv, const char *uuid, enum hv_device_kind kind
     return 0;
 }
 
-/* ---- consoles ---- */
-
-static void close_console(struct sim_console *c)
-{
-    ev_io_stop(loop_get(), &c->reader);
-    close(c->reader.fd);
-    LIST_REMOVE(c, link);
-    free(c);
-}
-
-static void console_cb(struct ev_loop *loop, ev_io *w, int revents)
-{
-    char piece[1024];
-    ssize_t n = recv(w->fd, piece, sizeof piece, MSG_DONTWAIT);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0)
-        close_console(w->data);
-    else if (send(w->fd, piece, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-        close_console(w->data);
-}
-
-static int co_sim_console(struct hv *hv, const char *uuid, const char *kind)
-{
-    static const char hello[] = "simulated guest\r\n", screen[] = "RFB 003.008\n";
-    struct sim_hv *s = sim_of(hv);
-    const struct sim_vm *vm = sim_find_started(s, uuid);
-    bool vnc = strcmp(kind, "vnc") == 0;
-    struct sim_console *c;
-    int fds[2];
-
-    if (!vm)
-        return -ENOENT;
-    if (vnc ? !vm->record.vnc : strcmp(kind, "serial") != 0)
-        return -ENODEV;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-        return -errno;
-    c = mem_zalloc(sizeof *c);
-    LIST_INSERT_HEAD(&s->consoles, c, link);
-    ev_io_init(&c->reader, console_cb, fds[1], EV_READ);
-    c->reader.data = c;
-    ev_io_start(loop_get(), &c->reader);
-    if (send(fds[1], vnc ? screen : hello, vnc ? sizeof screen - 1 : sizeof hello - 1, MSG_NOSIGNAL) < 0)
-        return -errno;
-    return fds[0];
-}
-
 /* ---- opening ---- */
 
 static void sim_free(struct hv *hv)
@@ -720,8 +671,7 @@ static void sim_free(struct hv *hv)
 
     while (!TAILQ_EMPTY(&s->vms))
         drop_vm(TAILQ_FIRST(&s->vms));
-    while (!LIST_EMPTY(&s->consoles))
-        close_console(LIST_FIRST(&s->consoles));
+    sim_close_consoles(s);
     if (s->store)
         sim_store_close(s->store);
     free(s);

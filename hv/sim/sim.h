@@ -1,7 +1,7 @@
 #ifndef HV_SIM_SIM_H
 #define HV_SIM_SIM_H
 /*
- * The simulator's own state, shared by its files (sim.c, move.c); private to this folder.
+ * The simulator's own state, shared by its files (sim.c, move.c, console.c); private to this folder.
  */
 #include <ev.h>
 #include <sys/queue.h>
@@ -65,6 +65,11 @@ int co_sim_meet_fate(struct sim_hv *s, enum sim_op op, const char *uuid, int64_t
 /* A guest of this specification; how: the state it begins in. */
 int co_sim_bring_up(struct sim_hv *s, const struct hv_vm_spec *spec, const struct sim_record *how,
                     enum sim_op op, struct hv_vm_facts *ret, struct err *e);
+
+/* ---- console.c ---- */
+
+int co_sim_console(struct hv *hv, const char *uuid, const char *kind);
+void sim_close_consoles(struct sim_hv *s);
 
 /* ---- move.c ---- */
 
