@@ -65,6 +65,10 @@ def what_is_installed_is_on_all_hosts(hosts, folder):
     wanted = {"one.pem": one, fingerprint(two).replace(":", "") + ".pem": two}
     wait_until(lambda: files(hosts[1], "ca") == wanted and not files(hosts[1], "pinned"), "the member has caught up")
     all_have(hosts[:2], "ca", wanted)
+    joiner = hosts[2].client()
+    joiner.pool.install_ca_certificate("one.pem", certificate(folder, "another one"))
+    fails("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT", joiner.pool.join, hosts[0].address, "root", "secret")
+    joiner.pool.uninstall_ca_certificate("one.pem")
     join(hosts[2], hosts[0])
     wait_until(lambda: files(hosts[2], "ca") == wanted, "the host that joined has them, too")
     os.unlink(os.path.join(hosts[2].state, "tls", "ca", "one.pem"))

@@ -12,7 +12,8 @@ struct fit {
     struct db *db;
     const struct pool *pool;
     const struct host *host;
-    const struct wire *their_pool, *their_host; /* of the coordinator */
+    const struct wire *their_pool, *their_host;            /* of the coordinator */
+    const struct wire *their_certificates, *their_drivers; /* records by reference */
 };
 
 static int not_allowed(struct err *e, const char *why)
@@ -136,6 +137,20 @@ static int check_authentication(const struct fit *f, struct err *e)
     return 0;
 }
 
+static int check_licence(const struct fit *f, struct err *e)
+{
+    return strcmp(text_of(f->host->edition), their_text(f->their_host, "edition")) == 0
+               ? 0
+               : err_license_host_pool_mismatch(e);
+}
+
+static int check_backend(const struct fit *f, struct err *e)
+{
+    return differs(f->host->software_version, f->their_host, "software_version", "network_backend")
+               ? not_allowed(e, "The network backend differs from the pool's")
+               : 0;
+}
+
 static int check_versions(const struct fit *f, struct err *e)
 {
     char here[48], there[48];
@@ -159,18 +174,84 @@ static int check_trust(const struct fit *f, struct err *e)
     return 0;
 }
 
+static const struct certificate *own_authority(struct db *db, const char *name)
+{
+    DB_FOREACH_CERTIFICATE (db, c)
+        if (c->type == CERTIFICATE_TYPE_CA && strcmp(text_of(c->name), name) == 0)
+            return c;
+    return NULL;
+}
+
+/* Authorities of the same name have to be the same. */
+static int check_authorities(const struct fit *f, struct err *e)
+{
+    for (uint32_t i = 0; i < f->their_certificates->n; i++) {
+        const struct wire *theirs = &f->their_certificates->members[i].value;
+        const struct certificate *ours = strcmp(their_text(theirs, "type"), "ca") == 0
+                                             ? own_authority(f->db, their_text(theirs, "name"))
+                                             : NULL;
+        if (ours && strcmp(text_of(ours->fingerprint_sha256), their_text(theirs, "fingerprint_sha256")) != 0)
+            return err_pool_joining_host_ca_certificates_conflict(e);
+    }
+    return 0;
+}
+
+static const struct sm *own_driver(struct db *db, const char *type)
+{
+    DB_FOREACH_SM (db, sm)
+        if (strcmp(text_of(sm->type), type) == 0)
+            return sm;
+    return NULL;
+}
+
+static bool can(const struct sm *sm, const char *feature)
+{
+    for (uint32_t i = 0; i < map_count(sm->features); i++)
+        if (strcmp(sm->features->e[i].k.s, feature) == 0)
+            return true;
+    return false;
+}
+
+/* What the pool's drivers can do, those of its new host have to, too. */
+static int check_drivers(const struct fit *f, struct err *e)
+{
+    for (uint32_t i = 0; i < f->their_drivers->n; i++) {
+        const struct wire_member *theirs = &f->their_drivers->members[i];
+        const struct sm *ours = own_driver(f->db, their_text(&theirs->value, "type"));
+        const struct wire *features = wire_member(&theirs->value, "features");
+
+        for (uint32_t k = 0; ours && features && features->kind == WIRE_STRUCT && k < features->n; k++)
+            if (!can(ours, features->members[k].name))
+                return err_pool_joining_sm_features_incompatible(e, theirs->name, REF_TEXT(ours->row.ref));
+    }
+    return 0;
+}
+
 /* ---- all of it ---- */
 
 /* The only record, or that of the reference. */
-static int co_get_records(struct remote_pool *there, struct fit *f, struct wire *pools, struct wire *hosts,
-                          struct err *e)
+static int co_get_all(struct remote_pool *there, const char *method, const struct wire **ret, struct err *e)
 {
-    if (co_remote_call(there, "pool.get_all_records", NULL, pools, e) < 0 ||
-        co_remote_call(there, "host.get_all_records", NULL, hosts, e) < 0)
+    struct wire *all = talloc_zero(there->mem, struct wire);
+
+    if (co_remote_call(there, method, NULL, all, e) < 0)
         return -1;
-    if (pools->kind == WIRE_STRUCT && pools->n == 1)
+    *ret = all;
+    return all->kind == WIRE_STRUCT ? 0 : err_joining_host_service_failed(e);
+}
+
+static int co_get_records(struct remote_pool *there, struct fit *f, struct err *e)
+{
+    const struct wire *pools, *hosts;
+
+    if (co_get_all(there, "pool.get_all_records", &pools, e) < 0 ||
+        co_get_all(there, "host.get_all_records", &hosts, e) < 0 ||
+        co_get_all(there, "Certificate.get_all_records", &f->their_certificates, e) < 0 ||
+        co_get_all(there, "SM.get_all_records", &f->their_drivers, e) < 0)
+        return -1;
+    if (pools->n == 1)
         f->their_pool = &pools->members[0].value;
-    if (hosts->kind == WIRE_STRUCT && f->their_pool)
+    if (f->their_pool)
         f->their_host = wire_member(hosts, their_text(f->their_pool, "master"));
     return f->their_host ? 0 : err_joining_host_service_failed(e);
 }
@@ -178,15 +259,16 @@ static int co_get_records(struct remote_pool *there, struct fit *f, struct wire 
 int co_join_check(struct call *c, struct remote_pool *there, bool force, struct err *e)
 {
     struct fit f = {.db = c->db};
-    struct wire pools, hosts;
 
-    if (co_get_records(there, &f, &pools, &hosts, e) < 0)
+    if (co_get_records(there, &f, e) < 0)
         return -1;
     f.pool = db_pool(c->db, c->x->pool);
     f.host = db_host(c->db, c->x->host);
     if (check_own_pool(&f, e) < 0 || check_vms(&f, e) < 0 || check_vendor(&f, e) < 0 ||
         check_alike(&f, force, e) < 0 || check_storage(&f, e) < 0 || check_networks(&f, e) < 0 ||
-        check_authentication(&f, e) < 0 || check_versions(&f, e) < 0 || check_trust(&f, e) < 0)
+        check_authentication(&f, e) < 0 || check_licence(&f, e) < 0 || check_backend(&f, e) < 0 ||
+        check_versions(&f, e) < 0 || check_trust(&f, e) < 0 || check_authorities(&f, e) < 0 ||
+        check_drivers(&f, e) < 0)
         return -1;
     return 0;
 }
