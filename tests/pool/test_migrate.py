@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import BUILD, Lost, fails, make_vdi, wait_until  # noqa: E402
+from daemon import BUILD, Lost, add_disk, fails, make_vdi, wait_until  # noqa: E402
 from moves import Moves, checksums, demo, fill  # noqa: E402
 from pool import PORT, Pool, is_live  # noqa: E402
 
@@ -99,21 +99,31 @@ def with_storage(m, local):
     """As Xen Orchestra does it: ask the destination, ask whether it can be, do it."""
     c = m.c
     c.VM.start(local, False, False)
+    before = m.disk(local)
+    loose, fixed = make_vdi(c, "loose", sr=m.local_sr(1)), make_vdi(c, "fixed", sr=m.local_sr(1))
+    for i, disk in enumerate((loose, fixed)):
+        image_tool("qemu-io", "-c", f"write -P {i + 1} 1M 1M", path_of(m, disk, 1))
+    add_disk(c, local, loose)
+    c.VBD.plug(add_disk(c, local, fixed, mode="RO"))
     network = c.PIF.get_network(c.host.get_management_interface(m.refs[0]))
     dest = c.host.migrate_receive(m.refs[0], network, {})
     assert sorted(dest) == ["SM", "host", "master", "session_id", "xenops"], dest
     assert dest["host"] == m.refs[0] and dest["master"] == f"http://{m.hosts[0].address}"
     assert dest["xenops"].startswith(f"http://{m.hosts[0].address}/services/xenops?session_id=")
-    before = m.disk(local)
-    vdi_map = {before: m.local_sr(0)}
-    fails("VDI_NOT_IN_MAP", c.VM.assert_can_migrate, local, dest, True, {}, {}, {})
+    vdi_map = {d: m.local_sr(0) for d in (before, loose, fixed)}
+    for disk in vdi_map:
+        others = {d: sr for d, sr in vdi_map.items() if d != disk}
+        assert fails("VDI_NOT_IN_MAP", c.VM.assert_can_migrate, local, dest, True, others, {}, {}) == [disk]
     nic = c.VM.get_VIFs(local)[0]
     fails("OPERATION_NOT_ALLOWED", c.VM.assert_can_migrate, local, dest, True, vdi_map, {nic: network}, {})
     c.VM.assert_can_migrate(local, dest, True, vdi_map, {}, {})
     assert c.VM.migrate_send(local, dest, True, vdi_map, {}, {}) == local
     m.check_at(local, 0)
-    assert c.VDI.get_SR(m.disk(local)) == m.local_sr(0) and before not in c.VDI.get_all()
+    moved = {c.VDI.get_name_label(v): v for v in (c.VBD.get_VDI(b) for b in c.VM.get_VBDs(local))}
+    assert {c.VDI.get_SR(v) for v in moved.values()} == {m.local_sr(0)} and not set(vdi_map) & set(c.VDI.get_all())
     c.VM.hard_shutdown(local)
+    for i, name in enumerate(("loose", "fixed")):
+        image_tool("qemu-io", "-c", f"read -P {i + 1} 1M 1M", "-c", "read -P 0 2M 1M", path_of(m, moved[name], 0))
     c.VM.destroy(local)
 
 

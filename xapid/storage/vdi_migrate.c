@@ -239,6 +239,7 @@ static int co_migrate(struct call *c, struct moving_disks *disks, struct ref *re
     struct relocation r = {.c = c, .disks = disks, .vm = vbd->VM, .host = vm->resident_on};
     memcpy(r.uuid, vm->uuid, sizeof r.uuid);
     m->vbd = vbd->row.ref;
+    m->mirrored = true;
     if (!sr_is_attached_at(c->db, m->sr, r.host))
         return err_vm_requires_sr(e, REF_TEXT(r.vm), REF_TEXT(m->sr));
     int rc = co_migrate_live(&r, ret, e);

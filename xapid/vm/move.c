@@ -201,13 +201,14 @@ static int describe_passage(struct moving *v, struct err *e)
 
     if (!address || move_options_read(v->m->options, &v->passage.options, e) < 0)
         return -1;
+    v->passage.n_mirrors = 0;
     for (unsigned i = 0; i < v->disks.n; i++)
-        mirrors[i] = v->disks.v[i].userdevice;
+        if (v->disks.v[i].mirrored)
+            mirrors[v->passage.n_mirrors++] = v->disks.v[i].userdevice;
     memcpy(v->passage.source, source->uuid, sizeof v->passage.source);
     memcpy(v->passage.destination, destination->uuid, sizeof v->passage.destination);
     v->passage.address = talloc_strdup(c->mem, address);
     v->passage.mirrors = mirrors;
-    v->passage.n_mirrors = v->disks.n;
     return 0;
 }
 

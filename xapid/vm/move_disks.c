@@ -69,6 +69,11 @@ static int check_move(struct xapid *x, const struct vm *vm, const struct vdi *vd
     return is_shared(x->db, vm, vdi) ? err_vdi_in_use(e, REF_TEXT(vdi->row.ref), "mirror") : 0;
 }
 
+static bool is_up(const struct vm *vm)
+{
+    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
+}
+
 /* Plan for one disk; vbd is NULL for the memory image. */
 static int plan(struct moving_disks *d, const struct vm *vm, const struct vbd *vbd, const struct vdi *vdi,
                 struct ref host, const struct map *map, struct err *e)
@@ -87,6 +92,8 @@ static int plan(struct moving_disks *d, const struct vm *vm, const struct vbd *v
     d->v[d->n++] = (struct moving_disk){.vbd = vbd ? vbd->row.ref : REF_NULL,
                                         .source = vdi->row.ref,
                                         .sr = sr,
+                                        .mirrored = is_up(vm) && vbd && vbd->currently_attached &&
+                                                    vbd->mode == VBD_MODE_RW,
                                         .userdevice = vbd ? (unsigned)device_number(vbd->userdevice) : 0};
     return 0;
 }
@@ -95,14 +102,14 @@ int move_disks_plan(struct xapid *x, void *ctx, const struct vm *vm, struct ref 
                     struct moving_disks *ret, struct err *e)
 {
     bool suspended = vm->power_state == VM_POWER_STATE_SUSPENDED;
-    bool up = vm->power_state != VM_POWER_STATE_HALTED && !suspended;
     const struct vdi *image = suspended ? db_vdi(x->db, vm->suspend_VDI) : NULL;
 
     *ret = (struct moving_disks){.x = x};
     ret->v = talloc_zero_array(ctx, struct moving_disk, DEVICE_COUNT + 1);
     FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref) {
         const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
-        if (vdi && (!up || vbd->currently_attached) && ret->n < DEVICE_COUNT &&
+        /* Without a map only the guest goes, and needs what it has. */
+        if (vdi && (!is_up(vm) || map || vbd->currently_attached) && ret->n < DEVICE_COUNT &&
             plan(ret, vm, vbd, vdi, host, map, e) < 0)
             return -1;
     }
@@ -146,8 +153,11 @@ int co_move_disks_make(struct call *c, struct moving_disks *d, struct ref host, 
         if (!vdi)
             return -1;
         struct vdi_making_args how = {.how = VDI_MAKE_NEW, .size = vdi->virtual_size};
-        if (sr_open_at(c->x, c->mem, m->sr, host, &m->to, e) < 0 ||
-            co_vdi_make(c->x, &m->to, c->mem, &how, u, &m->sm, e) < 0)
+        if (sr_open_at(c->x, c->mem, m->sr, host, &m->to, e) < 0)
+            return -1;
+        int rc = m->mirrored ? co_vdi_make(c->x, &m->to, c->mem, &how, u, &m->sm, e)
+                             : co_vdi_make_copy(c->x, c->mem, m->source, m->sr, u, &m->sm, e);
+        if (rc < 0)
             return -1;
     }
     return 0;

@@ -12,6 +12,7 @@ struct moving_disk {
     struct ref vbd;        /* the drive that has it; null: none */
     struct ref source, sr; /* the disk, and the SR that it goes to */
     unsigned userdevice;
+    bool mirrored;       /* while its guest writes to it */
     struct op op;        /* on the disk */
     struct sr_handle to; /* the new one */
     struct sm_vdi sm;
@@ -26,9 +27,9 @@ struct moving_disks {
     unsigned n;
 };
 
-/* Which disks move when the VM goes to the host, by a map from VDIs to SRs; NULL: none may. Those that a
- * guest has attached, or all of a VM without one, and its memory image. Never yields. Errors, for what the
- * host does not reach: VDI_NOT_IN_MAP, or VM_REQUIRES_SR without a map; for what cannot move:
+/* Which disks move when the VM goes to the host, by a map from VDIs to SRs; NULL: none may, and only those
+ * count that a guest has attached. Else all of the VM's, and its memory image. Never yields. Errors, for what
+ * the host does not reach: VDI_NOT_IN_MAP, or VM_REQUIRES_SR without a map; for what cannot move:
  * SR_DOES_NOT_SUPPORT_MIGRATION, VDI_CBT_ENABLED, VDI_IN_USE, VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION.
  */
 int move_disks_plan(struct xapid *x, void *ctx, const struct vm *vm, struct ref host, const struct map *map,
@@ -46,7 +47,8 @@ int move_disk_check_sr(struct xapid *x, struct ref sr, struct err *e);
 int co_move_disks_hold(struct call *c, struct moving_disks *d, struct err *e);
 void move_disks_release(struct moving_disks *d);
 
-/* Make the new disks, empty, on the host; or with the content of the old ones. */
+/* Make the new disks on the host, those that will be mirrored empty; or all with the content of the old ones.
+ */
 int co_move_disks_make(struct call *c, struct moving_disks *d, struct ref host, struct undo *u,
                        struct err *e);
 int co_move_disks_copy(struct call *c, struct moving_disks *d, struct undo *u, struct err *e);
