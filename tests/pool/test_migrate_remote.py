@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -375,6 +376,29 @@ def real():
         p.c[1].VM.clean_shutdown(new)
 
 
+def cancelled():
+    """While the guest is under way: it stays, and goes another time."""
+    with tempfile.NamedTemporaryFile("w", prefix="xapid-script-") as script:
+        script.write("move delay=1500ms\n")
+        script.flush()
+        with Pool(2, joined=False, options=["--sim-script", script.name]) as hosts:
+            p = Pools(hosts)
+            vm = p.vm(0, "wavers")
+            uuid = p.c[0].VM.get_uuid(vm)
+            p.c[0].VM.start(vm, False, False)
+            disks, nics = p.maps(0, vm)
+            task = p.c[0].raw("Async.VM.migrate_send", [p.c[0].session, vm, p.dest(1), True, disks, nics, {}])
+            wait_until(lambda: guests(hosts[1], uuid), "the guest is awaited")
+            assert "migrate_send" in p.c[1].VM.get_current_operations(p.find(1, uuid)).values()
+            p.c[0].task.cancel(task)
+            wait_until(lambda: p.c[0].task.get_status(task) != "pending", "it is cancelled")
+            assert p.c[0].task.get_status(task) == "cancelled", p.c[0].task.get_record(task)
+            wait_until(lambda: where(p, uuid, "Running") == [0] and is_tidy(p), "the guest stays")
+            assert p.disks(0, vm) == list(disks)
+            p.send(0, vm)
+            p.check_gone(0, uuid)
+
+
 def killed():
     with Pool(2, joined=False, options=["--fault-at", "control"]) as hosts:
         kills(Pools(hosts))
@@ -394,7 +418,7 @@ def simulated():
 
 
 def main():
-    parts = {"simulated": simulated, "killed": killed, "real": real}
+    parts = {"simulated": simulated, "cancelled": cancelled, "killed": killed, "real": real}
     for part in [parts[name] for name in sys.argv[1:]] or parts.values():
         part()
 
