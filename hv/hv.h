@@ -58,6 +58,8 @@ struct hv_vm_spec {
                           have built it from the rest of this */
     int state_fd; /* above 0: a pipe with what co_save wrote; the guest goes on from there once it is unpaused
                    */
+    const char *cpu_features; /* what it may see of a processor that is the host's own: words of CPUID in
+                                 hexadecimal, joined by hyphens, as in XenAPI's cpu_info; NULL: all */
     const struct map *platform, *bios_strings, *xenstore_data,
         *vcpus_params; /* text to text, as in the VM's record */
     unsigned n_disks, n_nics;

@@ -24,6 +24,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/operations.c \
 	hv/qemu/memory.c \
 	hv/qemu/migration.c hv/qemu/migration.h \
+	hv/qemu/cpu_mask.c hv/qemu/cpu_mask.h \
 	hv/qemu/jobs.c hv/qemu/jobs.h \
 	hv/qemu/mirror.c \
 	hv/qemu/relocate.c \

@@ -107,17 +107,27 @@ static const struct codec_field agent_image_fields[] = {
     {0}};
 const struct codec_type codec_agent_image = CODEC_TYPE(struct agent_image, agent_image_fields);
 
-static const struct codec_field hv_vm_spec_fields[] = {
-    CODEC_FIELD_UUID(struct hv_vm_spec, uuid),          CODEC_FIELD_TEXT(struct hv_vm_spec, name),
-    CODEC_FIELD_INT(struct hv_vm_spec, domid),          CODEC_FIELD_INT(struct hv_vm_spec, memory),
-    CODEC_FIELD_INT(struct hv_vm_spec, memory_max),     CODEC_FIELD_UNSIGNED(struct hv_vm_spec, vcpus),
-    CODEC_FIELD_UNSIGNED(struct hv_vm_spec, vcpus_max), CODEC_FIELD_ENUM(struct hv_vm_spec, boot, boot_names),
-    CODEC_FIELD_TEXT(struct hv_vm_spec, kernel),        CODEC_FIELD_TEXT(struct hv_vm_spec, ramdisk),
-    CODEC_FIELD_TEXT(struct hv_vm_spec, cmdline),       CODEC_FIELD_TEXT(struct hv_vm_spec, boot_order),
-    CODEC_FIELD_TEXT(struct hv_vm_spec, nvram),         CODEC_FIELD_BOOL(struct hv_vm_spec, start_paused),
-    CODEC_FIELD_TEXT(struct hv_vm_spec, shape),         CODEC_FIELD_MAP(struct hv_vm_spec, platform),
-    CODEC_FIELD_MAP(struct hv_vm_spec, bios_strings),   CODEC_FIELD_MAP(struct hv_vm_spec, xenstore_data),
-    CODEC_FIELD_MAP(struct hv_vm_spec, vcpus_params),   {0}};
+static const struct codec_field hv_vm_spec_fields[] = {CODEC_FIELD_UUID(struct hv_vm_spec, uuid),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, name),
+                                                       CODEC_FIELD_INT(struct hv_vm_spec, domid),
+                                                       CODEC_FIELD_INT(struct hv_vm_spec, memory),
+                                                       CODEC_FIELD_INT(struct hv_vm_spec, memory_max),
+                                                       CODEC_FIELD_UNSIGNED(struct hv_vm_spec, vcpus),
+                                                       CODEC_FIELD_UNSIGNED(struct hv_vm_spec, vcpus_max),
+                                                       CODEC_FIELD_ENUM(struct hv_vm_spec, boot, boot_names),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, kernel),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, ramdisk),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, cmdline),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, boot_order),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, nvram),
+                                                       CODEC_FIELD_BOOL(struct hv_vm_spec, start_paused),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, shape),
+                                                       CODEC_FIELD_TEXT(struct hv_vm_spec, cpu_features),
+                                                       CODEC_FIELD_MAP(struct hv_vm_spec, platform),
+                                                       CODEC_FIELD_MAP(struct hv_vm_spec, bios_strings),
+                                                       CODEC_FIELD_MAP(struct hv_vm_spec, xenstore_data),
+                                                       CODEC_FIELD_MAP(struct hv_vm_spec, vcpus_params),
+                                                       {0}};
 const struct codec_type codec_hv_vm_spec = CODEC_TYPE(struct hv_vm_spec, hv_vm_spec_fields);
 
 static const struct codec_field agent_vm_spec_fields[] = {

@@ -104,7 +104,7 @@ static void add_flash(struct cmdline *c)
 static void add_cpu(struct cmdline *c, const struct qemu_cmdline_host *host)
 {
     add2(c, "-accel", host->accelerator);
-    add2(c, "-cpu", qemu_cpu_text(c->v, host->accelerator, &c->platform));
+    add2(c, "-cpu", qemu_cpu_text(c->v, host->accelerator, c->spec, &c->platform));
     add2(c, "-smp", qemu_smp_text(c->v, c->spec, &c->platform));
 }
 

@@ -1,4 +1,5 @@
 #include "hv/qemu/hardware.h"
+#include "hv/qemu/cpu_mask.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,11 +59,16 @@ static const char *viridian_text(void *ctx, const char *accelerator, const struc
                    v->tlb_flush ? ",hv-tlbflush=on" : "", v->ipi ? ",hv-ipi=on" : "");
 }
 
-char *qemu_cpu_text(void *ctx, const char *accelerator, const struct hv_platform *p)
+/* A processor that QEMU emulates is the same everywhere. */
+char *qemu_cpu_text(void *ctx, const char *accelerator, const struct hv_vm_spec *s,
+                    const struct hv_platform *p)
 {
-    return text_of(ctx, "%s%s%s%s%s%s", qemu_cpu_model(accelerator), p->pae ? "" : ",pae=off",
+    bool kvm = strcmp(accelerator, "kvm") == 0;
+
+    return text_of(ctx, "%s%s%s%s%s%s%s", qemu_cpu_model(accelerator), p->pae ? "" : ",pae=off",
                    p->nx ? "" : ",nx=off", p->apic ? "" : ",apic=off", p->nested ? "" : ",vmx=off,svm=off",
-                   viridian_text(ctx, accelerator, &p->viridian));
+                   viridian_text(ctx, accelerator, &p->viridian),
+                   kvm ? qemu_cpu_mask_text(ctx, s->cpu_features) : "");
 }
 
 char *qemu_smp_text(void *ctx, const struct hv_vm_spec *s, const struct hv_platform *p)

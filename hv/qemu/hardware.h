@@ -15,7 +15,8 @@
 
 /* -machine, -cpu, -smp, -rtc (at `now`, seconds since 1970) */
 char *qemu_machine_text(void *ctx, const struct hv_platform *p);
-char *qemu_cpu_text(void *ctx, const char *accelerator, const struct hv_platform *p);
+char *qemu_cpu_text(void *ctx, const char *accelerator, const struct hv_vm_spec *s,
+                    const struct hv_platform *p);
 char *qemu_smp_text(void *ctx, const struct hv_vm_spec *s, const struct hv_platform *p);
 char *qemu_rtc_text(void *ctx, const struct hv_platform *p, int64_t now);
 

@@ -7,6 +7,7 @@
 #include "hv/qemu/acl.h"
 #include "hv/qemu/cgroup.h"
 #include "hv/qemu/cmdline.h"
+#include "hv/qemu/cpu_mask.h"
 #include "hv/qemu/hardware.h"
 #include "hv/qemu/nvram.h"
 #include "tests/hv/fixture.h"
@@ -59,8 +60,8 @@ START_TEST(without_a_word_the_hardware_is_complete)
 
     ck_assert(p->acpi && p->hpet && p->pae && p->nx && p->usb && p->usb_tablet);
     ck_assert_str_eq(qemu_nic_driver(p->nic_model), "virtio-net-pci");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", p), "host");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", &spec, p), "max");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, p), "host");
     ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=utc");
     ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "1,maxcpus=1");
 }
@@ -84,7 +85,7 @@ START_TEST(each_key_has_its_effect)
     spec.vcpus_max = 8;
     p = platform();
     ck_assert_str_eq(qemu_machine_text(ctx, p), "pc,usb=off,vmport=off,acpi=off,hpet=off");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", p), "max,pae=off,nx=off,apic=off,vmx=off,svm=off");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", &spec, p), "max,pae=off,nx=off,apic=off,vmx=off,svm=off");
     ck_assert_str_eq(qemu_nic_driver(p->nic_model), "e1000");
     ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "2,maxcpus=8,sockets=2,cores=4,threads=1");
     ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=2023-11-14T21:13:20");
@@ -99,8 +100,8 @@ START_TEST(windows_hears_that_it_is_a_guest_where_that_means_something)
     const char **argv;
 
     set(&spec.platform, "viridian", "true");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", platform()), "max");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()),
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", &spec, platform()), "max");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, platform()),
                      talloc_asprintf(ctx,
                                      "%s,hv-time=on,hv-frequencies=on,hv-vapic=on,hv-synic=on,hv-stimer=on,"
                                      "hv-crash=on,hv-tlbflush=on,hv-ipi=on",
@@ -108,15 +109,15 @@ START_TEST(windows_hears_that_it_is_a_guest_where_that_means_something)
     argv = qemu_cmdline(ctx, &(struct qemu_cmdline_host){"/usr/bin/qemu", "kvm", true}, &spec, &fresh, &e);
     ck_assert_ptr_nonnull(find_argument(argv, "-cpu", base));
     set(&spec.platform, "viridian_reference_tsc", "false");
-    ck_assert_ptr_nonnull(strstr(qemu_cpu_text(ctx, "kvm", platform()), "hv-time"));
+    ck_assert_ptr_nonnull(strstr(qemu_cpu_text(ctx, "kvm", &spec, platform()), "hv-time"));
     set(&spec.platform, "viridian_time_ref_count", "0");
     set(&spec.platform, "viridian_apic_assist", "false");
     set(&spec.platform, "viridian_crash_ctl", "false");
     set(&spec.platform, "viridian_hcall_remote_tlb_flush", "false");
     set(&spec.platform, "viridian_hcall_ipi", "false");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()), base);
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, platform()), base);
     set(&spec.platform, "viridian", "0");
-    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", platform()), "host");
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, platform()), "host");
 }
 END_TEST
 
@@ -200,6 +201,39 @@ START_TEST(a_boot_order_has_letters_of_devices_only)
     ck_assert_str_eq(e.params[0], "HVM_boot_params:order");
     spec.boot_order = "ndc";
     platform();
+}
+END_TEST
+
+/* ---- what guests see of the processor ---- */
+
+START_TEST(a_guest_on_kvm_sees_what_it_may_see)
+{
+    const char *text;
+
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, platform()), "host");
+    spec.cpu_features = "";
+    ck_assert_str_eq(qemu_cpu_text(ctx, "kvm", &spec, platform()), "host");
+    spec.cpu_features =
+        "ffffffff-ffffffff-ffffffff-ffffffff-ffffffff-fffeffdf-ffffffff-ffffffff-ffffffff-ffffffff";
+    text = qemu_cpu_text(ctx, "kvm", &spec, platform());
+    ck_assert_msg(strncmp(text, "host,avx2=off,avx512f=off,avx-vnni=off,", 39) == 0, "%s", text);
+    ck_assert_str_eq(qemu_cpu_text(ctx, "tcg", &spec, platform()), "max");
+    spec.cpu_features = "0-zz--------------f";
+    ck_assert_ptr_nonnull(strstr(qemu_cpu_text(ctx, "kvm", &spec, platform()), ",sse4.2=off,"));
+}
+END_TEST
+
+START_TEST(qemu_knows_what_is_switched_off)
+{
+    const char *all = qemu_cpu_mask_text(ctx, "0");
+    char *command =
+        talloc_asprintf(ctx,
+                        "echo quit | qemu-system-x86_64 -accel tcg -S -display none -monitor stdio "
+                        "-cpu max%s >/dev/null",
+                        all);
+
+    if (system("qemu-system-x86_64 --version >/dev/null 2>&1") == 0)
+        ck_assert_int_eq(system(command), 0);
 }
 END_TEST
 
@@ -659,6 +693,8 @@ int main(void)
     fixture_program_begin();
     tcase_set_timeout(c, TEST_HANG_GUARD_S);
     tcase_add_checked_fixture(c, begin, end);
+    tcase_add_test(c, a_guest_on_kvm_sees_what_it_may_see);
+    tcase_add_test(c, qemu_knows_what_is_switched_off);
     tcase_add_test(c, without_a_word_the_hardware_is_complete);
     tcase_add_test(c, each_key_has_its_effect);
     tcase_add_test(c, windows_hears_that_it_is_a_guest_where_that_means_something);

@@ -11,6 +11,7 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/placement.h"
+#include "xapid/vm/spec.h"
 
 static struct hosts h;
 static void *ctx;
@@ -295,6 +296,39 @@ START_TEST(the_pool_has_what_all_its_processors_can)
 }
 END_TEST
 
+static const char *seen_at(struct ref vm, unsigned host)
+{
+    CLEANUP_ERR struct err e = {0};
+    const struct vm_start_options o = {0};
+    struct agent_vm_spec spec;
+
+    ck_assert_int_eq(vm_build_spec(&h.x, ctx, hosts_vm(&h, vm), h.host[host], &o, &spec, &e), 0);
+    return spec.vm.cpu_features;
+}
+
+START_TEST(a_guest_sees_what_all_processors_can_or_what_it_began_with)
+{
+    struct ref vm = hosts_add_vm(&h, "vm", REF_NULL, REF_NULL);
+    struct txn *t = hosts_begin(&h);
+    const char *lesser = cpu_features_of_flags(ctx, "fpu lm"),
+               *more = cpu_features_of_flags(ctx, "fpu lm avx2");
+
+    for (unsigned i = 0; i < 3; i++)
+        host_set_cpu_info(t, hosts_host(&h, i),
+                          map_with(ctx, hosts_host(&h, i)->cpu_info, "features_hvm", i == 1 ? lesser : more));
+    pool_level_processors(t);
+    hosts_commit(t);
+    ck_assert_str_eq(seen_at(vm, 0), lesser);
+    ck_assert_ptr_null(seen_at(vm, 1)); /* all that it has */
+    t = hosts_begin(&h);
+    vm_set_last_boot_cpu_flags(t, hosts_vm(&h, vm), map_with(ctx, NULL, "features", more));
+    hosts_commit(t);
+    ck_assert_str_eq(seen_at(vm, 0), lesser);
+    hosts_run(&h, vm, h.host[0]);
+    ck_assert_ptr_null(seen_at(vm, 2));
+}
+END_TEST
+
 START_TEST(flags_become_words_of_cpuid)
 {
     ck_assert_str_eq(cpu_features_of_flags(ctx, "fpu sse4_2 lm avx2"),
@@ -360,6 +394,7 @@ int main(void)
     tcase_add_test(t, a_start_whose_outcome_nobody_knows_keeps_others_away);
     tcase_add_test(t, a_guest_that_has_begun_needs_the_features_it_began_with);
     tcase_add_test(t, the_pool_has_what_all_its_processors_can);
+    tcase_add_test(t, a_guest_sees_what_all_processors_can_or_what_it_began_with);
     tcase_add_test(t, flags_become_words_of_cpuid);
     tcase_add_test(t, storage_is_reached_through_this_host_if_it_can_be);
     tcase_add_test(t, every_host_has_an_interface_on_the_same_management_network);

@@ -170,6 +170,30 @@ static void describe_boot(void *ctx, const struct vm *vm, struct hv_vm_spec *spe
     spec->boot_order = talloc_strdup(ctx, order && order[0] ? order : "cd");
 }
 
+/* What a guest sees of the host's processor, where it is the host's own: what all hosts of the pool have, so
+ * that it can go to each of them; one that is up or suspended what it has begun with. */
+static const char *processor_features(struct xapid *x, const struct vm *vm, struct ref ref)
+{
+    const struct pool *pool = (const struct pool *)db_first(x->db, CLASS_POOL);
+    const struct host *host = db_host(x->db, ref);
+    const char *all = host ? map_get(host->cpu_info, "features_hvm") : NULL;
+    const char *may_see = vm->power_state == VM_POWER_STATE_HALTED
+                              ? map_get(pool ? pool->cpu_info : NULL, "features_hvm")
+                              : map_get(vm->last_boot_CPU_flags, "features");
+
+    return may_see && *may_see ? may_see : all;
+}
+
+/* NULL where nothing need be hidden. */
+static const char *describe_processor(struct xapid *x, void *ctx, const struct vm *vm, struct ref ref)
+{
+    const struct host *host = db_host(x->db, ref);
+    const char *may_see = processor_features(x, vm, ref);
+    const char *all = host ? map_get(host->cpu_info, "features_hvm") : NULL;
+
+    return may_see && all && strcmp(may_see, all) != 0 ? talloc_strdup(ctx, may_see) : NULL;
+}
+
 int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref host,
                   const struct vm_start_options *o, struct agent_vm_spec *ret, struct err *e)
 {
@@ -180,6 +204,7 @@ int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref ho
                                          .vcpus = (unsigned)vm->VCPUs_at_startup,
                                          .vcpus_max = (unsigned)vm->VCPUs_max,
                                          .start_paused = o->paused,
+                                         .cpu_features = describe_processor(x, ctx, vm, host),
                                          .platform = copy_text_map(ctx, vm->platform),
                                          .bios_strings = copy_text_map(ctx, vm->bios_strings),
                                          .xenstore_data = copy_text_map(ctx, vm->xenstore_data),

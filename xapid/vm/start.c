@@ -56,6 +56,7 @@ struct started {
     struct xapid *x;
     struct ref host;
     char uuid[UUID_TEXT_SIZE];
+    const char *cpu_features; /* on the call's memory; NULL: all that the host has */
 };
 
 static int co_stop_again(void *arg)
@@ -68,7 +69,7 @@ static int co_stop_again(void *arg)
 
 /* The processor that the guest has begun with, where that is the host's own: it cannot go on on a lesser one.
  */
-static void record_processor(struct txn *t, struct call *c, const struct vm *vm)
+static void record_processor(struct txn *t, struct call *c, const struct vm *vm, const char *may_see)
 {
     const struct host *host = db_host(c->db, vm->resident_on);
     const char *accelerator = map_get(host->software_version, "accelerator");
@@ -76,7 +77,8 @@ static void record_processor(struct txn *t, struct call *c, const struct vm *vm)
     const struct map *flags = NULL;
 
     if (accelerator && strcmp(accelerator, "kvm") == 0 && vendor && all)
-        flags = map_with(c->mem, map_with(c->mem, NULL, "vendor", vendor), "features", all);
+        flags =
+            map_with(c->mem, map_with(c->mem, NULL, "vendor", vendor), "features", may_see ? may_see : all);
     vm_set_last_boot_cpu_flags(t, vm, flags);
 }
 
@@ -93,7 +95,7 @@ static int co_record(struct call *c, struct ref ref, const struct started *s, co
         return -1;
     struct txn *t = db_begin(c->db);
     vm_record_started(t, c->x, vm, &guest);
-    record_processor(t, c, vm);
+    record_processor(t, c, vm, s->cpu_features);
     vm_post_message(t, vm, "VM_STARTED");
     return db_commit(t, e);
 }
@@ -112,7 +114,7 @@ static int co_start_guest(struct call *c, struct ref ref, struct ref host, const
         return -1;
     if (vm_build_spec(c->x, c->mem, vm, host, o, &spec, e) < 0)
         return -1;
-    struct started started = {.x = c->x, .host = host};
+    struct started started = {.x = c->x, .host = host, .cpu_features = spec.vm.cpu_features};
     memcpy(started.uuid, spec.vm.uuid, sizeof started.uuid);
     if (co_agent_vm_start(agent, &spec, &facts, e) < 0) {
         if (agent_outcome_unknown(e))
