@@ -208,6 +208,9 @@ int co_agent_vdi_clone(struct agent *a, const struct sm_sr *sr, void *ctx, const
                        const char *new_uuid, struct sm_vdi *ret, struct err *e);
 int co_agent_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                           const char *new_uuid, struct sm_vdi *ret, struct err *e);
+/* location and snapshot are on the same SR. */
+int co_agent_vdi_revert(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        const char *snapshot, struct sm_vdi *ret, struct err *e);
 int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                         int64_t size, struct sm_vdi *ret, struct err *e);
 

@@ -72,6 +72,8 @@ int co_local_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, cons
                         int64_t size, struct sm_vdi *ret, struct err *e);
 int co_local_vdi_send(struct agent *a, const struct agent_place *from, const struct agent_target *to,
                       hv_progress_fn *progress, void *arg, struct err *e);
+int co_local_vdi_revert(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        const char *snapshot, struct sm_vdi *ret, struct err *e);
 int co_local_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                           const char *new_uuid, struct sm_vdi *ret, struct err *e);
 int co_local_vm_clean(struct agent *a, const char *uuid, struct err *e);

@@ -76,6 +76,12 @@ static const struct codec_field machine_fields[] = {
     {0}};
 static const struct codec_type machine = CODEC_TYPE(struct machine_args, machine_fields);
 
+static const struct codec_field revert_fields[] = {CODEC_FIELD_STRUCT(struct revert_args, sr, &codec_sm_sr),
+                                                   CODEC_FIELD_TEXT(struct revert_args, location),
+                                                   CODEC_FIELD_TEXT(struct revert_args, snapshot),
+                                                   {0}};
+static const struct codec_type revert = CODEC_TYPE(struct revert_args, revert_fields);
+
 static const struct codec_field copy_fields[] = {
     CODEC_FIELD_STRUCT(struct copy_args, from, &codec_agent_place),
     CODEC_FIELD_STRUCT(struct copy_args, to, &codec_agent_place),
@@ -298,6 +304,12 @@ static int co_run_vdi_resize(struct agent *a, const struct agent_call *c, struct
     return co_local_vdi_resize(a, &v->sr, c->ctx, v->location, v->size, c->result, e);
 }
 
+static int co_run_vdi_revert(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct revert_args *r = c->args;
+    return co_local_vdi_revert(a, &r->sr, c->ctx, r->location, r->snapshot, c->result, e);
+}
+
 static int co_run_vdi_snapshot(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct vdi_args *v = c->args;
@@ -489,6 +501,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VDI_DESTROY] = OPERATION(vdi_destroy, &vdi, NULL),
     [AGENT_VDI_RESIZE] = OPERATION(vdi_resize, &vdi, &codec_sm_vdi),
     [AGENT_VDI_SEND] = OPERATION(vdi_send, &disk_send, NULL),
+    [AGENT_VDI_REVERT] = OPERATION(vdi_revert, &revert, &codec_sm_vdi),
     [AGENT_VDI_SNAPSHOT] = OPERATION(vdi_snapshot, &vdi, &codec_sm_vdi),
     [AGENT_VM_CHANGE_NIC] = OPERATION(vm_change_nic, &nic, NULL),
     [AGENT_VM_CLEAN] = OPERATION(vm_clean, &guest, NULL),

@@ -26,6 +26,7 @@ enum agent_operation_id {
     AGENT_VDI_DESTROY,
     AGENT_VDI_RESIZE,
     AGENT_VDI_SEND,
+    AGENT_VDI_REVERT,
     AGENT_VDI_SNAPSHOT,
     AGENT_VM_CHANGE_NIC,
     AGENT_VM_CLEAN,
@@ -119,6 +120,10 @@ struct vdi_args {
 struct machine_args {
     enum agent_setting what;
     const struct map *values; /* for SET */
+};
+struct revert_args {
+    struct sm_sr sr;
+    const char *location, *snapshot;
 };
 struct copy_args {
     struct agent_place from, to;

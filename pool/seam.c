@@ -446,6 +446,15 @@ int co_agent_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, co
     return co_derive(a, AGENT_VDI_SNAPSHOT, sr, ctx, location, new_uuid, ret, e);
 }
 
+int co_agent_vdi_revert(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        const char *snapshot, struct sm_vdi *ret, struct err *e)
+{
+    struct revert_args args = {.sr = *sr, .location = location, .snapshot = snapshot};
+
+    return co_agent_do(a, AGENT_VDI_REVERT, &(struct agent_call){.args = &args, .result = ret, .ctx = ctx},
+                       e);
+}
+
 int co_agent_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                         int64_t size, struct sm_vdi *ret, struct err *e)
 {

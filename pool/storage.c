@@ -77,6 +77,12 @@ int co_local_vdi_snapshot(struct agent *a, const struct sm_sr *sr, void *ctx, co
     return CO_CALL(co_vdi_snapshot, sr, e, ctx, location, new_uuid, ret, e);
 }
 
+int co_local_vdi_revert(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
+                        const char *snapshot, struct sm_vdi *ret, struct err *e)
+{
+    return CO_CALL(co_vdi_revert, sr, e, ctx, location, snapshot, ret, e);
+}
+
 int co_local_vdi_resize(struct agent *a, const struct sm_sr *sr, void *ctx, const char *location,
                         int64_t size, struct sm_vdi *ret, struct err *e)
 {

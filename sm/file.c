@@ -348,6 +348,49 @@ static int co_file_vdi_clone(const struct sm_sr *sr, void *ctx, const char *loca
     return rc < 0 ? rc : fill_vdi(ctx, c.target, target_name, ret, e);
 }
 
+/* Put a new overlay of a base in the place of an image. */
+static int co_replace_by_overlay(const struct clone *c, void *mem, const struct qcow2_info *base,
+                                 struct err *e)
+{
+    char uuid[UUID_TEXT_SIZE];
+
+    uuid_new(uuid);
+    const char *temporary = talloc_asprintf(mem, "%s/%s.tmp", c->folder, uuid);
+    int rc = co_image_create(temporary, base->virtual_size, base->backing, e);
+    if (rc == 0 && (rename(temporary, c->target) < 0 || sync_folder(c->folder) < 0))
+        rc = sm_fail_errno(e, SM_FAIL_VDI_CLONE, -errno, c->target);
+    if (rc < 0)
+        unlink(temporary);
+    return rc;
+}
+
+/* A clone of the snapshot takes the place of the disk's image by a rename. */
+static int co_file_vdi_revert(const struct sm_sr *sr, void *ctx, const char *location, const char *snapshot,
+                              struct sm_vdi *ret, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct clone c = {.folder = folder_of_sr(sr, e),
+                      .source = image_path(mem, sr, snapshot, e),
+                      .target = image_path(mem, sr, location, e)};
+    struct qcow2_info info, old;
+    char uuid[UUID_TEXT_SIZE];
+
+    if (!c.source || !c.target)
+        return -1;
+    int rc = fault_point(FAULT_STORAGE, "vdi revert");
+    if (rc == 0 && (rc = qcow2_read_info(c.source, &info)) == 0)
+        rc = qcow2_read_info(c.target, &old);
+    if (rc < 0)
+        return sm_fail_errno(e, SM_FAIL_VDI_UNAVAILABLE, rc, location);
+    uuid_new(uuid);
+    rc = is_untouched(c.source, &info) ? co_replace_by_overlay(&c, mem, &info, e)
+                                       : co_clone_by_base(&c, mem, info.virtual_size, uuid, e);
+    if (rc < 0)
+        return rc;
+    co_drop_unused_bases(c.folder, old.backing); /* what stays is swept when the SR is attached next */
+    return fill_vdi(ctx, c.target, location, ret, e);
+}
+
 static int co_file_vdi_resize(const struct sm_sr *sr, void *ctx, const char *location, int64_t size,
                               struct sm_vdi *ret, struct err *e)
 {
@@ -408,6 +451,7 @@ const struct sm_driver sm_file_driver = {
     .co_vdi_destroy = co_file_vdi_destroy,
     .co_vdi_clone = co_file_vdi_clone,
     .co_vdi_snapshot = co_file_vdi_clone,
+    .co_vdi_revert = co_file_vdi_revert,
     .co_vdi_resize = co_file_vdi_resize,
     .co_vdi_attach = co_file_vdi_attach,
     .co_vdi_detach = co_file_vdi_detach,

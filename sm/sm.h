@@ -60,6 +60,10 @@ struct sm_driver {
                         struct sm_vdi *ret, struct err *e);
     int (*co_vdi_snapshot)(const struct sm_sr *sr, void *ctx, const char *location, const char *new_uuid,
                            struct sm_vdi *ret, struct err *e);
+    /* Make a disk that nobody has open hold what a snapshot of it does, all at once; what it held is lost.
+     * NULL: the driver cannot. */
+    int (*co_vdi_revert)(const struct sm_sr *sr, void *ctx, const char *location, const char *snapshot,
+                         struct sm_vdi *ret, struct err *e);
     int (*co_vdi_resize)(const struct sm_sr *sr, void *ctx, const char *location, int64_t size,
                          struct sm_vdi *ret, struct err *e);
 

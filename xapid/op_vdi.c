@@ -104,6 +104,8 @@ static int check(struct db *db, const struct row *row, int operation, struct err
         return op_refuse_busy(row, vdi->current_operations, e);
     if (check_sr(db, vdi, operation, e) < 0 || check_drives(db, vdi, operation, e) < 0)
         return -1;
+    if (operation == VDI_OPERATIONS_REVERT_FROM && !vdi->is_a_snapshot)
+        return e ? err_operation_not_allowed(e, "Only snapshots of disks can be reverted to") : -1;
     if (operation == VDI_OPERATIONS_DESTROY && vdi->is_tools_iso)
         return e ? err_operation_not_allowed(e, "VDI.destroy is not allowed on the tools ISO") : -1;
     if (operation == VDI_OPERATIONS_DESTROY && vdi->type == VDI_TYPE_RRD)

@@ -114,6 +114,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/storage/vdi_introduce.c \
 	xapid/storage/vdi_migrate.c \
 	xapid/storage/vdi_resize.c \
+	xapid/storage/vdi_revert.c \
 	xapid/storage/vdi_set.c \
 	xapid/vm/appliance.c \
 	xapid/vm/clone.c \

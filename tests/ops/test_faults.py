@@ -78,6 +78,14 @@ def nic(c, name, plugged):
     return v
 
 
+def picture(c, name):
+    """A snapshot of a disk that has grown since."""
+    vdi = make_vdi(c, name)
+    snapshot = c.VDI.snapshot(vdi)
+    c.VDI.resize(vdi, 32 << 20)
+    return snapshot
+
+
 def other_network(c):
     found = c.network.get_by_name_label("other")
     return found[0] if found else c.network.create({"name_label": "other", "name_description": "", "other_config": {}})
@@ -160,6 +168,8 @@ def operations(c, number):
         "VDI.clone": (lambda: make_vdi(c, n), c.VDI.clone, lambda _: len(c.VDI.get_by_name_label(n)) == 2),
         "VDI.copy": (lambda: make_vdi(c, n), lambda v: c.VDI.copy(v, default_sr(c)),
                      lambda _: len(c.VDI.get_by_name_label(n)) == 2),
+        "VDI.revert": (lambda: picture(c, n), c.VDI.revert,
+                       lambda s: int(c.VDI.get_virtual_size(c.VDI.get_snapshot_of(s))) == 16 << 20),
         "VDI.resize": (lambda: make_vdi(c, n), lambda v: c.VDI.resize(v, 32 << 20),
                        lambda v: int(c.VDI.get_virtual_size(v)) == 32 << 20),
     }

@@ -307,7 +307,8 @@ def advertised_of_devices(c):
                 "copy": lambda: c.VDI.copy(ref, default_sr(c)), "resize": lambda: c.VDI.resize(ref, 32 << 20),
                 "resize_online": lambda: c.VDI.resize_online(ref, 32 << 20),
                 "destroy": lambda: c.VDI.destroy(ref), "forget": lambda: c.VDI.forget(ref),
-                "update": lambda: c.VDI.update(ref),
+                "update": lambda: c.VDI.update(ref), "revert_from": lambda: c.VDI.revert(ref),
+                "revert_to": lambda: c.VDI.revert(c.VDI.snapshot(ref)),
                 "mirror": lambda: c.VDI.pool_migrate(ref, default_sr(c), {})}
 
     for state in ("Halted", "Running"):

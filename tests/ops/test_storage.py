@@ -2,6 +2,7 @@
 """SRs, PBDs and disks: making, finding, copying and losing them."""
 
 import os
+import subprocess
 
 from daemon import Daemon, add_disk, default_sr, fails, make_vdi, make_vm, vbd
 from invariants import check
@@ -118,6 +119,43 @@ def disks(d, c):
     check(d, c, "disks")
 
 
+def qemu_io(d, c, vdi, command):
+    path = os.path.join(d.state, "sr", c.SR.get_uuid(c.VDI.get_SR(vdi)), c.VDI.get_location(vdi))
+    done = subprocess.run(["qemu-io", "-c", command, path], capture_output=True, text=True, check=True)
+    return "error" not in done.stdout + done.stderr and "failed" not in done.stdout + done.stderr
+
+
+def reverting(d, c):
+    """A disk holds again what its snapshots do, in any order, and is the same object all the while."""
+    vdi = make_vdi(c, "reverted")
+    before = c.VDI.get_record(vdi)
+    pictures = []
+    for pattern in (1, 2, 3):
+        assert qemu_io(d, c, vdi, f"write -P {pattern} 0 1M")
+        pictures.append(c.VDI.snapshot(vdi))
+    c.VDI.resize(vdi, 64 << 20)
+    for which in (1, 0, 2, 2):
+        c.VDI.revert(pictures[which])
+        assert qemu_io(d, c, vdi, f"read -P {which + 1} 0 1M"), which
+        assert c.VDI.get_virtual_size(vdi) == before["virtual_size"]
+        assert c.VDI.get_uuid(vdi) == before["uuid"] and set(c.VDI.get_snapshots(vdi)) == set(pictures)
+        assert qemu_io(d, c, vdi, "write -P 9 0 1M"), "what is written to it leaves the snapshot alone"
+    check(d, c, "reverts of a disk")
+    fails("OPERATION_NOT_ALLOWED", c.VDI.revert, vdi)
+    vm = make_vm(c, "user", disks=0, nics=0)
+    add_disk(c, vm, vdi)
+    c.VM.start(vm, False, False)
+    assert fails("VDI_IN_USE", c.VDI.revert, pictures[0]) == [vdi, "revert_to"]
+    c.VM.hard_shutdown(vm)
+    c.VDI.destroy(vdi)
+    fails("HANDLE_INVALID", c.VDI.revert, pictures[0])
+    assert qemu_io(d, c, pictures[0], "read -P 1 0 1M")
+    for p in pictures:
+        c.VDI.destroy(p)
+    folder = os.path.join(d.state, "sr", c.SR.get_uuid(default_sr(c)))
+    assert not [f for f in os.listdir(folder) if f.endswith(".base.qcow2")], "nothing is left of them"
+
+
 def shared_disk(d, c):
     vdi = make_vdi(c, "shared", sharable=True)
     vms = [make_vm(c, f"sharer {i}", disks=0, nics=0) for i in range(2)]
@@ -146,7 +184,7 @@ def copies_of_vms(d, c):
 
 
 def main():
-    for test in (first_start, life_of_an_sr, scanning, disks, shared_disk, copies_of_vms):
+    for test in (first_start, life_of_an_sr, scanning, disks, reverting, shared_disk, copies_of_vms):
         with Daemon("sim") as d:
             test(d, d.client())
             print(f"ok {test.__name__}", flush=True)
