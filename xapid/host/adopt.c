@@ -33,6 +33,7 @@ struct adoption {
     struct ref host;
     struct host_guests *guests; /* sorted by uuid */
     struct vm_guest *looks;     /* of each guest that is kept, in the same order */
+    uint64_t *as_of;            /* the database's generation when each was last seen; 0: does not matter */
 };
 
 static int compare_guests(const void *a, const void *b)
@@ -98,6 +99,14 @@ static bool is_busy(struct xapid *x, const char *uuid)
     const struct vm *vm = (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, uuid);
 
     return vm && (op_current_has(vm->current_operations, lifecycle_operations()) || crossing_is_leaving(vm));
+}
+
+/* Has the VM changed since its guest (i; -1: none) was seen? Then an operation may have been at work. */
+static bool has_changed(const struct adoption *a, const struct vm *vm, int i)
+{
+    uint64_t as_of = i >= 0 ? a->as_of[i] : a->guests->as_of;
+
+    return as_of > 0 && vm->row.modified > as_of;
 }
 
 /* ---- guests ---- */
@@ -191,12 +200,28 @@ static void co_settle_disks(const struct adoption *a, struct agent *agent, const
             co_settle_drive(a, agent, uuid, devices[i].uuid, mem);
 }
 
+/* What the list says of the guest may be older than what the database says of its VM. */
+static int co_see_again(struct adoption *a, struct agent *agent, unsigned i, struct err *e)
+{
+    struct agent_guest *g = &a->guests->v[i];
+    const struct vm *vm = vm_of(a, g);
+
+    a->as_of[i] = a->guests->as_of;
+    if (!vm || !has_changed(a, vm, (int)i))
+        return 0;
+    a->as_of[i] = db_generation(a->x->db);
+    return co_agent_vm_state(agent, g->uuid, &g->facts.state, e);
+}
+
 /* Settle what was left in between, and learn which devices the guests have. */
 static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err *e)
 {
     a->looks = talloc_zero_array(a->guests, struct vm_guest, a->guests->n + 1);
+    a->as_of = talloc_zero_array(a->guests, uint64_t, a->guests->n + 1);
     for (unsigned i = 0; i < a->guests->n; i++) {
         struct agent_guest *g = &a->guests->v[i];
+        if (co_see_again(a, agent, i, e) < 0)
+            return -1;
         if (is_busy(a->x, g->uuid))
             continue;
         if (vm_of(a, g) && g->facts.passage != HV_PASSAGE_NONE)
@@ -232,7 +257,7 @@ static void mend_one(struct txn *t, const struct adoption *a, const struct vm *v
 {
     int i = find(a, vm->uuid);
 
-    if (is_busy(a->x, vm->uuid)) {
+    if (is_busy(a->x, vm->uuid) || has_changed(a, vm, i)) {
         if (is_here(a, vm))
             lifecycle_guest_gone(a->x, a->host, vm->uuid, HV_STOP_KILLED); /* if so, once that has ended */
     } else if (i >= 0 && vm_of(a, &a->guests->v[i])) {

@@ -39,13 +39,15 @@ void co_host_attach_storage(struct xapid *x, struct ref host);
 struct host_guests {
     struct agent_guest *v;
     unsigned n;
+    uint64_t as_of; /* the database's generation when they were listed; 0: no operation can have been at work
+                       since */
 };
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f);
 
 /* Take these over as all the guests that the host has: VMs that were there and have none become halted;
  * guests that stand for no VM, or for one that is up on another host, are ended; a guest that was on its way
- * is where its VM is recorded to be (xapid/vm/move.c). A VM that an operation is at work on is left to that.
- * Reorders g. Not in a transaction. */
+ * is where its VM is recorded to be (xapid/vm/move.c). A VM that an operation is at work on, or was since
+ * they were listed, is left to that. Reorders g. Not in a transaction. */
 int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struct err *e);
 
 /* ---- the parts; each in a file of its name, all inside the caller's transaction ---- */

@@ -109,6 +109,7 @@ static void co_welcome(void *arg)
 static void copy_guests(struct welcome *w, const struct hello *hello)
 {
     w->guests = talloc_zero(w, struct host_guests);
+    w->guests->as_of = db_generation(w->x->db);
     for (unsigned i = 0; i < hello->n_guests; i++)
         host_guests_add(w->guests, hello->guests[i].uuid, &hello->guests[i].facts);
 }
