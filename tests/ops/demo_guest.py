@@ -96,8 +96,8 @@ class Console:
         self.text = b""
         self.socket.sendall(f"run echo begin; {command}\n".encode())
         guard = time.monotonic() + 120
-        while not re.search(rb"\ndone \d+\r?\n", self.text):
+        while not re.search(rb"\ndone -?\d+\r?\n", self.text):
             assert time.monotonic() < guard, f"the guest does not end: {command}"
             self.read()
-        output = re.search(r"begin\r?\n(.*?)^done \d+\r?\n", self.text.decode(), re.DOTALL | re.MULTILINE)[1]
+        output = re.search(r"begin\r?\n(.*?)^done -?\d+\r?\n", self.text.decode(), re.DOTALL | re.MULTILINE)[1]
         return re.sub(r"(?m)^tick \d+ [\d.]+\r?\n?", "", output).strip()

@@ -3,7 +3,6 @@
 
 import os
 import pwd
-import re
 import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +19,7 @@ class Shell(Console):
 
     def run(self, command):
         """What the command prints, as lines."""
-        self.text = b""
-        self.socket.sendall(f"run {command}\n".encode())
-        while not re.search(rb"(^|\n)done -?\d+\r\n", self.text):
-            self.read()
-        lines = self.text.decode(errors="replace").splitlines()
-        return [line for line in lines if line and not line.startswith(("tick ", "done "))]
+        return [line for line in super().run(command).splitlines() if line]
 
 
 def isos(d, c):
