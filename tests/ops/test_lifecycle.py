@@ -180,6 +180,7 @@ def taken_over():
         paused = make_vm(c, "is paused")
         c.VM.start(paused, True, False)
         record = c.VM.get_record(vms["goes on"])
+        orphan = c.VM.snapshot(vms["goes on"], "snapshot")
         uuids = {name: c.VM.get_uuid(vm) for name, vm in vms.items()}
         d.kill()
         end_simulated_guest(d, uuids["is gone"])
@@ -187,6 +188,7 @@ def taken_over():
             db.execute("UPDATE VM SET power_state = 'Halted', domid = -1, resident_on = 'OpaqueRef:NULL' "
                        "WHERE uuid = ?", (uuids["is up"],))
             db.execute("DELETE FROM VM WHERE uuid = ?", (uuids["is unknown"],))
+            db.execute("UPDATE VM SET snapshot_of = 'OpaqueRef:00000000-0000-4000-8000-00000000dead' WHERE snapshot_of != 'OpaqueRef:NULL'")
         d.start()
         c = d.client()
         assert c.VM.get_power_state(vms["goes on"]) == "Running"
@@ -198,6 +200,7 @@ def taken_over():
         assert "pause" in c.VM.get_allowed_operations(vms["goes on"])
         assert "start" in c.VM.get_allowed_operations(vms["is gone"])
         assert uuids["is unknown"] not in simulated_guests(d)
+        assert c.VM.get_snapshot_of(orphan) == "OpaqueRef:NULL"
         check(d, c, "a restart")  # the drives and NICs of the unknown VM are gone with it
         for name in ("goes on", "is up"):
             c.VM.hard_shutdown(vms[name])

@@ -109,8 +109,16 @@ def settings(d, c):
     assert late in c.VDI.get_all() and c.VDI.get_VBDs(late) == []
     pictures = {c.VDI.get_snapshot_of(c.VBD.get_VDI(b)) for b in c.VM.get_VBDs(snapshot)}
     assert pictures == {c.VBD.get_VDI(b) for b in record["VBDs"]}
+    disks = [c.VBD.get_VDI(b) for b in record["VBDs"]]
     c.VM.destroy(vm)
+    for disk in disks:
+        c.VDI.destroy(disk)
+    orphan = c.VM.get_record(snapshot)
+    assert orphan["snapshot_of"] == "OpaqueRef:NULL" and orphan["is_a_snapshot"] and orphan["snapshot_info"], orphan
+    assert {c.VDI.get_snapshot_of(c.VBD.get_VDI(b)) for b in orphan["VBDs"]} == {"OpaqueRef:NULL"}
     fails("VM_REVERT_FAILED", c.VM.revert, snapshot)
+    fails("HANDLE_INVALID", c.VDI.revert, c.VBD.get_VDI(orphan["VBDs"][0]))
+    check(d, c, "the end of what snapshots were taken of")
 
 
 def suspended(d, c):

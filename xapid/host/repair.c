@@ -53,6 +53,17 @@ static void mend_drives(struct txn *t)
         db_delete(t, db_get(txn_db(t), CLASS_VBD, ((struct ref *)(void *)useless.data)[i]));
 }
 
+/* Snapshots of what is not there are of nothing. */
+static void mend_snapshots(struct txn *t)
+{
+    DB_FOREACH_VM (txn_db(t), vm)
+        if (!ref_is_null(vm->snapshot_of) && !db_vm(txn_db(t), vm->snapshot_of))
+            vm_set_snapshot_of(t, vm, REF_NULL);
+    DB_FOREACH_VDI (txn_db(t), vdi)
+        if (!ref_is_null(vdi->snapshot_of) && !db_vdi(txn_db(t), vdi->snapshot_of))
+            vdi_set_snapshot_of(t, vdi, REF_NULL);
+}
+
 /* Metrics that no VM has. */
 static void drop_metrics(struct txn *t, enum model_class_id cls, unsigned vm_field)
 {
@@ -70,6 +81,7 @@ void repair_rows(struct txn *t)
     for (unsigned i = 0; i < sizeof owned / sizeof *owned; i++)
         drop_orphans(t, owned[i].cls, owned[i].field, owned[i].owner);
     mend_drives(t);
+    mend_snapshots(t);
     drop_metrics(t, CLASS_VM_METRICS, VM_F_METRICS);
     drop_metrics(t, CLASS_VM_GUEST_METRICS, VM_F_GUEST_METRICS);
 }

@@ -324,6 +324,7 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
     const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, vdi->row.ref);
     const struct set *dumps = db_referrers(txn_db(t), mem, CLASS_CRASHDUMP, CRASHDUMP_F_VDI, vdi->row.ref);
     const struct set *suspended = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SUSPEND_VDI, vdi->row.ref);
+    const struct set *snapshots = db_referrers(txn_db(t), mem, CLASS_VDI, VDI_F_SNAPSHOT_OF, vdi->row.ref);
 
     for (uint32_t i = 0; i < set_count(vbds); i++) {
         const struct vbd *vbd = db_vbd(txn_db(t), vbds->v[i].r);
@@ -338,5 +339,7 @@ void vdi_delete_row(struct txn *t, const struct vdi *vdi)
         db_delete(t, db_get(txn_db(t), CLASS_CRASHDUMP, dumps->v[i].r));
     for (uint32_t i = 0; i < set_count(suspended); i++)
         vm_set_suspend_vdi(t, db_vm(txn_db(t), suspended->v[i].r), REF_NULL);
+    for (uint32_t i = 0; i < set_count(snapshots); i++)
+        vdi_set_snapshot_of(t, db_vdi(txn_db(t), snapshots->v[i].r), REF_NULL);
     db_delete(t, &vdi->row);
 }

@@ -59,7 +59,8 @@ const struct vdi *vdi_record(struct txn *t, struct ref sr, const struct sm_vdi *
 void vdi_inherit(struct txn *t, const struct vdi *to, const struct vdi *from);
 void vdi_mark_snapshot(struct txn *t, const struct vdi *snapshot, struct ref of, int64_t when);
 
-/* Delete the row and its VBDs (a CD drive becomes empty instead); a VM whose memory it held has no image. */
+/* Delete the row and its VBDs (a CD drive becomes empty instead); a VM whose memory it held has no image, and
+ * snapshots of it are of nothing. */
 void vdi_delete_row(struct txn *t, const struct vdi *vdi);
 
 #endif

@@ -96,6 +96,8 @@ void vm_delete_rows(struct txn *t, const struct vm *vm)
     delete_referrers(t, CLASS_CRASHDUMP, CRASHDUMP_F_VM, vm->row.ref);
     while ((child = (const struct vm *)db_first_referrer(db, CLASS_VM, VM_F_PARENT, vm->row.ref)))
         vm_set_parent(t, child, vm->parent);
+    while ((child = (const struct vm *)db_first_referrer(db, CLASS_VM, VM_F_SNAPSHOT_OF, vm->row.ref)))
+        vm_set_snapshot_of(t, child, REF_NULL);
     if (metrics)
         db_delete(t, metrics);
     if (guest)

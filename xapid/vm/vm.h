@@ -8,7 +8,7 @@
 /* A fresh VM.other_config:mac_seed, which the addresses of its VIFs are made from. */
 void vm_give_mac_seed(struct txn *t, const struct vm *vm);
 
-/* The VM's row and all that exist only for it; disks stay. */
+/* The VM's row and all that exist only for it; disks and snapshots stay, of nothing then. */
 void vm_delete_rows(struct txn *t, const struct vm *vm);
 
 /* VCPUs_max and VCPUs_at_startup together. Errors: INVALID_VALUE. */
