@@ -93,7 +93,10 @@ static int issue_own(const struct authority *a, EVP_PKEY *key, X509 **ret, struc
     return x509_issue(&plan, ret, e);
 }
 
-/* organization: the pool's uuid for a host of its. */
+/* A visitor's lives no longer than a move does. */
+enum { VISITOR_DAYS = 1, VISITOR_EARLY_S = 3600 };
+
+/* organization: the pool's uuid for a host of its, or AUTHORITY_VISITOR. */
 static int issue_for(const struct authority *a, const char *organization, const char *host_uuid,
                      EVP_PKEY *key, X509 **ret, struct err *e)
 {
@@ -110,6 +113,10 @@ static int issue_for(const struct authority *a, const char *organization, const 
                              .key = key,
                              .issuer = a->ca_cert,
                              .issuer_key = a->ca_key};
+    if (strcmp(organization, AUTHORITY_VISITOR) == 0) {
+        plan.valid_days = VISITOR_DAYS;
+        plan.early_s = VISITOR_EARLY_S;
+    }
     snprintf(name, sizeof name, "DNS:%s", host_uuid);
     return x509_issue(&plan, ret, e);
 }

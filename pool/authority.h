@@ -52,7 +52,8 @@ int authority_sign(const struct authority *a, void *ctx, const char *request, co
                    char **ret_cert, struct err *e);
 
 /* The same for somebody from outside, under a name of our own (a uuid) that is no host's: what it lets him
- * do is what somebody has told us to expect of that name (pool/visitor.h). */
+ * do is what somebody has told us to expect of that name (pool/visitor.h). It is good from an hour ago, for
+ * clocks that differ, and for a day. */
 int authority_sign_visitor(const struct authority *a, void *ctx, const char *request, const char *uuid,
                            char **ret_cert, struct err *e);
 

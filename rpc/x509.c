@@ -15,7 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/mem.h"
 
-enum { VALID_DAYS = 3650 };
+enum { VALID_DAYS = 3650, EARLY_S = 24 * 3600 };
 
 int x509_error(struct err *e, const char *what)
 {
@@ -142,16 +142,18 @@ static bool set_serial(X509 *cert)
     return ok;
 }
 
-static bool set_validity(X509 *cert)
+static bool set_validity(X509 *cert, const struct x509_plan *plan)
 {
-    return X509_gmtime_adj(X509_getm_notBefore(cert), -24 * 3600) != NULL &&
-           X509_time_adj_ex(X509_getm_notAfter(cert), VALID_DAYS, 0, NULL) != NULL;
+    long early = plan->early_s > 0 ? plan->early_s : EARLY_S;
+    int days = plan->valid_days > 0 ? plan->valid_days : VALID_DAYS;
+    return X509_gmtime_adj(X509_getm_notBefore(cert), -early) != NULL &&
+           X509_time_adj_ex(X509_getm_notAfter(cert), days, 0, NULL) != NULL;
 }
 
 static bool fill(X509 *cert, const struct x509_plan *plan)
 {
     X509 *issuer = plan->issuer != NULL ? plan->issuer : cert;
-    bool ok = X509_set_version(cert, 2) == 1 && set_serial(cert) && set_validity(cert) &&
+    bool ok = X509_set_version(cert, 2) == 1 && set_serial(cert) && set_validity(cert, plan) &&
               X509_set_pubkey(cert, plan->key) == 1 && set_names(cert, issuer, plan);
     for (const struct x509_extension *x = plan->extensions; ok && x->value != NULL; x++)
         ok = add_extension(cert, issuer, x);

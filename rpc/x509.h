@@ -33,9 +33,11 @@ struct x509_plan {
     EVP_PKEY *key;                           /* whose certificate it is; its public half is enough */
     X509 *issuer;                            /* NULL: its own */
     EVP_PKEY *issuer_key;                    /* key, when it is its own issuer */
+    int early_s;    /* since when it is good, for those whose clock is a little behind; 0: a day */
+    int valid_days; /* for how long; 0: ten years */
 };
 
-/* Good from a day ago, for those whose clock is a little behind, and for ten years. The caller frees it. */
+/* The caller frees it. */
 int x509_issue(const struct x509_plan *plan, X509 **ret, struct err *e);
 
 /* Add what a plan's names say to a subject that is still empty. False when OpenSSL refuses them. */
