@@ -2,6 +2,7 @@
 """Snapshot schedules: what they accept, one turn, how many snapshots are kept."""
 
 from daemon import Daemon, fails, make_vm, template
+from invariants import check
 
 
 def record(**more):
@@ -74,11 +75,31 @@ def turns(c):
     c.VMSS.destroy(s)
 
 
+def checkpoints(d, c):
+    """The memory of a VM that runs is kept, of others there is none; the image goes with its checkpoint."""
+    s, vm = c.VMSS.create(record(type="checkpoint", retained_snapshots=1)), make_vm(c, "runs", disks=1, nics=0)
+    c.VM.set_snapshot_schedule(vm, s)
+    c.VM.start(vm, False, False)
+    for _ in range(2):
+        c.VMSS.snapshot_now(s)
+        (kept,) = scheduled(c, vm)
+        assert c.VM.get_power_state(kept) == "Suspended" and c.VM.get_power_state(vm) == "Running"
+        assert c.VDI.get_type(c.VM.get_suspend_VDI(kept)) == "suspend"
+        check(d, c, "a checkpoint by schedule")
+    c.VM.hard_shutdown(vm)
+    c.VMSS.snapshot_now(s)
+    (kept,) = scheduled(c, vm)
+    assert c.VM.get_power_state(kept) == "Halted" and c.VM.get_suspend_VDI(kept) == "OpaqueRef:NULL"
+    assert posted(c, s) == ["VMSS_SNAPSHOT_SUCCEEDED"] * 3, posted(c, s)
+    check(d, c, "a schedule of checkpoints")
+
+
 def main():
     with Daemon("sim") as d:
         c = d.client()
         what_is_accepted(c)
         turns(c)
+        checkpoints(d, c)
 
 
 main()

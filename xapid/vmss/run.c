@@ -96,12 +96,13 @@ static const struct ref *surplus(struct call *c, struct ref vm, int64_t kept, un
     return refs;
 }
 
-/* With its disks. */
+/* With its disks, and the memory of a checkpoint. */
 static int co_destroy(struct call *c, struct ref snapshot, struct err *e)
 {
     struct vm_destroy_args a = {.self = snapshot};
     const struct set *vbds = db_referrers(c->db, c->mem, CLASS_VBD, VBD_F_VM, snapshot);
     struct ref *disks = talloc_array(c->mem, struct ref, set_count(vbds) + 1);
+    struct ref memory = db_vm(c->db, snapshot)->suspend_VDI;
     unsigned n = 0;
 
     for (uint32_t i = 0; i < set_count(vbds); i++) {
@@ -109,6 +110,8 @@ static int co_destroy(struct call *c, struct ref snapshot, struct err *e)
         if (vbd->type == VBD_TYPE_DISK && !ref_is_null(vbd->VDI))
             disks[n++] = vbd->VDI;
     }
+    if (db_vdi(c->db, memory))
+        disks[n++] = memory;
     if (co_vm_destroy(c, &a, e) < 0)
         return -1;
     for (unsigned i = 0; i < n; i++) {
