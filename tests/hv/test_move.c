@@ -101,7 +101,7 @@ static void co_give_memories(void)
 /* It has gone on writing, and all is as it was. */
 static void co_check_memories(void)
 {
-    co_expect("i=$(cat /ram/n); while [ $(cat /ram/n) -lt $((i+3)) ]; do sleep 0.05; done; touch /ram/stop;"
+    co_expect("i=$(cat /ram/n); while [ 0$(cat /ram/n) -lt $((i+3)) ]; do sleep 0.05; done; touch /ram/stop;"
               "while [ ! -f /ram/stopped ]; do sleep 0.05; done; rm /ram/stop /ram/stopped",
               "");
     co_expect("cat /ram/bad /ram/log 2>&-; sha256sum -c /ram/sum | grep -v OK", "");
