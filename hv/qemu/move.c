@@ -15,7 +15,6 @@
 #define DOWNTIME_LAST_MS 19200
 #define RAISED_AT_PASS 5
 #define PASSES_BETWEEN 2
-#define STALL_MS 8000     /* the guest may stand still meanwhile */
 #define SWITCH_MS 60000   /* for what is left when the guest stands still already */
 #define MIRRORS_SHARE 0.8 /* of a move's progress, when there are any */
 #define CHANNELS_MAX 16
@@ -180,13 +179,13 @@ static int co_send_memory(struct qemu_vm *vm, struct departure *d, bool beside, 
     const struct qemu_move_wait active = {.until = MOVE_BIT(MOVE_ACTIVE) | MOVE_BIT(MOVE_WAITING),
                                           .deadline = CLOCK_NEVER,
                                           .from = -1,
-                                          .stall_ms = STALL_MS},
+                                          .stall_ms = QEMU_STALL_MS},
                                 waiting = {.until = MOVE_BIT(MOVE_WAITING),
                                            .deadline = CLOCK_NEVER,
                                            .from = -1,
                                            .progress = pass_progress,
                                            .arg = d,
-                                           .stall_ms = STALL_MS,
+                                           .stall_ms = QEMU_STALL_MS,
                                            .co_steer = co_steer};
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     const char *uri = qemu_tcp_uri(ctx, d->p->address, d->p->memory_port);

@@ -10,6 +10,10 @@
 
 /* ---- move.c ---- */
 
+/* A destination that takes nothing for so long is given up: the guest may stand still, or wait for its disk,
+ * meanwhile. */
+#define QEMU_STALL_MS 8000
+
 /* May memory be copied beside the running guest? Else the guest has to stand still first.
  *
  * Under TCG a QEMU before 9.0 loses writes without a word: it looks up which pages were written to in a log

@@ -494,11 +494,35 @@ static void take_line(const char *line, size_t n)
 
 /* ---- the loop ---- */
 
+/* What comes along is kept, the last one only: the driver connects to a socket that it has passed. */
+static ssize_t receive(char *to, size_t size)
+{
+    static int passed = -1;
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {to, size};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    ssize_t got = recvmsg(connection, &m, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+    if (!c || c->cmsg_type != SCM_RIGHTS)
+        return got;
+    if (passed >= 0)
+        close(passed);
+    memcpy(&passed, CMSG_DATA(c), sizeof passed);
+    return got;
+}
+
 static void take_bytes(void)
 {
     static char in[65536];
     static size_t n;
-    ssize_t got = recv(connection, in + n, sizeof in - n, 0);
+    ssize_t got = receive(in + n, sizeof in - n);
     char *newline;
 
     if (got <= 0) {

@@ -10,11 +10,13 @@ import demo_guest  # noqa: E402
 from daemon import add_disk, make_vdi, template, vif  # noqa: E402
 
 MIB = 1 << 20
-WRITER = ("(i=$(cat /last 2>/dev/null || echo 0); while [ ! -e /stop ]; do i=$((i+1)); "
+WRITER = ("(i=$(cat /last 2>/dev/null || echo 0); echo 0 > /waited; "
+          "while [ ! -e /stop ]; do i=$((i+1)); read began x < /proc/uptime; "
           "printf %08d $i | dd of=/dev/vda bs=512 seek=$((2048+i)) conv=sync,notrunc,fsync; echo $i > /last; "
+          "read now x < /proc/uptime; s=$((${now%.*}-${began%.*})); [ $s -gt $(cat /waited) ] && echo $s > /waited; "
           "head -c 300000 /dev/urandom > /dirty; done; touch /stopped) > /dev/null 2>&1 &")
 STOP = ("touch /stop; while [ ! -e /stopped ]; do usleep 50000; done; rm /stop /stopped; "
-        "echo 3 > /proc/sys/vm/drop_caches; echo count $(cat /last); "
+        "echo 3 > /proc/sys/vm/drop_caches; echo count $(cat /last); echo waited $(cat /waited); "
         "dd if=/dev/vda bs=512 skip=2049 count=$(cat /last) 2>/dev/null | md5sum; md5sum < /ram; "
         "dd if=/dev/vda bs=1M skip=16 count=4 2>/dev/null | head -c 4000000 | md5sum")
 
@@ -44,7 +46,7 @@ class Guest:
         demo_guest.wait_for_address(self.m.c, self.vm)  # before it its disk may not be there
         said = self.run("test -b /dev/vda && head -c 4000000 /dev/urandom > /ram; md5sum < /ram; "
                         "dd if=/ram of=/dev/vda bs=1M seek=16 conv=fsync 2> /dev/null")
-        self.ram, self.count = re.search(r"[0-9a-f]{32}", said)[0], 0
+        self.ram, self.count, self.waited = re.search(r"[0-9a-f]{32}", said)[0], 0, 0
         self.run(WRITER)
 
     def restart(self, host, written):
@@ -67,6 +69,7 @@ class Guest:
         """All that it has written is there; it has gone on; and goes on."""
         said = self.run(STOP)
         count, sums = int(re.search(r"count (\d+)", said)[1]), re.findall(r"[0-9a-f]{32}", said)
+        self.waited = int(re.search(r"waited (\d+)", said)[1])  # seconds, for a write at most
         assert sums == [blocks_sum(count), self.ram, self.ram], said
         assert count > self.count, (count, self.count)
         self.count = count
