@@ -112,7 +112,7 @@ def refusals(hosts):
     fails("HOST_ITS_OWN_SLAVE", local.pool.emergency_reset_master, hosts[1].address)
     for nonsense in ("", "localhost", "127.0.0.256"):
         fails("INVALID_IP_ADDRESS_SPECIFIED", local.pool.emergency_reset_master, nonsense)
-    assert local.host.is_in_emergency_mode() is False
+    assert local.host.is_in_emergency_mode() is False and local.host.ha_xapi_healthcheck() is True
     assert believes(hosts[0], hosts[1])
 
 

@@ -160,6 +160,9 @@ class Day(unittest.TestCase):
                 if uuid:
                     self.assertTrue(self.xe(name, "uuid=" + uuid).startswith("uuid ( RO)"))
 
+    def test_the_daemon_is_well(self):
+        self.assertEqual(self.xe("host-ha-xapi-healthcheck"), "xapi is healthy.\n")
+
     def test_the_local_socket_needs_no_password(self):
         done = subprocess.run([XE, "-s", self.daemon.folder.name + "/xapi.sock", "host-list", "--minimal"],
                               capture_output=True, timeout=300)

@@ -40,6 +40,7 @@ static bool is_explicit_read(const struct model_message *m)
                                         "has_",
                                         "dmesg",
                                         "tickle_heartbeat",
+                                        "ha_xapi_healthcheck",
                                         "wait_memory_target_live",
                                         "test_archive_target",
                                         "check_update_readiness",

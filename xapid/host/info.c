@@ -29,6 +29,16 @@ int co_host_get_server_localtime(struct call *c, const struct host_get_server_lo
     return host_of(c, a->host, e) ? 0 : -1;
 }
 
+/* One that cannot write its database can do little. */
+int co_host_ha_xapi_healthcheck(struct call *c, const struct host_ha_xapi_healthcheck_args *a,
+                                union value *ret, struct err *e)
+{
+    CLEANUP_ERR struct err reason = {0};
+
+    ret->b = db_check_writable(c->db, &reason) == 0;
+    return 0;
+}
+
 int co_host_compute_free_memory(struct call *c, const struct host_compute_free_memory_args *a,
                                 union value *ret, struct err *e)
 {

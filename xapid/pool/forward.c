@@ -44,6 +44,7 @@ static bool is_local(const char *name)
         "host.emergency_reenable_tls_verification",
         "host.emergency_reset_server_certificate",
         "host.get_system_status_capabilities",
+        "host.ha_xapi_healthcheck",
         "host.is_in_emergency_mode",
         "host.local_assert_healthy",
         "host.local_management_reconfigure",
