@@ -91,7 +91,7 @@ def one_has_no_room(hosts):
                 f.write(b"x" * 4096)
         except OSError:
             pass
-    began = time.monotonic()
+    before, began = attempts(full), time.monotonic()
     big = [network(c, f"no room {i}") for i in range(12)]
     for ref in big:  # more than the reserve that the database keeps
         c.network.set_name_description(ref, "x" * MIB)
@@ -99,12 +99,19 @@ def one_has_no_room(hosts):
     wait_until(lambda: lags(c, full), "the member's disk lacks something")
     assert took < 20, took  # nobody waits for it; that it is not live meanwhile is all right
     assert has(other, "no room 11")
+    time.sleep(2)  # enough for ten attempts, which it is not to make
+    assert attempts(full) <= before + 2, full.log()[-2000:]
     os.unlink(filler)
     wait_until(lambda: is_live(coordinator, full), "it follows again")
     c.pool.sync_database()
     wait_until(lambda: not lags(c, full), "the member has it")
     for ref in big:
         c.network.destroy(ref)
+
+
+def attempts(host):
+    """How often it has been connected, or tried to be."""
+    return host.log().count("not connected to the coordinator")
 
 
 def lags(c, host):

@@ -22,6 +22,7 @@ enum {
     WRITE_MS = 30 * 1000,
     AGAIN_MS = 200, /* the first pause before connecting again; it grows */
     AGAIN_MAX_MS = 3000,
+    LOOK_AGAIN_MS = 500,
     MAX_QUEUED = 4 << 20, /* bytes of reports; beyond, a new connection with a new list is cheaper */
 };
 
@@ -79,6 +80,13 @@ static int take_snapshot(const struct frame *f, struct err *e)
     return 0;
 }
 
+static bool is_writable(void)
+{
+    CLEANUP_ERR struct err reason = {0};
+
+    return db_check_writable(follow.x->db, &reason) == 0;
+}
+
 /* -1 with a reason that ends the connection; the next one begins with a snapshot if the copy is no use. */
 static int take_frame(const struct frame *f, struct err *e)
 {
@@ -95,7 +103,8 @@ static int take_frame(const struct frame *f, struct err *e)
     if (f->kind != FRAME_BATCH || !follow.loaded)
         return err_internal(e, "the coordinator sends what nobody asked for");
     int r = replica_apply(follow.replica, f->body.data, f->body.len, f->generation, e);
-    follow.loaded = r == 0; /* else all of it is fetched again */
+    /* else all of it is fetched again; what was refused for want of room has changed nothing */
+    follow.loaded = r == 0 || !is_writable();
     return r;
 }
 
@@ -309,6 +318,18 @@ static void co_follow_once(void *arg)
 
 /* ---- for ever ---- */
 
+/* Nothing that the coordinator sends could be kept. */
+static int co_wait_writable(void)
+{
+    int r = 0;
+
+    if (!is_writable())
+        log_info("the coordinator is asked again once the database can be written");
+    while (r == 0 && !is_writable())
+        r = co_sleep_until(clock_in_ms(LOOK_AGAIN_MS), "the database can be written again");
+    return r;
+}
+
 static void co_follow(void *arg)
 {
     int pause = AGAIN_MS;
@@ -323,7 +344,8 @@ static void co_follow(void *arg)
         if (err_is(&follow.refusal, "HOST_IS_SLAVE") && follow.refusal.n_params == 1 &&
             membership_is_address(follow.refusal.params[0]))
             change_role_heard_of(follow.x, follow.refusal.params[0]);
-    } while (co_sleep_until(clock_in_ms(pause), "connecting to the coordinator again") == 0);
+    } while (co_sleep_until(clock_in_ms(pause), "connecting to the coordinator again") == 0 &&
+             co_wait_writable() == 0);
 }
 
 void follow_start(struct xapid *x)
