@@ -281,6 +281,7 @@ static void co_stop_fiber(void *arg)
 {
     struct server *s = arg;
     say_what_happens(s);
+    follow_stop_waiting();
     if (is_succeeded(s) && s->x.http)
         co_settle(&s->x, clock_in_ms(s->hand_over ? SETTLE_MS : STOP_MS));
     int64_t deadline = clock_in_ms(STOP_MS);

@@ -161,6 +161,35 @@ def clients_storm(hosts):
     wait_until(lambda: sorted(names(member)) == sorted(names(coordinator)), "all copies agree")
 
 
+def nobody_waits_for_a_restart(hosts):
+    """A call that waits for the coordinator is answered when the member starts anew, and does not hold that up."""
+    coordinator, member, _ = hosts
+    c, before, results = member.client(), attempts(member), []
+    coordinator.kill()
+    wait_until(lambda: attempts(member) > before, "the member is not connected")
+
+    def call():
+        try:
+            results.append(network(c, "held"))
+        except (Failure, Lost) as e:
+            results.append(e)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    time.sleep(0.3)  # it is held, which nothing tells
+    assert not results, results
+    began, log = time.monotonic(), len(member.log())
+    member.process.send_signal(signal.SIGUSR2)
+    thread.join()
+    took = time.monotonic() - began
+    assert results[0].code == "HOST_STILL_BOOTING" and took < 2, (results, took)
+    wait_until(lambda: "serving https" in member.log()[log:], "it goes on")
+    took = time.monotonic() - began
+    assert took < 8, took
+    coordinator.start()
+    wait_until(lambda: is_live(coordinator, member), "the member follows again")
+
+
 def patient_client(host):
     return wait_until(lambda: login(host), "a login succeeds")
 
@@ -187,6 +216,7 @@ def main():
         with pool as hosts:
             one_flaps(hosts)
             clients_storm(hosts)
+            nobody_waits_for_a_restart(hosts)
             if mounted:
                 one_has_no_room(hosts)
             one_stands_still(hosts)

@@ -39,6 +39,7 @@ static struct {
     struct buf queue;          /* frames to be sent */
     struct fiber_cond queued;  /* there are some, or the copy has grown */
     struct fiber_cond changed; /* connected, or not any more; or the copy has grown */
+    bool stopping;             /* another process goes on here: nobody waits for the coordinator any more */
     struct err refusal;        /* what the coordinator said instead of taking this host in */
 } follow = {.queued = FIBER_COND_INIT(follow.queued), .changed = FIBER_COND_INIT(follow.changed)};
 
@@ -359,6 +360,12 @@ void follow_start(struct xapid *x)
 
 /* ---- for others ---- */
 
+void follow_stop_waiting(void)
+{
+    follow.stopping = true;
+    fiber_cond_broadcast(&follow.changed);
+}
+
 void follow_again(void)
 {
     if (follow.reader && follow.reader != fiber_self())
@@ -401,7 +408,8 @@ int co_follow_wait(struct xapid *x, uint64_t generation, int64_t deadline)
     int r = 0;
 
     while (r == 0 && db_generation(x->db) < generation)
-        r = co_cond_wait(&follow.changed, deadline, "the copy of the database");
+        r = follow.stopping ? -ETIMEDOUT
+                            : co_cond_wait(&follow.changed, deadline, "the copy of the database");
     return r;
 }
 
@@ -410,6 +418,6 @@ int co_follow_wait_connected(int64_t deadline)
     int r = 0;
 
     while (r == 0 && !follow_is_connected())
-        r = co_cond_wait(&follow.changed, deadline, "the coordinator");
+        r = follow.stopping ? -ETIMEDOUT : co_cond_wait(&follow.changed, deadline, "the coordinator");
     return r;
 }

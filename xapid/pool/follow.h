@@ -30,6 +30,9 @@ uint64_t follow_silence_ms(void);
 /* Fill e with why calls cannot be served now: HOST_STILL_BOOTING, or what the coordinator has said. -1. */
 int follow_refusal(struct err *e);
 
+/* Another process is about to go on here: the two waits below end at once from now on. */
+void follow_stop_waiting(void);
+
 /* Wait until the copy has the generation: 0, -ETIMEDOUT or -ECANCELED. */
 int co_follow_wait(struct xapid *x, uint64_t generation, int64_t deadline);
 
