@@ -17,7 +17,8 @@
 enum {
     MAX_CALLS = 16, /* at a time; more wait for one of them to end */
     MAX_REPLY = 32 * 1024 * 1024,
-    CANCELLED_REPLY_MS = 60 * 1000
+    CANCELLED_REPLY_MS = 60 * 1000,
+    DEAD_AFTER_MS = 20 * 1000
 };
 
 struct remote {
@@ -54,11 +55,13 @@ void remote_free(struct remote *r)
         rpc_client_free(r->idle[--r->n_idle]);
 }
 
-static struct rpc_client *new_client(struct remote *r)
+/* Streams carry what a slow disk may hold up: they have the usual limit. */
+static struct rpc_client *new_client(struct remote *r, int dead_after_ms)
 {
     struct rpc_client_options o =
         peer_client_options(r->o.authority, r->o.pool, r->o.address, r->o.port, r->o.host_uuid);
 
+    o.dead_after_ms = dead_after_ms;
     o.send_once = true;
     o.cancelled_reply_ms = CANCELLED_REPLY_MS;
     return rpc_client_new(&o);
@@ -72,7 +75,7 @@ static struct rpc_client *co_take(struct remote *r)
                          r->o.host_uuid) < 0)
             return NULL;
     r->n_busy++;
-    return r->n_idle > 0 ? r->idle[--r->n_idle] : new_client(r);
+    return r->n_idle > 0 ? r->idle[--r->n_idle] : new_client(r, DEAD_AFTER_MS);
 }
 
 static void give_back(struct remote *r, struct rpc_client *c)
@@ -182,7 +185,7 @@ int co_remote_stream(struct remote *r, const char *target, const char *headers, 
 {
     CLEANUP_ERR struct err e = {0};
     unsigned status;
-    struct rpc_client *c = new_client(r);
+    struct rpc_client *c = new_client(r, 0);
     int rc = co_client_stream_open(c, "CONNECT", target, headers, ret, &status, &e);
 
     rpc_client_free(c);

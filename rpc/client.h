@@ -27,7 +27,8 @@ struct rpc_client_options {
     void *add_headers_arg;
     int connect_timeout_ms; /* until connected, TLS included; 0: 10 seconds */
     int reply_timeout_ms;   /* for the next bytes of a reply; 0: as long as the peer's host is alive */
-    bool send_once;         /* no request is sent a second time */
+    int dead_after_ms; /* the peer's host counts as dead when it confirms nothing for so long; 0: a minute */
+    bool send_once;    /* no request is sent a second time */
     /* When its fiber is cancelled while it waits for a reply, an exchange ends its side of the connection and
      * still waits this long for what the server then says; 0: it does not. */
     int cancelled_reply_ms;

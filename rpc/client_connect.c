@@ -48,11 +48,14 @@ static int co_look_up(const char *host, uint16_t port, struct addrinfo **ret)
 
 /* ---- sockets ---- */
 
-/* Notice within about a minute that the peer's host has gone. */
-static void set_options(int fd)
+enum { DEAD_AFTER_MS = 60 * 1000 };
+
+/* Notice within about this time that the peer's host has gone. */
+static void set_options(int fd, int dead_after_ms)
 {
-    int on = 1, idle = 20, interval = 10, count = 4;
-    unsigned give_up_ms = 60 * 1000;
+    int on = 1, interval = dead_after_ms / 6000 > 0 ? dead_after_ms / 6000 : 1, idle = 2 * interval,
+        count = 4;
+    unsigned give_up_ms = (unsigned)dead_after_ms;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
@@ -62,7 +65,7 @@ static void set_options(int fd)
 }
 
 /* A connected socket, or -errno. */
-static int co_connect(const struct sockaddr *address, socklen_t size, int64_t deadline)
+static int co_connect(const struct sockaddr *address, socklen_t size, int dead_after_ms, int64_t deadline)
 {
     CLEANUP_FD int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error = 0;
@@ -70,7 +73,7 @@ static int co_connect(const struct sockaddr *address, socklen_t size, int64_t de
     if (fd < 0)
         return -errno;
     if (address->sa_family != AF_UNIX)
-        set_options(fd);
+        set_options(fd, dead_after_ms > 0 ? dead_after_ms : DEAD_AFTER_MS);
     if (connect(fd, address, size) == 0)
         return TAKE_FD(fd);
     if (errno != EINPROGRESS)
@@ -89,18 +92,18 @@ static int co_connect_unix(const char *path, int64_t deadline)
     if (strlen(path) >= sizeof(a.sun_path))
         return -ENAMETOOLONG;
     memcpy(a.sun_path, path, strlen(path) + 1);
-    return co_connect((struct sockaddr *)&a, sizeof(a), deadline);
+    return co_connect((struct sockaddr *)&a, sizeof(a), 0, deadline);
 }
 
-static int co_connect_tcp(const char *host, uint16_t port, int64_t deadline)
+static int co_connect_tcp(const struct rpc_client_options *o, int64_t deadline)
 {
     struct addrinfo *all = NULL;
-    int r = co_look_up(host, port, &all);
+    int r = co_look_up(o->host, o->port, &all);
     if (r < 0)
         return r;
     r = -ENOENT;
     for (struct addrinfo *a = all; a != NULL && r < 0; a = a->ai_next) {
-        r = co_connect(a->ai_addr, a->ai_addrlen, deadline);
+        r = co_connect(a->ai_addr, a->ai_addrlen, o->dead_after_ms, deadline);
         if (r == -ECANCELED || r == -ETIMEDOUT)
             break;
     }
@@ -156,8 +159,7 @@ int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, 
     struct transport t;
     bool tls = o->tls && o->unix_path == NULL;
     *ret_distrust = NULL;
-    int fd = o->unix_path != NULL ? co_connect_unix(o->unix_path, deadline)
-                                  : co_connect_tcp(o->host, o->port, deadline);
+    int fd = o->unix_path != NULL ? co_connect_unix(o->unix_path, deadline) : co_connect_tcp(o, deadline);
     if (fd < 0)
         return fd;
     SSL_CTX *context = o->tls_context != NULL ? o->tls_context : unverified_context();

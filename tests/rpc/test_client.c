@@ -370,6 +370,37 @@ START_TEST(no_contact_is_told_with_its_errno)
 }
 END_TEST
 
+/* A server that takes nothing: nobody accepts, and there is room for a few MB only. */
+static void co_be_ignored(void *arg)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t size = sizeof(a);
+    CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static const char piece[65536];
+    struct client_stream *s;
+    int64_t late = clock_in_ms(15000);
+    int r = 0;
+    inet_pton(AF_INET, ADDRESS, &a.sin_addr);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, size), 0);
+    ck_assert_int_eq(listen(fd, 5), 0);
+    getsockname(fd, (struct sockaddr *)&a, &size);
+    struct rpc_client_options o = {.host = ADDRESS, .port = ntohs(a.sin_port), .dead_after_ms = 100};
+    struct rpc_client *c = rpc_client_new(&o);
+    ck_assert_int_eq(co_client_stream_begin(c, "x", 1, &s, &error), 0);
+    for (unsigned i = 0; i < 10000 && r == 0; i++)
+        r = co_client_stream_write(s, piece, sizeof piece, clock_in_ms(20000));
+    ck_assert_int_eq(r, -ETIMEDOUT);
+    ck_assert_int_lt(clock_now(), late); /* by its limit, not by the write's */
+    client_stream_close(s);
+    rpc_client_free(c);
+}
+
+START_TEST(a_host_that_confirms_nothing_is_dead)
+{
+    run_in_fiber(co_be_ignored, NULL);
+}
+END_TEST
+
 /* ---- tests: scripted servers ---- */
 
 #define OK(body) "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" body
@@ -561,6 +592,7 @@ int main(void)
     tcase_add_test(t, connections_are_kept_and_made_again_when_closed);
     tcase_add_test(t, a_request_is_repeated_once_when_a_kept_connection_had_ended);
     tcase_add_test(t, a_request_is_not_repeated_once_a_reply_began);
+    tcase_add_test(t, a_host_that_confirms_nothing_is_dead);
     tcase_add_test(t, replies_of_other_shapes_are_read);
     tcase_add_test(t, malformed_and_boundless_replies_are_errors);
     tcase_add_test(t, waiting_ends_with_the_time_allowed_or_with_cancellation);
