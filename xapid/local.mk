@@ -23,6 +23,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/housekeeping.c xapid/housekeeping.h \
 	xapid/implicit.c xapid/implicit.h \
 	xapid/list_methods.c xapid/list_methods.h \
+	xapid/management.c xapid/management.h \
 	xapid/message/message.c xapid/message/message.h \
 	xapid/message/messages.c \
 	xapid/metrics.c xapid/metrics.h \

@@ -30,6 +30,9 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/host_agent.h \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
+	xapid/host/interface.c \
+	xapid/host/interface_rows.c \
+	xapid/host/interface_rows.h \
 	xapid/host/log.c \
 	xapid/host/log.h \
 	xapid/host/machine.c \
@@ -37,6 +40,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/machine_facts.h \
 	xapid/host/machine_set.c \
 	xapid/host/machine_set.h \
+	xapid/host/management.c \
 	xapid/host/network_rows.c \
 	xapid/host/plugin.c \
 	xapid/host/plugin.h \

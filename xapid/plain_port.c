@@ -16,7 +16,7 @@ static bool write_metrics(struct buf *page, void *arg)
 int plain_port_open(struct xapid *x, struct err *e)
 {
     struct plain_options o = {.fd = x->sockets.http,
-                              .address = x->options.address,
+                              .address = x->listening,
                               .https_port = x->port,
                               .metrics = write_metrics,
                               .metrics_arg = x};

@@ -12,6 +12,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/pool/join_check.c \
 	xapid/pool/join_serve.c \
 	xapid/pool/leader.c xapid/pool/leader.h \
+	xapid/pool/management.c xapid/pool/management.h \
 	xapid/pool/member_host.c xapid/pool/member_host.h \
 	xapid/pool/messages.c \
 	xapid/pool/shared_files.c xapid/pool/shared_files.h \

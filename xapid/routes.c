@@ -8,6 +8,7 @@
 #include "xapid/pool/host_certificates.h"
 #include "xapid/pool/join.h"
 #include "xapid/pool/leader.h"
+#include "xapid/pool/management.h"
 #include "xapid/pool/member_host.h"
 #include "xapid/pool/shared_files.h"
 #include "xapid/pool/peer_calls.h"
@@ -52,10 +53,12 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
         {.method = "GET", .prefix = "/peer/host_logs_download", .co_raw = co_peer_archive_get},   \
         {.method = "GET", .prefix = "/peer/system-status", .co_raw = co_peer_archive_get},        \
         {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},               \
+        {.method = "GET", .prefix = "/peer/machine", .co_handle = co_peer_machine_get},           \
         {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},           \
         {.method = "POST", .prefix = "/peer/files", .co_handle = co_shared_files_post},           \
         {.method = "POST", .prefix = "/peer/certificate", .co_handle = co_host_certificate_post}, \
         {.method = "POST", .prefix = "/peer/lead", .co_handle = co_peer_lead_post},               \
+        {.method = "POST", .prefix = "/peer/manage", .co_handle = co_peer_manage_post},           \
         {.method = "POST", .prefix = "/crossing/outcome", .co_handle = co_crossing_outcome_post}, \
         {.method = "POST", .prefix = "/crossing/done", .co_handle = co_crossing_done_post},       \
     {                                                                                             \

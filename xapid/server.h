@@ -44,6 +44,13 @@ struct xapid_options {
     char **argv; /* as main got them, to be read again */
 };
 
+/* By which interface this host is managed (xapid/management.h). */
+struct management {
+    char interface[16];             /* "": none was chosen */
+    char address[OWN_ADDRESS_SIZE]; /* that it had when it was chosen */
+    bool off;                       /* by none: only the local socket is listened on */
+};
+
 struct audit_log;
 struct member_agent;
 struct xapid {
@@ -59,16 +66,20 @@ struct xapid {
     struct audit_log *audit; /* NULL: none is kept, as in unit tests */
     struct {
         int https, http, local; /* listening (xapid/sockets.h); -1: none */
+        bool anew;              /* on all addresses: the next process is to open its own */
     } sockets;
-    struct membership membership;   /* which pool, and whether this host is its coordinator */
-    struct authority *authority;    /* of the pool's certificates */
-    struct peer_pool peer_pool;     /* what other hosts of the pool are told */
-    bool stepping_down;             /* another host leads the pool; it is being looked for */
-    bool restarting;                /* another database is about to take over: only reads are served */
-    bool stay_down;                 /* host.shutdown_agent: nobody is to start the daemon again */
-    struct ref host, pool;          /* this host, the pool */
-    uint16_t port;                  /* that it listens on */
-    char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard */
+    struct membership membership; /* which pool, and whether this host is its coordinator */
+    struct authority *authority;  /* of the pool's certificates */
+    struct peer_pool peer_pool;   /* what other hosts of the pool are told */
+    bool stepping_down;           /* another host leads the pool; it is being looked for */
+    bool restarting;              /* another database is about to take over: only reads are served */
+    bool stay_down;               /* host.shutdown_agent: nobody is to start the daemon again */
+    struct ref host, pool;        /* this host, the pool */
+    uint16_t port;                /* that it listens on */
+    struct management management;
+    const char *listening;          /* the address that it listens on, or a wildcard */
+    char address[OWN_ADDRESS_SIZE]; /* that others reach it at, also when it listens on a wildcard; "": at
+                                       none */
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "db/setters.gen.h"
 #include "xapid/handover.h"
 
@@ -116,9 +117,8 @@ static const char *local_path(void *ctx, const struct xapid *x)
 
 int sockets_open_http(struct xapid *x, struct err *e)
 {
-    struct wanted http = {
-        .name = "http", .address = x->options.address, .port = (uint16_t)x->options.http_port};
-    if (x->options.http_port < 0)
+    struct wanted http = {.name = "http", .address = x->listening, .port = (uint16_t)x->options.http_port};
+    if (x->options.http_port < 0 || x->management.off)
         return 0;
     x->sockets.http = open_inet(&http, e);
     return x->sockets.http < 0 ? -1 : 0;
@@ -131,19 +131,61 @@ void sockets_close_http(struct xapid *x)
     x->sockets.http = -1;
 }
 
+/* An address that is on no interface any more, or taken, must not keep the daemon from being reached. */
+static int open_https(struct xapid *x, struct err *e)
+{
+    const struct xapid_options *o = &x->options;
+    struct wanted https = {.name = "https", .address = x->listening, .port = (uint16_t)o->port};
+    x->sockets.https = open_inet(&https, e);
+    if (x->sockets.https >= 0 || !x->management.interface[0])
+        return x->sockets.https < 0 ? -1 : 0;
+    log_error("%s", e->params[0]);
+    err_clear(e);
+    https.address = x->listening = o->address;
+    x->sockets.https = open_inet(&https, e);
+    return x->sockets.https < 0 ? -1 : 0;
+}
+
+static bool is_wildcard(const char *address)
+{
+    char own[OWN_ADDRESS_SIZE];
+    own_address(address, own);
+    return strcmp(own, address) != 0;
+}
+
+int sockets_move(struct xapid *x, const char *address, struct err *e)
+{
+    if (strcmp(address, x->listening) == 0)
+        return 0;
+    if (is_wildcard(x->listening)) {
+        x->sockets.anew = true;
+        handover_store("https", -1);
+        handover_store("http", -1);
+        return 0;
+    }
+    CLEANUP_FD int fd = http_open_tcp(address, x->port, NULL);
+    int r = fd < 0 ? fd : http_server_listen_on(x->http, fd, x->tls);
+    if (r < 0)
+        return err_errno(e, r, "cannot listen on %s port %u", address, x->port);
+    handover_store("https", fd);
+    int before = x->sockets.https;
+    x->sockets.https = fd;
+    fd = before;
+    return 0;
+}
+
 int sockets_open(struct xapid *x, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct xapid_options *o = &x->options;
     const struct host *host = db_host(x->db, x->host);
-    struct wanted https = {.name = "https", .address = o->address, .port = (uint16_t)o->port},
-                  local = {.name = "local", .path = local_path(mem, x)};
-    x->sockets.https = open_inet(&https, e);
-    x->sockets.local = x->sockets.https < 0 ? -1 : open_local(&local, e);
+    struct wanted local = {.name = "local", .path = local_path(mem, x)};
+    bool opened = x->management.off || open_https(x, e) == 0;
+    x->sockets.local = opened ? open_local(&local, e) : -1;
     if (x->sockets.local < 0 || ((!host || !host->https_only) && sockets_open_http(x, e) < 0))
         return -1;
     handover_close_rest();
-    x->port = sockets_port(x->sockets.https);
+    x->port = x->management.off ? (uint16_t)o->port : sockets_port(x->sockets.https);
     return 0;
 }
 

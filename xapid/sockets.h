@@ -12,6 +12,11 @@
 /* Fills x->sockets and x->port. Errors: INTERNAL_ERROR with the address. Never yields. */
 int sockets_open(struct xapid *x, struct err *e);
 
+/* Listen on this address as well, and leave that to the next process, which is to listen on nothing else:
+ * what was listened on so far still is, as long as this process lives. Errors: INTERNAL_ERROR with the
+ * address. */
+int sockets_move(struct xapid *x, const char *address, struct err *e);
+
 /* The plain HTTP port's alone, if the options ask for one; after it was closed. */
 int sockets_open_http(struct xapid *x, struct err *e);
 void sockets_close_http(struct xapid *x);

@@ -22,6 +22,7 @@
 #include "xapid/host/faults.h"
 #include "xapid/host/machine_set.h"
 #include "xapid/housekeeping.h"
+#include "xapid/management.h"
 #include "xapid/op.h"
 #include "xapid/plain_port.h"
 #include "xapid/pool/change_role.h"
@@ -130,7 +131,7 @@ static int serve_main(struct xapid *x, struct err *e)
     x->http = http_server_new(x->membership.member ? member_routes : routes, &http_default_limits, x);
     http_server_set_on_request(x->http, forward_restore);
     http_server_set_durability(x->http, is_durable, co_wait_durable, x);
-    int r = http_server_listen_on(x->http, x->sockets.https, x->tls);
+    int r = x->sockets.https < 0 ? 0 : http_server_listen_on(x->http, x->sockets.https, x->tls);
     if (r == 0)
         r = http_server_listen_on(x->http, x->sockets.local, NULL);
     return r < 0 ? err_errno(e, r, "serving") : 0;
@@ -141,7 +142,10 @@ static int serve(struct xapid *x, struct err *e)
     if (sockets_open(x, e) < 0 || serve_main(x, e) < 0 || plain_port_open(x, e) < 0 ||
         state_dir_write_port(x->options.state_dir, "port", x->port, e) < 0)
         return -1;
-    log_info("serving https://%s:%u", x->options.address, x->port);
+    if (x->management.off)
+        log_info("serving the local socket only");
+    else
+        log_info("serving https://%s:%u", x->listening, x->port);
     daemonize_ready();
     systemd_notify("READY=1\nSTATUS=Serving on port %u", x->port);
     reload_on_hangup(x);
@@ -329,8 +333,9 @@ static int keep_memory(const struct server *s)
 static int end(struct server *s, struct err *e)
 {
     CLEANUP_FD int memory = keep_memory(s);
-    const struct handover_item items[] = {{"https", s->x.sockets.https},
-                                          {"http", s->x.sockets.http},
+    bool anew = s->x.sockets.anew;
+    const struct handover_item items[] = {{"https", anew ? -1 : s->x.sockets.https},
+                                          {"http", anew ? -1 : s->x.sockets.http},
                                           {"local", s->x.sockets.local},
                                           {"memory", memory}};
     if (!s->failed)
@@ -365,7 +370,7 @@ int server_run(const struct xapid_options *o, struct err *e)
     static struct server s;
     s = (struct server){.x.options = *o, .error = e};
     s.x.sockets.https = s.x.sockets.http = s.x.sockets.local = -1;
-    own_address(o->address, s.x.address);
+    management_open(&s.x);
     if (state_dir_make(o->state_dir, e) < 0 || state_dir_lock(o->state_dir, e) < 0 ||
         membership_read(o->state_dir, &s.x.membership, e) < 0 || change_role_finish(&s.x, e) < 0 ||
         open_database(&s.x, e) < 0)

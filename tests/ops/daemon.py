@@ -128,14 +128,15 @@ class Daemon:
         os.makedirs(self.state, exist_ok=True)
         self.hypervisor, self.address, self.options = hypervisor, address, list(options)
         self.process = None
+        self.prefix = []  # of its command, as to be in another network namespace
 
     @property
     def socket(self):
         return os.path.join(self.state, "xapi.sock")
 
     def start(self, wait=True):
-        command = [XAPID, "--state-dir", self.state, "--address", self.address, "--port", "0", "--foreground",
-                   "--hypervisor", self.hypervisor, *self.options]
+        command = [*self.prefix, XAPID, "--state-dir", self.state, "--address", self.address, "--port", "0",
+                   "--foreground", "--hypervisor", self.hypervisor, *self.options]
         with open(os.path.join(self.directory, "log"), "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         if wait:

@@ -32,6 +32,8 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_false_coordinator.py \
 	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_hosts_of_pool.py \
+	tests/pool/test_interfaces.py \
+	tests/pool/test_management.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \
 	tests/pool/test_migrate_remote.py \
@@ -41,4 +43,4 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_three_hosts.py \
 	tests/pool/test_trust.py
 TESTS += $(POOL_SCRIPT_TESTS)
-EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py tests/pool/working_guest.py
+EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py tests/pool/wires.py tests/pool/working_guest.py

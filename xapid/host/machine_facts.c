@@ -33,6 +33,7 @@ void host_machine_facts(struct xapid *x, void *ctx, struct host_machine_facts *r
     uname(&u);
     *ret = (struct host_machine_facts){.hostname = talloc_strdup(ctx, hostname),
                                        .address = talloc_strdup(ctx, x->address),
+                                       .interface = talloc_strdup(ctx, x->management.interface),
                                        .version = PACKAGE_VERSION,
                                        .kernel = talloc_strdup(ctx, u.release),
                                        .hypervisor = talloc_strdup(ctx, x->options.hypervisor),
@@ -40,6 +41,7 @@ void host_machine_facts(struct xapid *x, void *ctx, struct host_machine_facts *r
                                        .accelerator = talloc_strdup(ctx, x->facts.hv.accelerator),
                                        .cpus = x->facts.hv.cpus,
                                        .memory_total = x->facts.hv.memory_total};
+    ret->interfaces = net_interfaces_list(ctx);
     ret->verification_off = verify_is_off(x);
     if (x->tls)
         ret->server_certificate = x509_pem(ctx, tls_server_certificate(x->tls));

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <talloc.h>
 #include "db/setters.gen.h"
-#include "lib/clock.h"
 #include "xapid/host/bootstrap.h"
+#include "xapid/host/interface_rows.h"
 #include "xapid/network/mac.h"
 #include "xapid/network/network.h"
 #include "xapid/reftext.h"
@@ -86,27 +86,17 @@ static void make_internal(struct txn *t)
 
 static const struct pif *make_pif(struct txn *t, struct ref host, struct ref network)
 {
-    const struct pif *pif = pif_create(t);
-    const struct pif_metrics *metrics = pif_metrics_create(t);
+    const struct pif *pif = pif_row_create(t, host, network, "eth0", "");
+    const struct pif_metrics *metrics = db_pif_metrics(txn_db(t), pif->metrics);
     char mac[MAC_TEXT_SIZE];
 
     mac_from_seed(pif->uuid, 0, mac);
-    pif_set_device(t, pif, "eth0");
-    pif_set_network(t, pif, network);
-    pif_set_host(t, pif, host);
     pif_set_mac(t, pif, mac);
-    pif_set_mtu(t, pif, 1500);
-    pif_set_vlan(t, pif, -1);
-    pif_set_physical(t, pif, true);
     pif_set_management(t, pif, true);
-    pif_set_currently_attached(t, pif, true);
     pif_set_ip_configuration_mode(t, pif, IP_CONFIGURATION_MODE_STATIC);
-    pif_set_metrics(t, pif, metrics->row.ref);
     pif_metrics_set_carrier(t, metrics, true);
     pif_metrics_set_speed(t, metrics, 1000);
     pif_metrics_set_duplex(t, metrics, true);
-    pif_metrics_set_device_name(t, metrics, "eth0");
-    pif_metrics_set_last_updated(t, metrics, clock_wall());
     return pif;
 }
 
@@ -147,15 +137,54 @@ static void set_address(struct txn *t, const struct pif *pif, const char *addres
     pif_set_primary_address_type(t, pif, v6 ? PRIMARY_ADDRESS_TYPE_IPV6 : PRIMARY_ADDRESS_TYPE_IPV4);
 }
 
+/* The PIF of the interface that was chosen. */
+static const struct pif *chosen_pif(struct txn *t, struct ref host, const struct host_machine_facts *f)
+{
+    const struct net_interface *i = net_interface_by_name(f->interfaces, text_of(f->interface));
+
+    if (!i)
+        return NULL;
+    if (!pif_of_interface(txn_db(t), host, i))
+        pif_rows_settle(t, host, f);
+    const struct pif *pif = pif_of_interface(txn_db(t), host, i);
+    return pif ? pif : pif_row_introduce(t, host, i);
+}
+
+static const struct pif *first_pif(struct db *db, struct ref host)
+{
+    FOREACH_REFERRER (db, pif, pif, PIF, HOST, host)
+        return pif;
+    return NULL;
+}
+
+/* One is, and no other. */
+static void manage_by(struct txn *t, struct ref host, const struct pif *chosen)
+{
+    FOREACH_REFERRER (txn_db(t), pif, pif, PIF, HOST, host)
+        if (pif->management != (pif == chosen))
+            pif_set_management(t, pif, pif == chosen);
+}
+
+static const struct pif *find_pif(struct txn *t, struct ref host, const struct host_machine_facts *f)
+{
+    const struct pif *pif = chosen_pif(t, host, f);
+
+    if (!pif)
+        pif = management_pif(txn_db(t), host);
+    return pif ? pif : first_pif(txn_db(t), host);
+}
+
 void network_rows(struct txn *t, struct ref host, const struct host_machine_facts *f)
 {
-    const struct pif *pif = management_pif(txn_db(t), host);
+    const struct pif *pif = find_pif(t, host, f);
     struct ref network = management_network(txn_db(t));
 
     if (ref_is_null(network) && db_count(txn_db(t), CLASS_NETWORK) == 0)
         network = make_networks(t);
     if (!pif && !ref_is_null(network))
         pif = make_pif(t, host, network);
-    if (pif)
+    manage_by(t, host, *f->address ? pif : NULL);
+    pif_rows_refresh(t, host, f);
+    if (pif && *f->address && strcmp(text_of(pif->IP), f->address) != 0)
         set_address(t, pif, f->address);
 }

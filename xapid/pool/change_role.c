@@ -13,6 +13,7 @@
 #include "xapid/pool/leader.h"
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool/peers.h"
+#include "xapid/reftext.h"
 
 void change_role_restart(struct xapid *x)
 {
@@ -64,20 +65,23 @@ int change_role_to_member(struct xapid *x, const char *address, uint64_t term, s
     return put_down(x, &m, e);
 }
 
+int change_role_note_address(struct xapid *x, const char *address, struct err *e)
+{
+    struct membership m = x->membership;
+
+    set_member(&m, address, m.term);
+    log_info("the coordinator is %s now", address);
+    return change_role_note(x, &m, e);
+}
+
 void change_role_heard_of(struct xapid *x, const char *address)
 {
     CLEANUP_ERR struct err e = {0};
-    struct membership m = x->membership;
 
-    if (strcmp(address, x->address) == 0) {
-        log_warning("the host at %s takes this one for the coordinator", m.coordinator);
-        return;
-    }
-    set_member(&m, address, m.term);
-    if (membership_write(x->options.state_dir, &m, &e) < 0)
+    if (strcmp(address, x->address) == 0)
+        log_warning("the host at %s takes this one for the coordinator", x->membership.coordinator);
+    else if (change_role_note_address(x, address, &e) < 0)
         log_error("%s", e.n_params > 0 ? e.params[0] : e.code);
-    log_info("the coordinator is %s now", address);
-    x->membership = m;
 }
 
 /* ---- leaving ---- */
@@ -120,6 +124,23 @@ int change_role_finish(struct xapid *x, struct err *e)
 
 /* ---- coming back ---- */
 
+static bool is_known_address(struct xapid *x, const char *address)
+{
+    DB_FOREACH_HOST (x->db, host)
+        if (strcmp(text_of(host->address), address) == 0)
+            return true;
+    return false;
+}
+
+/* A term is one coordinator's: a member in this host's that names an address of nobody names one that this
+ * host had.
+ */
+static bool is_left_behind(struct xapid *x, const struct peer_place *place)
+{
+    return x->peer_pool.term != 0 && !x->membership.member && place->member &&
+           place->term == x->membership.term && !is_known_address(x, place->coordinator);
+}
+
 /* All are asked at once, for one that is off makes whoever asks wait. */
 struct inquiry {
     struct xapid *x;
@@ -133,8 +154,13 @@ static void co_ask(void *arg)
     struct inquiry *i = arg;
     CLEANUP_ERR struct err e = {0};
 
-    if (co_peer_ask_place(i->x, i->address, &i->place, &e) == 0)
-        return;
+    if (co_peer_ask_place(i->x, i->address, &i->place, &e) == 0) {
+        if (!is_left_behind(i->x, &i->place))
+            return;
+        log_info("the member at %s looks for this host at %s", i->address, i->place.coordinator);
+        if (co_peer_tell_follow(i->x, i->address, NULL, i->x->address, i->place.term, &e) == 0)
+            return;
+    }
     log_debug("%s", e.n_params > 0 ? e.params[0] : e.code);
     i->place = (struct peer_place){0};
     if (!err_is(&e, "HOST_UNKNOWN_TO_MASTER"))

@@ -16,6 +16,9 @@ int change_role_to_coordinator(struct xapid *x, struct err *e);
 /* Follow the coordinator at address, in its term. */
 int change_role_to_member(struct xapid *x, const char *address, uint64_t term, struct err *e);
 
+/* The coordinator of a member has another address, in the same term; no new start is needed. */
+int change_role_note_address(struct xapid *x, const char *address, struct err *e);
+
 /* A member learns that its coordinator is a member itself, of the one at address; no new start is needed.
  * That it is its own coordinator it does not believe. */
 void change_role_heard_of(struct xapid *x, const char *address);
@@ -34,7 +37,8 @@ int co_change_role_look_around(struct xapid *x, struct err *e);
 /* The same at any time: a coordinator that is none any more starts anew as a member. */
 void co_change_role_step_down(struct xapid *x);
 
-/* From now on, look around whenever a host of the pool is not connected. */
+/* From now on, look around whenever a host of the pool is not connected; one that looks for this coordinator
+ * at an address that it has left is told. */
 void change_role_watch(struct xapid *x);
 
 /* Start the daemon anew, in place, once the calls in progress have been answered. */

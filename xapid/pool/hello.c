@@ -6,9 +6,29 @@
 #define TEXT(name) CODEC_FIELD_TEXT(struct host_machine_facts, name)
 #define INT(name) CODEC_FIELD_INT(struct host_machine_facts, name)
 
+static const struct codec_field interface_fields[] = {
+    CODEC_FIELD_TEXT(struct net_interface, name),
+    CODEC_FIELD_TEXT(struct net_interface, mac),
+    CODEC_FIELD_TEXT(struct net_interface, ip),
+    CODEC_FIELD_TEXT(struct net_interface, netmask),
+    CODEC_FIELD_TEXT(struct net_interface, ipv6),
+    CODEC_FIELD_INT(struct net_interface, mtu),
+    CODEC_FIELD_BOOL(struct net_interface, up),
+    CODEC_FIELD_BOOL(struct net_interface, loopback),
+    {0},
+};
+static const struct codec_type interface_type = CODEC_TYPE(struct net_interface, interface_fields);
+
+static const struct codec_field interfaces_fields[] = {
+    CODEC_FIELD_ARRAY(struct net_interfaces, v, n, &interface_type),
+    {0},
+};
+static const struct codec_type interfaces_type = CODEC_TYPE(struct net_interfaces, interfaces_fields);
+
 static const struct codec_field machine_fields[] = {
     TEXT(hostname),
     TEXT(address),
+    TEXT(interface),
     TEXT(version),
     TEXT(kernel),
     TEXT(hypervisor),
@@ -23,6 +43,7 @@ static const struct codec_field machine_fields[] = {
     TEXT(cpu_features),
     TEXT(server_certificate),
     CODEC_FIELD_BOOL(struct host_machine_facts, verification_off),
+    CODEC_FIELD_POINTER(struct host_machine_facts, interfaces, &interfaces_type),
     INT(cpu_mhz),
     INT(cpus),
     INT(memory_total),
@@ -99,8 +120,16 @@ static void fill_texts(struct host_machine_facts *f)
     }
 }
 
+static bool interface_makes_sense(const struct net_interface *i)
+{
+    return i->name && *i->name && i->mac && i->ip && i->netmask && i->ipv6 && i->mtu >= 0;
+}
+
 static bool makes_sense(const struct host_machine_facts *m)
 {
+    for (unsigned i = 0; m->interfaces && i < m->interfaces->n; i++)
+        if (!interface_makes_sense(&m->interfaces->v[i]))
+            return false;
     return m->cpus >= 0 && m->cpus <= 4096 && m->cpu_mhz >= 0 && m->memory_total >= 0;
 }
 

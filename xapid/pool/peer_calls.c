@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/errors.gen.h"
+#include "pool/codec.h"
 #include "rpc/client.h"
 #include "xapid/pool/change_role.h"
+#include "xapid/pool/hello.h"
 #include "xapid/pool/peers.h"
 
 enum { MAX_REPLY = 64 * 1024 };
@@ -86,6 +88,18 @@ int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *r
     return 0;
 }
 
+int co_peer_ask_machine(struct xapid *x, const char *address, const char *host_uuid, void *mem,
+                        struct host_machine_facts *ret, struct err *e)
+{
+    json_t *reply = co_ask(x, address, host_uuid, "GET", "/peer/machine", NULL, x->options.silence_ms, e);
+    CLEANUP_BUF struct buf text = {0};
+
+    if (!reply)
+        return -1;
+    codec_write(&text, reply);
+    return machine_read(mem, text.data, text.len, ret, e);
+}
+
 int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_uuid, const char *coordinator,
                         uint64_t term, struct err *e)
 {
@@ -145,6 +159,17 @@ void co_peer_place_get(struct http_request *r, struct http_reply *reply, void *a
                             m->member ? m->coordinator : x->address, "term", (json_int_t)m->term));
 }
 
+void co_peer_machine_get(struct http_request *r, struct http_reply *reply, void *arg)
+{
+    struct xapid *x = arg;
+
+    if (!peers_admit(x, r, reply))
+        return;
+    reply->content_type = "application/json";
+    if (machine_write(x, &reply->body) < 0)
+        http_reply_error(r, reply, 500, "this host's description is no UTF-8");
+}
+
 void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void *arg)
 {
     struct xapid *x = arg;
@@ -159,6 +184,8 @@ void co_peer_follow_post(struct http_request *r, struct http_reply *reply, void 
         err_internal(&e, "this does not say whom to follow");
     else if (term < 0 || (uint64_t)term < x->membership.term)
         err_internal(&e, "that term is over");
+    else if (x->membership.member && (uint64_t)term == x->membership.term)
+        (void)change_role_note_address(x, coordinator, &e);
     else if (strcmp(x->membership.coordinator, coordinator) != 0 || (uint64_t)term != x->membership.term)
         (void)change_role_to_member(x, coordinator, (uint64_t)term, &e);
     json_decref(body);

@@ -2,10 +2,11 @@
 #define XAPID_POOL_PEER_CALLS_H
 /*
  * What the daemons of a pool ask of each other beside the feed and the agents' work, as JSON over HTTP
- * between peers: GET /peer/place, POST /peer/follow, /peer/lead and /peer/leave.
+ * between peers: GET /peer/place and /peer/machine, POST /peer/follow, /peer/lead and /peer/leave.
  */
 #include <jansson.h>
 #include "rpc/http.h"
+#include "xapid/host/machine_facts.h"
 #include "xapid/server.h"
 
 /* Where a host stands. */
@@ -19,6 +20,10 @@ struct peer_place {
  * HOST_UNKNOWN_TO_MASTER [this host] when it is one of a pool that has gone on without this host. host_uuid
  * NULL: any host of the pool. */
 int co_peer_ask_place(struct xapid *x, const char *address, struct peer_place *ret, struct err *e);
+
+/* What a host says of its machine now; texts on mem. */
+int co_peer_ask_machine(struct xapid *x, const char *address, const char *host_uuid, void *mem,
+                        struct host_machine_facts *ret, struct err *e);
 
 /* Let a host follow the coordinator at `coordinator` in this term. */
 int co_peer_tell_follow(struct xapid *x, const char *address, const char *host_uuid, const char *coordinator,
@@ -41,6 +46,7 @@ void peer_answer(struct http_reply *reply, json_t *done, const struct err *e);
 
 /* The serving side, for the routes. */
 co_http_handler co_peer_place_get;
+co_http_handler co_peer_machine_get;
 co_http_handler co_peer_follow_post;
 co_http_handler co_peer_lead_post;
 co_http_handler co_peer_leave_post;
