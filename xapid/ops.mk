@@ -136,6 +136,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/lifecycle.c \
 	xapid/vm/lifecycle.h \
 	xapid/vm/balloon.c xapid/vm/balloon.h \
+	xapid/vm/share.c xapid/vm/share.h \
+	xapid/vm/squeeze.c xapid/vm/squeeze.h \
 	xapid/vm/live.c \
 	xapid/vm/live_disks.c xapid/vm/live_disks.h \
 	xapid/vm/memory.c \

@@ -153,7 +153,7 @@ static bool parse_rule_value(struct sim_rule *r, enum sim_op op, const char *key
         return parse_when(&r->hang, value);
     if (strcmp(key, "error") == 0 && op < SIM_AGENT)
         return parse_error(r, value);
-    if (strcmp(key, "off") == 0 && op == SIM_AGENT)
+    if (strcmp(key, "off") == 0 && (op == SIM_AGENT || op == SIM_MEMORY))
         return parse_when(&r->off, value);
     if (strcmp(key, "when") == 0 && op == SIM_LIFE)
         return parse_when(&r->happens, value);
@@ -282,4 +282,9 @@ struct sim_fate sim_script_next(struct sim_script *s, enum sim_op op)
         .off = applies(&r->off, call),
         .happens = applies(&r->happens, call),
     };
+}
+
+bool sim_script_is_off(const struct sim_script *s, enum sim_op op)
+{
+    return applies(&s->rules[op].off, s->rules[op].calls);
 }

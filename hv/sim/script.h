@@ -79,4 +79,7 @@ struct sim_fate {
 };
 struct sim_fate sim_script_next(struct sim_script *s, enum sim_op op);
 
+/* Was the latest call one that the word `off` names? */
+bool sim_script_is_off(const struct sim_script *s, enum sim_op op);
+
 #endif

@@ -462,7 +462,7 @@ static int co_sim_set_processors(struct hv *hv, const char *uuid, unsigned n, co
     return 0;
 }
 
-/* A simulated guest obeys at once. */
+/* A simulated guest obeys at once, or never. */
 static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e)
 {
     struct sim_hv *s = sim_of(hv);
@@ -475,7 +475,7 @@ static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, str
     if (!sim_find_started(s, uuid))
         return sim_fail_halted(e, uuid);
     memcpy(r.uuid, uuid, sizeof r.uuid);
-    if (s->report)
+    if (s->report && !sim_script_is_off(&s->script, SIM_MEMORY))
         s->report(&r, s->report_arg);
     return 0;
 }

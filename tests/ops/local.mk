@@ -12,6 +12,7 @@ OPS_SCRIPT_TESTS = \
 	tests/ops/test_rules.py \
 	tests/ops/test_schedules.py \
 	tests/ops/test_snapshot.py \
+	tests/ops/test_squeeze.py \
 	tests/ops/test_storage.py \
 	tests/ops/test_uefi.py
 TESTS += $(OPS_SCRIPT_TESTS)

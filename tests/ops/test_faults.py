@@ -101,6 +101,14 @@ def running_small(c, name):
     return vm
 
 
+def squeezed(c, name):
+    """A VM that only has room when a guest that holds most of the host gives memory back."""
+    other, most = make_vm(c, f"{name} s"), 1 << 40
+    c.VM.set_memory_limits(other, 0, most, 64 << 20, most)
+    c.VM.start(other, False, False)
+    return make_vm(c, name)
+
+
 def vcpus(c, vm):
     return int(c.VM_metrics.get_VCPUs_number(c.VM.get_metrics(vm)))
 
@@ -117,6 +125,8 @@ def operations(c, number):
     return {
         "VM.start": (lambda: make_vm(c, n), lambda vm: c.VM.start(vm, False, False),
                      lambda vm: power(c, vm) == "Running"),
+        "VM.start squeezing": (lambda: squeezed(c, n), lambda vm: c.VM.start(vm, False, False),
+                               lambda vm: power(c, vm) == "Running"),
         "VM.start paused": (lambda: make_vm(c, n), lambda vm: c.VM.start(vm, True, False),
                             lambda vm: power(c, vm) == "Paused"),
         "VM.hard_shutdown": (lambda: running(c, n), c.VM.hard_shutdown, lambda vm: power(c, vm) == "Halted"),

@@ -107,6 +107,7 @@ struct ref hosts_add_vm(struct hosts *h, const char *name, struct ref sr, struct
     vm_set_power_state(t, vm, VM_POWER_STATE_HALTED);
     vm_set_memory_static_max(t, vm, GIB);
     vm_set_memory_dynamic_max(t, vm, GIB);
+    vm_set_memory_dynamic_min(t, vm, GIB);
     vm_set_vcpus_max(t, vm, 1);
     vm_set_vcpus_at_startup(t, vm, 1);
     if (!ref_is_null(sr)) {

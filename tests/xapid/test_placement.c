@@ -11,6 +11,7 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/placement.h"
+#include "xapid/vm/share.h"
 #include "xapid/vm/spec.h"
 
 static struct hosts h;
@@ -212,15 +213,15 @@ START_TEST(what_is_being_started_counts_as_there)
 {
     struct ref vm = hosts_add_vm(&h, "vm", REF_NULL, REF_NULL);
     CLEANUP_ERR struct err e = {0};
-    int64_t before = host_free_memory(h.x.db, h.host[1]);
+    int64_t before = host_free_memory(h.x.db, h.host[1], NULL);
 
     ck_assert_int_eq(placement_reserve(&h.x, vm, h.host[1], &e), 0);
-    int64_t reserved = host_free_memory(h.x.db, h.host[1]);
+    int64_t reserved = host_free_memory(h.x.db, h.host[1], NULL);
     ck_assert_int_eq(before - reserved, GIB + vm_memory_overhead(hosts_vm(&h, vm)));
     hosts_run(&h, vm, h.host[1]);
-    ck_assert_int_eq(host_free_memory(h.x.db, h.host[1]), reserved);
+    ck_assert_int_eq(host_free_memory(h.x.db, h.host[1], NULL), reserved);
     placement_release(&h.x, vm);
-    ck_assert_int_eq(host_free_memory(h.x.db, h.host[1]), reserved);
+    ck_assert_int_eq(host_free_memory(h.x.db, h.host[1], NULL), reserved);
 }
 END_TEST
 

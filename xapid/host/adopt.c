@@ -18,6 +18,7 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/squeeze.h"
 
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
 {
@@ -310,6 +311,7 @@ int co_host_adopt(struct xapid *x, struct ref host, struct host_guests *g, struc
     co_end_unknown(&a, agent);
     if (co_look_at_guests(&a, agent, e) < 0 || mend_rows(&a, e) < 0)
         return -1;
+    squeeze_look_anew(host);
     vif_restore(x, host);
     co_forget_images(&a);
     return 0;

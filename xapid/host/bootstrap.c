@@ -23,6 +23,7 @@
 #include "xapid/storage/sr.h"
 #include "xapid/storage/vdi.h"
 #include "xapid/vm/lifecycle.h"
+#include "xapid/vm/squeeze.h"
 
 static int make_folder(const char *state_dir, const char *name, struct err *e)
 {
@@ -127,6 +128,7 @@ static int co_adopt(struct xapid *x, struct err *e)
 
     if (co_agent_adopt(x->agent, add_guest, guests, e) < 0)
         return -1;
+    squeeze_begin(x);
     return co_host_adopt(x, x->host, guests, e);
 }
 

@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/reftext.h"
-#include "xapid/vm/placement.h"
+#include "xapid/vm/share.h"
 
 static const struct host *host_of(struct call *c, struct ref ref, struct err *e)
 {
@@ -44,7 +44,7 @@ int co_host_compute_free_memory(struct call *c, const struct host_compute_free_m
 {
     if (!host_of(c, a->host, e))
         return -1;
-    ret->i = host_free_memory(c->db, a->host);
+    ret->i = host_free_memory(c->db, a->host, NULL);
     return 0;
 }
 

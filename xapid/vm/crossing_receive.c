@@ -25,6 +25,7 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/squeeze.h"
 
 enum { HEAD_MS = 10 * 1000, FIRST_MS = 60 * 1000 };
 
@@ -200,10 +201,13 @@ static int describe(struct receiving *r, struct agent_vm_spec *spec, struct err 
 static json_t *co_await_guest(struct receiving *r, struct err *e)
 {
     struct arrival *a = &r->arrival;
-    struct agent *agent = host_agent(a->c->x, a->host, e);
     struct agent_vm_spec spec;
+    struct agent *agent = NULL;
 
-    if (!agent || !a->up || placement_reserve(a->c->x, a->vm, a->host, e) < 0 || describe(r, &spec, e) < 0) {
+    if (a->up && placement_reserve(a->c->x, a->vm, a->host, e) == 0 &&
+        co_squeeze_make_room(a->c, a->vm, a->host, e) == 0)
+        agent = host_agent(a->c->x, a->host, e);
+    if (!agent || describe(r, &spec, e) < 0) {
         if (!err_is_set(e))
             err_invalid_value(e, "crossing", "receive");
         return NULL;
@@ -251,6 +255,7 @@ static int record(struct receiving *r, const struct vm_guest *guest, struct err 
     if (db_commit(t, e) < 0)
         return -1;
     r->decided = true;
+    squeeze_look_anew(a->host);
     return 0;
 }
 

@@ -5,7 +5,8 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/balloon.h"
-#include "xapid/vm/placement.h"
+#include "xapid/vm/share.h"
+#include "xapid/vm/squeeze.h"
 
 int memory_check_limits(const struct memory_limits *m, struct err *e)
 {
@@ -38,6 +39,17 @@ static int record(struct call *c, struct ref ref, const struct memory_limits *m,
     return db_commit(t, e);
 }
 
+/* As much of the new range as the host has. */
+static int64_t target_within(struct call *c, const struct vm *vm, const struct memory_limits *m)
+{
+    if (vm->power_state != VM_POWER_STATE_RUNNING)
+        return vm->memory_target;
+    int64_t idle = host_idle_memory(c->db, vm->resident_on, NULL);
+    int64_t most = vm->memory_target + (idle > 0 ? idle : 0);
+    int64_t target = most < m->dynamic_max ? most : m->dynamic_max;
+    return target > m->dynamic_min ? target : m->dynamic_min;
+}
+
 /* The guest of a VM that runs follows first, and goes back when that cannot be recorded. */
 static int co_write_limits(struct call *c, struct ref ref, const struct memory_limits *m, struct err *e)
 {
@@ -46,8 +58,7 @@ static int co_write_limits(struct call *c, struct ref ref, const struct memory_l
 
     if (!vm || memory_check_limits(m, e) < 0)
         return -1;
-    int64_t before = vm->memory_target,
-            target = vm->power_state == VM_POWER_STATE_RUNNING ? m->dynamic_max : before;
+    int64_t before = vm->memory_target, target = target_within(c, vm, m);
     if (target != before && co_balloon_ask(c, ref, target, e) < 0)
         return -1;
     if (record(c, ref, m, target, e) < 0) {
@@ -57,6 +68,8 @@ static int co_write_limits(struct call *c, struct ref ref, const struct memory_l
     }
     if (target != before)
         balloon_target_changed();
+    if ((vm = db_vm(c->db, ref)))
+        squeeze_look(vm->resident_on);
     return 0;
 }
 

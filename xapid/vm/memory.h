@@ -11,7 +11,8 @@ struct memory_limits {
 /* Errors: MEMORY_CONSTRAINT_VIOLATION naming the order. */
 int memory_check_limits(const struct memory_limits *m, struct err *e);
 
-/* Change the dynamic limits; the guest of a VM that runs is given dynamic_max. The operation is declared. */
+/* Change the dynamic limits; the guest of a VM that runs is given dynamic_max, or what of it
+ * its host has. The operation is declared. */
 int co_memory_set_dynamic(struct call *c, struct ref vm, int64_t min, int64_t max, struct err *e);
 
 #endif

@@ -23,6 +23,7 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/squeeze.h"
 #include "xapid/vm/stop.h"
 
 /* ---- may it? ---- */
@@ -415,7 +416,9 @@ int co_vm_move(struct call *c, const struct vm_move *m, struct err *e)
         return 0;
     if (placement_reserve(c->x, m->vm, m->host, e) < 0)
         return -1;
-    int rc = co_move_up(c, m, e);
+    int rc = co_squeeze_make_room(c, m->vm, m->host, e);
+    if (rc == 0)
+        rc = co_move_up(c, m, e);
     placement_release(c->x, m->vm);
     return rc;
 }

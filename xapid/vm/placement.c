@@ -9,53 +9,16 @@
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
-
-#define MIB ((int64_t)1 << 20)
+#include "xapid/vm/share.h"
+#include "xapid/vm/squeeze.h"
 
 /* ---- memory ---- */
 
-int64_t vm_memory_overhead(const struct vm *vm)
-{
-    /* What QEMU itself takes, and its page tables: 1/128 of the guest's memory. */
-    return 32 * MIB + vm->VCPUs_max * MIB + vm->memory_static_max / 128;
-}
-
-static int64_t memory_for(const struct vm *vm)
-{
-    return vm->memory_dynamic_max + vm_memory_overhead(vm);
-}
-
-/* What the others leave; `vm` may be NULL. */
-static int64_t free_memory_for(struct db *db, const struct vm *vm, struct ref host)
-{
-    const struct host *row = db_host(db, host);
-    const struct host_metrics *metrics = row ? db_host_metrics(db, row->metrics) : NULL;
-    int64_t free = metrics ? metrics->memory_total - row->memory_overhead : 0;
-
-    FOREACH_REFERRER (db, vm, other, VM, RESIDENT_ON, host)
-        if (!other->is_control_domain && other != vm)
-            free -= memory_for(other);
-    FOREACH_REFERRER (db, vm, other, VM, SCHEDULED_TO_BE_RESIDENT_ON, host)
-        if (!ref_equal(other->resident_on, host) && other != vm)
-            free -= memory_for(other);
-    return free > 0 ? free : 0;
-}
-
-int64_t host_free_memory(struct db *db, struct ref host)
-{
-    return free_memory_for(db, NULL, host);
-}
-
 static int check_memory(struct xapid *x, const struct vm *vm, struct ref host, struct err *e)
 {
-    int64_t needed = memory_for(vm), available = free_memory_for(x->db, vm, host);
-    char a[24], b[24];
+    int64_t needed = vm_memory_needed(x->db, vm), available = host_free_memory(x->db, host, vm);
 
-    if (needed <= available)
-        return 0;
-    snprintf(a, sizeof a, "%lld", (long long)needed);
-    snprintf(b, sizeof b, "%lld", (long long)available);
-    return err_host_not_enough_free_memory(e, a, b);
+    return needed <= available ? 0 : memory_refuse(needed, available, e);
 }
 
 /* ---- processors ---- */
@@ -267,7 +230,7 @@ static int choose(struct xapid *x, const struct vm *vm, struct ref wanted, struc
         if (placement_check(x, vm, c.host, force, &last) < 0)
             continue;
         c.companions = count_companions(x->db, vm, c.host);
-        c.free = free_memory_for(x->db, vm, c.host);
+        c.free = host_idle_memory(x->db, c.host, vm);
         if (ref_is_null(best.host) || is_better(&c, &best))
             best = c;
     }
@@ -303,9 +266,22 @@ int placement_reserve(struct xapid *x, struct ref ref, struct ref host, struct e
     struct ref before = vm->scheduled_to_be_resident_on;
     if (db_host(x->db, before) && !ref_equal(before, host) && !host_is_reachable(x, before))
         return err_host_offline(e, REF_TEXT(before));
+    if (check_memory(x, vm, host, e) < 0)
+        return -1;
+    int64_t due = vm_memory_due(x->db, vm, host_memory_share(x->db, host, vm));
     struct txn *t = db_begin(x->db);
     vm_set_scheduled_to_be_resident_on(t, vm, host);
+    if (vm->power_state == VM_POWER_STATE_HALTED)
+        vm_set_memory_target(t, vm, due);
     return db_commit(t, e);
+}
+
+static void forget_reservation(struct txn *t, const struct vm *vm)
+{
+    squeeze_look(vm->scheduled_to_be_resident_on);
+    vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    if (vm->power_state == VM_POWER_STATE_HALTED)
+        vm_set_memory_target(t, vm, 0);
 }
 
 void placement_release(struct xapid *x, struct ref ref)
@@ -316,7 +292,7 @@ void placement_release(struct xapid *x, struct ref ref)
     if (!vm || ref_is_null(vm->scheduled_to_be_resident_on))
         return;
     struct txn *t = db_begin(x->db);
-    vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+    forget_reservation(t, vm);
     if (db_commit(t, &e) < 0)
         log_warning("the memory meant for VM %s stays reserved: %s", vm->uuid, e.code);
 }
@@ -339,6 +315,6 @@ void placement_forget_reservations(struct txn *t, struct ref host)
     for (uint32_t i = 0; i < set_count(vms); i++) {
         const struct vm *vm = db_vm(txn_db(t), vms->v[i].r);
         if (map_count(vm->current_operations) == 0)
-            vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
+            forget_reservation(t, vm);
     }
 }

@@ -7,12 +7,6 @@
 #include "xapid/call.h"
 #include "xapid/server.h"
 
-/* Bytes that a host needs beside the guest's own memory. */
-int64_t vm_memory_overhead(const struct vm *vm);
-
-/* Bytes that the VMs on a host leave, and those that are being started there. */
-int64_t host_free_memory(struct db *db, struct ref host);
-
 /* Does the host have what the VM needs? It must be live, enabled and reachable, have the SRs of the disks
  * (and of the memory image of a VM that is suspended) attached, reach the networks, have memory and
  * processors, and the latter must do what those of the host did that a suspended or running guest started on.
@@ -36,8 +30,9 @@ int placement_choose(struct xapid *x, const struct vm *vm, struct ref prefer, bo
 /* The best of the other hosts, for a guest that is to leave its own. */
 int placement_choose_other(struct xapid *x, const struct vm *vm, struct ref *ret, struct err *e);
 
-/* Until it runs there its memory counts as taken on the host: VM.scheduled_to_be_resident_on. Recording that
- * the VM is up or down ends it, too. */
+/* Until it runs there its memory counts as taken on the host: VM.scheduled_to_be_resident_on, and
+ * VM.memory_target of one that is down. It may have to be made free (squeeze.h). Recording that the VM is up
+ * or down ends it, too. Errors: HOST_NOT_ENOUGH_FREE_MEMORY, HOST_OFFLINE. */
 int placement_reserve(struct xapid *x, struct ref vm, struct ref host, struct err *e);
 void placement_release(struct xapid *x, struct ref vm);
 

@@ -11,6 +11,8 @@
 #include "xapid/pool/leader.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/device.h"
+#include "xapid/vm/share.h"
+#include "xapid/vm/squeeze.h"
 
 #define STORE_RETRY_MS 200
 
@@ -167,7 +169,7 @@ static void measure(struct txn *t, const struct vm *vm, const struct hv_vm_facts
     vm_metrics_set_start_time(t, metrics, facts->start_time ? facts->start_time : clock_wall());
     vm_metrics_set_vcpus_number(t, metrics, vm->VCPUs_at_startup);
     vm_metrics_set_vcpus_params(t, metrics, vm->VCPUs_params);
-    vm_metrics_set_memory_actual(t, metrics, vm->memory_dynamic_max);
+    vm_metrics_set_memory_actual(t, metrics, vm_memory_given(vm));
     vm_metrics_set_hvm(t, metrics, !direct);
     vm_metrics_set_current_domain_type(t, metrics, direct ? DOMAIN_TYPE_PVH : DOMAIN_TYPE_HVM);
     vm_metrics_set_last_updated(t, metrics, clock_wall());
@@ -192,7 +194,7 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
     vm_set_resident_on(t, vm, g->host);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
     vm_set_domid(t, vm, g->facts.domid);
-    vm_set_memory_target(t, vm, vm->memory_dynamic_max);
+    vm_set_memory_target(t, vm, vm_memory_given(vm));
     vm_set_memory_overhead(t, vm, 0);
     vm_set_requires_reboot(t, vm, false);
     record_devices(t, vm, g);
@@ -205,6 +207,8 @@ void vm_record_moved(struct txn *t, struct xapid *x, const struct vm *vm, struct
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
 
+    squeeze_look(vm->resident_on);
+    squeeze_look(host);
     vm_set_resident_on(t, vm, host);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
     vm_set_domid(t, vm, domid);
@@ -228,6 +232,8 @@ static void record_down(struct txn *t, const struct vm *vm, enum vm_power_state 
 {
     const struct vm_metrics *metrics = db_vm_metrics(txn_db(t), vm->metrics);
 
+    squeeze_look(vm->resident_on);
+    squeeze_look(vm->scheduled_to_be_resident_on);
     vm_set_power_state(t, vm, state);
     vm_set_resident_on(t, vm, REF_NULL);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);

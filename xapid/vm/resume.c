@@ -18,6 +18,7 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/squeeze.h"
 
 struct restored {
     struct xapid *x;
@@ -117,11 +118,13 @@ static int co_resume_at(struct call *c, struct ref ref, struct ref host, bool pa
 
     if (placement_reserve(c->x, ref, host, e) < 0)
         return -1;
-    if (co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
+    if (co_squeeze_make_room(c, ref, host, e) < 0 ||
+        co_op_begin(c, CLASS_HOST, host, HOST_ALLOWED_OPERATIONS_VM_RESUME, &host_op, e) < 0 ||
         co_restore(c, ref, host, paused, force, e) < 0) {
         placement_release_after(c->x, ref, e);
         return -1;
     }
+    squeeze_look_anew(host);
     co_lifecycle_look_again(c->x, ref);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "xapid/storage/device.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/record.h"
+#include "xapid/vm/share.h"
 
 /* ---- the specification ---- */
 
@@ -199,7 +200,7 @@ int vm_build_spec(struct xapid *x, void *ctx, const struct vm *vm, struct ref ho
 {
     *ret = (struct agent_vm_spec){.vm = {.name = talloc_strdup(ctx, text_of(vm->name_label)),
                                          .domid = vm_next_domid(x),
-                                         .memory = vm->memory_dynamic_max,
+                                         .memory = vm_memory_given(vm),
                                          .memory_max = vm->memory_static_max,
                                          .vcpus = (unsigned)vm->VCPUs_at_startup,
                                          .vcpus_max = (unsigned)vm->VCPUs_max,

@@ -21,6 +21,7 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/squeeze.h"
 
 /* ---- the drives: held while they are being attached, so that nobody clones or removes their disks ---- */
 
@@ -148,7 +149,9 @@ int co_vm_start_at(struct call *c, struct ref ref, struct ref host, const struct
 {
     if (placement_reserve(c->x, ref, host, e) < 0)
         return -1;
-    int rc = co_start_reserved(c, ref, host, o, e);
+    int rc = co_squeeze_make_room(c, ref, host, e);
+    if (rc == 0)
+        rc = co_start_reserved(c, ref, host, o, e);
     if (rc < 0)
         placement_release_after(c->x, ref, e);
     return rc;
