@@ -100,6 +100,8 @@ def preserved():
         wait_until(lambda: c.VM.get_power_state(vm) == "Paused", "the guest is kept")
         assert names(c, vm) == ["VM_STARTED", "VM_CRASHED"], names(c, vm)
         d.kill()
+        with open(os.path.join(d.directory, "script"), "w"):
+            pass  # from here on it does not crash
         d.start()
         c = d.client()
         assert c.VM.get_power_state(vm) == "Paused" and names(c, vm) == ["VM_STARTED", "VM_CRASHED"]
