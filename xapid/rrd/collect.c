@@ -209,7 +209,7 @@ static void co_let_go(struct xapid *x)
 
 static void co_round(struct xapid *x)
 {
-    struct machine_usage machine;
+    struct machine_usage machine = {.links = NULL};
     unsigned n;
     struct rrd *const *all = rrd_store_all(&n);
     for (unsigned i = 0; i < n; i++)
