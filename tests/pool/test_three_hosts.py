@@ -55,6 +55,10 @@ def coordinator_dies_with_its_guest(m, lost, other):
     lost.restart(1, written)
 
 
+def has_storage(m, i):
+    return all(p["currently_attached"] for p in m.c.PBD.get_all_records().values() if p["host"] == m.refs[i])
+
+
 def the_old_one_is_back_and_leaves(m, guests):
     """As a member, without a word of the guest that was its own."""
     old, new = m.hosts[0], m.hosts[1]
@@ -62,6 +66,7 @@ def the_old_one_is_back_and_leaves(m, guests):
     wait_until(lambda: is_live(new, old), "the old coordinator follows")
     wait_until(lambda: answers_as_member(old, new), "and answers")
     assert not old.guest_processes()
+    wait_until(lambda: has_storage(m, 0), "its storage is attached")
     m.c.VM.pool_migrate(guests[0].vm, m.refs[0], {})
     guests[0].check()
     m.c.VM.pool_migrate(guests[0].vm, m.refs[1], {})
