@@ -9,7 +9,7 @@ from generator.load import load_model
 MODEL = load_model(pathlib.Path(SOURCE) / "model")
 NULLS = {"STRING": "", "INT": "0", "FLOAT": 0.0, "BOOL": False, "REF": daemon.NULL, "SET": [], "MAP": {}, "RECORD": {}}
 # Harmless with nothing to act on, but they would end the session, or the daemon, that the test uses.
-ENDS_THE_TEST = {"session.logout", "session.local_logout", "host.shutdown_agent"}
+ENDS_THE_TEST = {"session.logout", "session.local_logout", "host.management_disable", "host.shutdown_agent"}
 
 
 def granted(message, role):
