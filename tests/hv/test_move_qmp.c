@@ -153,7 +153,6 @@ END_TEST
 /* One whose limit was asked for is left at it for ever. */
 static void co_leave_at_limit(void)
 {
-    CLEANUP_ERR struct err e = {0};
     struct fiber *fiber;
     struct attempt t = {0};
 
