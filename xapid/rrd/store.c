@@ -199,7 +199,7 @@ static bool is_known(struct xapid *x, const char *name)
 void co_rrd_store_sweep(struct xapid *x)
 {
     struct file_job j = job_of(x, "");
-    if (co_run_worker(list_files, &j, "looking through history") == 0)
+    if (co_run_worker(list_files, &j, "looking through history") == 0 && j.n > 0)
         for (const char *name = j.bytes; name < j.bytes + j.n; name += strlen(name) + 1) {
             CLEANUP_BUF struct buf path = {0};
             buf_printf(&path, "%s%s", j.path.data, name);
