@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <talloc.h>
 #include "lib/clock.h"
 #include "lib/fault.h"
 
@@ -43,6 +44,22 @@ void moving_note_progress(double done, void *arg)
     m->progress = done;
 }
 
+static int co_receive(struct moving *m, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct hv *from = m->from->hv, *to = m->to->hv;
+
+    if (from->driver->co_shape && from->driver->co_shape(from, m->spec.uuid, mem, &m->spec.shape, e) < 0)
+        return -1;
+    int r = to->driver->co_receive(to, &m->spec, &m->passage, &m->reception, e);
+    m->spec.shape = NULL;
+    if (r < 0)
+        return -1;
+    m->passage.memory_port = m->reception.memory_port;
+    m->passage.disk_port = m->reception.disk_port;
+    return 0;
+}
+
 int co_moving_step(struct moving *m, enum moving_step step, struct err *e)
 {
     struct hv *from = m->from->hv, *to = m->to->hv;
@@ -50,13 +67,7 @@ int co_moving_step(struct moving *m, enum moving_step step, struct err *e)
 
     switch (step) {
     case STEP_RECEIVE:
-        if (from->driver->co_shape && from->driver->co_shape(from, uuid, NULL, &m->spec.shape, e) < 0)
-            return -1;
-        if (to->driver->co_receive(to, &m->spec, &m->passage, &m->reception, e) < 0)
-            return -1;
-        m->passage.memory_port = m->reception.memory_port;
-        m->passage.disk_port = m->reception.disk_port;
-        return 0;
+        return co_receive(m, e);
     case STEP_PREPARE:
         return from->driver->co_move_prepare(from, uuid, &m->passage, moving_note_progress, m, e);
     case STEP_SWITCH:
