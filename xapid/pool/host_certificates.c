@@ -398,25 +398,30 @@ static int co_look(struct work *w, struct err *e)
                                                                                 : co_settle(w, e);
 }
 
+/* When to look again, in ms; or -ECANCELED. */
+static int co_look_once(struct xapid *x)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    struct work w = {.x = x, .mem = mem};
+
+    is_wanted = false;
+    if (co_host_certificates_lock() < 0)
+        return -ECANCELED;
+    if (co_look(&w, &e) < 0)
+        log_warning("the pool's certificates: %s", err_text(mem, &e));
+    host_certificates_unlock();
+    return err_is_set(&e) ? AGAIN_MS : LOOK_MS;
+}
+
 static void co_look_after(void *arg)
 {
-    int r = 0;
+    int pause, r = 0;
 
-    while (r != -ECANCELED) {
-        CLEANUP_TALLOC void *mem = talloc_new(NULL);
-        CLEANUP_ERR struct err e = {0};
-        struct work w = {.x = arg, .mem = mem};
-
-        is_wanted = false;
-        if (co_host_certificates_lock() < 0)
-            return;
-        if (co_look(&w, &e) < 0)
-            log_warning("the pool's certificates: %s", err_text(mem, &e));
-        host_certificates_unlock();
-        r = is_wanted ? co_yield()
-                      : co_cond_wait(&wanted, clock_in_ms(err_is_set(&e) ? AGAIN_MS : LOOK_MS),
-                                     "certificates of the pool to be looked after");
-    }
+    while (r != -ECANCELED && (pause = co_look_once(arg)) >= 0)
+        r = is_wanted
+                ? co_yield()
+                : co_cond_wait(&wanted, clock_in_ms(pause), "certificates of the pool to be looked after");
 }
 
 int host_certificates_start(struct xapid *x, struct err *e)
