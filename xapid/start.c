@@ -289,6 +289,7 @@ static void co_stop_fiber(void *arg)
     if (is_succeeded(s) && s->x.http)
         co_settle(&s->x, clock_in_ms(s->hand_over ? SETTLE_MS : STOP_MS));
     int64_t deadline = clock_in_ms(STOP_MS);
+    co_rrd_collect_stop(deadline);
     event_pump_stop();
     co_task_stop_all(clock_in_ms(STOP_MS / 2));
     plain_port_close(&s->x);

@@ -252,7 +252,19 @@ static void co_collect(void *arg)
     }
 }
 
+static struct fiber *collector;
+
 void rrd_collect_start(struct xapid *x)
 {
-    fiber_spawn("rrd", co_collect, x);
+    collector = fiber_ref(fiber_spawn("rrd", co_collect, x));
+}
+
+void co_rrd_collect_stop(int64_t deadline)
+{
+    if (!collector)
+        return;
+    fiber_cancel(collector);
+    (void)co_fiber_join(collector, deadline);
+    fiber_unref(collector);
+    collector = NULL;
 }

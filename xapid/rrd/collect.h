@@ -5,6 +5,9 @@
 
 void rrd_collect_start(struct xapid *x);
 
+/* Look no more; a look in progress is given up. */
+void co_rrd_collect_stop(int64_t deadline);
+
 /* Save what there is now. */
 void co_rrd_collect_save(struct xapid *x);
 
