@@ -9,6 +9,24 @@
 #include "xapid/set_password.h"
 #include "xapid/start.h"
 
+#if defined __SANITIZE_ADDRESS__
+#define WITH_LSAN
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define WITH_LSAN
+#endif
+#endif
+#ifdef WITH_LSAN
+#include <sanitizer/lsan_interface.h>
+
+/* An empty talloc context's address is that of the byte behind its block, so the leak checker does not see
+ * that fibers which still wait when the process ends hold theirs. */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libtalloc\n";
+}
+#endif
+
 static int complain(const struct err *e)
 {
     fprintf(stderr, "xapid: %s\n", e->n_params > 0 ? e->params[0] : e->code);
