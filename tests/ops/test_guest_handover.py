@@ -41,7 +41,8 @@ def main():
         c.connection = None
         assert [c.VM.get_power_state(vm) for vm in vms] == ["Running", "Running"]
         assert sorted(d.guest_processes()) == guests
-        assert sorted(pid for pid, _ in children(d.process.pid)) == guests, children(d.process.pid)
+        # The daemon that starts runs commands, too, which end.
+        wait_until(lambda: sorted(pid for pid, _ in children(d.process.pid)) == guests, "its children are the guests")
         c.VM.hard_shutdown(vms[0])
         left = d.guest_processes()
         os.kill(left[0], signal.SIGKILL)

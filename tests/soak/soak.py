@@ -21,6 +21,9 @@ SLACK_KB = 512
 MESSAGES_STAY = 100  # cycles
 # The loop's, the database's and up to four workers', which come when they are first needed (lib/worker.c).
 THREADS = 6
+VMS = 10
+# Files of history: of each VM from the first time that it was measured, every 5 s while it runs, and of what is there now.
+HISTORIES = VMS + 1
 # The sanitizers keep what was freed.
 MEASURE_MEMORY = os.environ.get("XAPID_SANITIZED") != "yes"
 
@@ -47,15 +50,17 @@ def forget_messages(c):
 def count(d, c):
     forget_messages(c)
     pid = d.process.pid
+    histories = files_below(os.path.join(d.state, "rrd"))
     return {"memory": status(pid, "VmRSS"), "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-            "threads": status(pid, "Threads"), "children": children(pid), "files": files_below(d.state),
+            "threads": status(pid, "Threads"), "children": children(pid),
+            "files": files_below(d.state) - histories, "histories": histories,
             "rows": sum(len(c.call(f"{name}.get_all")) for name in ("VM", "VBD", "VIF", "VDI", "console", "task",
                                                                     "VM_metrics", "VM_guest_metrics"))}
 
 
 def grown(before, after):
     """The names of what there is more of."""
-    allowed = {**before, "threads": max(before["threads"], THREADS)}
+    allowed = {**before, "threads": max(before["threads"], THREADS), "histories": max(before["histories"], HISTORIES)}
     found = [name for name in before if name != "memory" and after[name] > allowed[name]]
     if MEASURE_MEMORY and after["memory"] > before["memory"] + SLACK_KB:
         found.append("memory")
@@ -106,7 +111,7 @@ def simulated(cycles, warm_up, backup):
         c = d.client()
         if backup:
             await_backup(d)
-        vms = [make_vm(c, f"soak {i}") for i in range(10)]
+        vms = [make_vm(c, f"soak {i}") for i in range(VMS)]
         turn = iter(vms * (cycles // len(vms) + 1))
 
         def cycle(c):
