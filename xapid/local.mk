@@ -70,7 +70,7 @@ xapid_xapid_SOURCES = xapid/main.c
 xapid_libraries = xapid/libxapid.a pool/libpool.a hv/libhv.a sm/libsm.a net/libnet.a rpc/librpc.a db/libdb.a \
 	model/libmodel.a lib/libbase.a
 xapid_system_libraries = $(MICROHTTPD_LIBS) $(XMLRPC_LIBS) $(LIBXML2_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) \
-	$(SQLITE_LIBS) $(TALLOC_LIBS) $(PAM_LIBS) $(JPEG_LIBS) $(NBD_LIBS) $(XXHASH_LIBS) $(EV_LIBS) -lpthread -lm
+	$(SQLITE_LIBS) $(TALLOC_LIBS) $(PAM_LIBS) $(JPEG_LIBS) $(NBD_LIBS) $(ACL_LIBS) $(XXHASH_LIBS) $(EV_LIBS) -lpthread -lm
 xapid_xapid_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 EXTRA_DIST += xapid/README.md
 dist_man_MANS += xapid/xapid.8

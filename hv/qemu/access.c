@@ -104,7 +104,7 @@ static int open_way(const struct qemu_vm *vm, const char *path, struct err *e)
         *at = '\0';
         r = stat(folder, &st) < 0  ? -errno
             : st.st_mode & S_IXOTH ? 0
-                                   : acl_set(folder, ACL_GROUP, vm->hv->user.group, ACL_SEARCH);
+                                   : qemu_acl_set(folder, ACL_GROUP, vm->hv->user.group, ACL_EXECUTE);
         if (r < 0)
             return fail(e, r, folder);
         *at = '/';
@@ -128,9 +128,9 @@ static int open_file(const struct qemu_vm *vm, const char *path, unsigned perms,
     if (!(perms & PRIVATE) && (st.st_mode & perms) == perms) /* as anybody */
         return 0;
     perms &= ~(unsigned)PRIVATE;
-    r = acl_set(real, ACL_USER, vm->uid, perms);
+    r = qemu_acl_set(real, ACL_USER, vm->uid, perms);
     if ((r == -E2BIG || r == -ENOSPC) && perms == ACL_READ) /* a base of very many guests */
-        r = acl_set(real, ACL_GROUP, vm->hv->user.group, perms);
+        r = qemu_acl_set(real, ACL_GROUP, vm->hv->user.group, perms);
     if (r == -EOPNOTSUPP && perms & ACL_WRITE)
         r = chown(real, vm->uid, (gid_t)-1) < 0 ? -errno : 0;
     return r < 0 ? fail(e, r, real) : 0;
@@ -138,7 +138,7 @@ static int open_file(const struct qemu_vm *vm, const char *path, unsigned perms,
 
 static void close_file(uid_t uid, const char *path)
 {
-    int r = acl_set(path, ACL_USER, uid, 0);
+    int r = qemu_acl_set(path, ACL_USER, uid, 0);
 
     if (r < 0 && r != -ENOENT && r != -EOPNOTSUPP)
         log_warning("%s stays open to user %u: %s", path, (unsigned)uid, strerror(-r));
