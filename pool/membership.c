@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#define XXH_INLINE_ALL /* of libxxhash only the header */
+#include <xxhash.h>
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -107,19 +109,9 @@ int membership_read(const char *state_dir, struct membership *ret, struct err *e
 
 /* ---- terms ---- */
 
-/* FNV-1a. */
-static uint32_t hash(const char *text)
-{
-    uint32_t h = 2166136261u;
-
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 16777619u;
-    return h;
-}
-
 uint64_t membership_next_term(const struct membership *m)
 {
-    return ((m->term >> 32) + 1) << 32 | hash(m->host);
+    return ((m->term >> 32) + 1) << 32 | XXH32(m->host, strlen(m->host), 0);
 }
 
 /* ---- writing ---- */
