@@ -44,6 +44,19 @@ def through_any_host(hosts, vm):
         console.close()
 
 
+def states_are_kept(c, vm):
+    """Snapshots of a guest that runs on the member, and of its disk; its memory comes back there."""
+    disk = next(c.VBD.get_VDI(b) for b in c.VM.get_VBDs(vm) if c.VBD.get_type(b) == "Disk")
+    made = [c.VM.snapshot(vm, "disks"), c.VM.checkpoint(vm, "all of it")]
+    assert c.VM.get_power_state(made[1]) == "Suspended"
+    c.VDI.destroy(c.VDI.snapshot(disk))
+    c.VM.revert(made[1])
+    assert c.VM.get_power_state(vm) == "Suspended"
+    c.VM.resume(vm, False, False)
+    for snapshot in made:
+        c.VM.destroy(snapshot)
+
+
 def daemons_die(hosts, c, vm, uuid):
     """First the member's, then the coordinator's."""
     coordinator, member = hosts
@@ -68,6 +81,7 @@ def main():
         hosts[1].client().VM.start(vm, False, False)
         assert c.VM.get_resident_on(vm) == there
         through_any_host(hosts, vm)
+        states_are_kept(c, vm)
         daemons_die(hosts, c, vm, uuid)
         c = hosts[0].client()
         c.VM.hard_shutdown(vm)

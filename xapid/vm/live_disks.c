@@ -84,6 +84,7 @@ int co_live_follow(struct call *c, struct ref vm, struct ref ref, struct err *e)
     struct agent *agent = vm_agent(c->x, vbd->VM, e);
     if (!agent || sr_open_at(c->x, c->mem, vdi->SR, db_vm(c->db, vbd->VM)->resident_on, &h, e) < 0)
         return -1;
+    memcpy(disk.vbd_uuid, vbd->uuid, sizeof disk.vbd_uuid);
     disk.userdevice = (unsigned)device_number(vbd->userdevice);
     disk.sr = h.sm;
     disk.location = talloc_strdup(c->mem, text_of(vdi->location));
