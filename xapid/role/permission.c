@@ -1,5 +1,6 @@
 #include "xapid/role/permission.h"
 #include <talloc.h>
+#include "lib/cleanup.h"
 
 bool role_message_has_permission(const struct model_message *m)
 {
@@ -33,7 +34,9 @@ const struct set *role_permissions(void *ctx, unsigned roles)
 {
     struct set *s = talloc_zero_size(ctx, sizeof *s + model_message_count * sizeof s->v[0]);
     for (unsigned i = 0; i < model_message_count; i++)
-        if (grants(roles, &model_messages[i]))
-            s->v[s->n++].r = role_permission_ref(role_permission_name(ctx, &model_messages[i]));
+        if (grants(roles, &model_messages[i])) {
+            CLEANUP_TALLOC const char *name = role_permission_name(NULL, &model_messages[i]);
+            s->v[s->n++].r = role_permission_ref(name);
+        }
     return s;
 }

@@ -77,8 +77,9 @@ static const struct role *ensure(struct txn *t, struct ref ref, const char *name
     return role;
 }
 
-static void ensure_permission(struct txn *t, const char *name)
+static void ensure_permission(struct txn *t, const struct model_message *m)
 {
+    CLEANUP_TALLOC const char *name = role_permission_name(NULL, m);
     struct ref ref = role_permission_ref(name);
     if (db_role(txn_db(t), ref))
         return;
@@ -96,6 +97,6 @@ int role_bootstrap(struct db *db, struct err *e)
     }
     for (unsigned i = 0; i < model_message_count; i++)
         if (role_message_has_permission(&model_messages[i]))
-            ensure_permission(t, role_permission_name(ctx, &model_messages[i]));
+            ensure_permission(t, &model_messages[i]);
     return db_commit(t, e);
 }
