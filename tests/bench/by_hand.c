@@ -1,6 +1,7 @@
 #include "tests/bench/by_hand.h"
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define TAP "benchhand0"
 
 /* ---- what the process needs ---- */
 
@@ -29,21 +32,28 @@ static void note_socket(struct by_hand *b, const char *argument)
     b->n_sockets++;
 }
 
+/* {"type":"tap","id":"net0","fd":"7"}: an open tap for descriptor 7. */
 static void note_tap(struct by_hand *b, const char *argument)
 {
-    const char *at = strstr(argument, "\"ifname\":\"");
+    if (strstr(argument, "\"type\":\"tap\""))
+        sscanf(strstr(argument, "\"fd\":\""), "\"fd\":\"%d\"", &b->tap);
+}
 
-    if (at)
-        sscanf(at + strlen("\"ifname\":\""), "%15[^\"]", b->tap);
+static int open_tap(const char *name, short more)
+{
+    struct ifreq r = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | more)};
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+    snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+    must(fd >= 0 && ioctl(fd, TUNSETIFF, &r) == 0, name);
+    return fd;
 }
 
 void by_hand_set_tap(const char *name, bool there)
 {
-    struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-    CLEANUP_FD int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    CLEANUP_FD int fd = open_tap(name, 0);
 
-    snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
-    must(fd >= 0 && ioctl(fd, TUNSETIFF, &r) == 0 && ioctl(fd, TUNSETPERSIST, (int)there) == 0, name);
+    must(ioctl(fd, TUNSETPERSIST, (int)there) == 0, name);
 }
 
 void by_hand_init(struct by_hand *b, const struct guest_process *g, const char *folder)
@@ -58,14 +68,14 @@ void by_hand_init(struct by_hand *b, const struct guest_process *g, const char *
     }
     if (b->monitor_socket < 0)
         die("the command line names no monitor");
-    if (b->tap[0])
-        by_hand_set_tap(b->tap, true);
+    if (b->tap > 0)
+        by_hand_set_tap(TAP, true);
 }
 
 void by_hand_fini(struct by_hand *b)
 {
-    if (b->tap[0])
-        by_hand_set_tap(b->tap, false);
+    if (b->tap > 0)
+        by_hand_set_tap(TAP, false);
     buf_free(&b->heard);
 }
 
@@ -95,6 +105,8 @@ static _Noreturn void execute(const struct by_hand *b)
     dup2(null, 1);
     for (unsigned i = 0; i < b->n_sockets; i++)
         dup2(b->sockets[i].fd, b->sockets[i].wanted);
+    if (b->tap > 0)
+        dup2(fcntl(open_tap(TAP, IFF_VNET_HDR), F_DUPFD_CLOEXEC, b->tap + 1), b->tap);
     execv(b->argv[0], b->argv);
     _exit(127);
 }

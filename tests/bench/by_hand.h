@@ -2,10 +2,9 @@
 #define TESTS_BENCH_BY_HAND_H
 /*
  * A guest's QEMU executed and commanded by hand: the same command line in a folder of its own, with the same
- * kinds of descriptors and a tap of the same name, and commands on its monitor one after the other. The guest
- * itself must not run meanwhile: QEMU locks its disks, and the tap is one.
+ * kinds of descriptors and a tap of its own, and commands on its monitor one after the other. The guest
+ * itself must not run meanwhile: QEMU locks its disks.
  */
-#include <net/if.h>
 #include <sys/un.h>
 #include "tests/bench/guest.h"
 
@@ -22,7 +21,7 @@ struct by_hand {
     } sockets[BY_HAND_SOCKETS];
     unsigned n_sockets;
     int monitor_socket;
-    char tap[IFNAMSIZ]; /* "" without */
+    int tap;            /* the number of its descriptor; 0: none */
     const char *beside; /* the uuid of a guest whose share of the processors it has a part of; NULL: none */
     pid_t pid;
     int monitor;
