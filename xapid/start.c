@@ -280,6 +280,24 @@ static void say_what_happens(const struct server *s)
     }
 }
 
+/* Those that end the daemon: what comes from now on waits in the kernel, and the next process hears of it. */
+static void hold_signals(int how)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(how, &ends, NULL);
+}
+
+/* What came before is heard here. */
+static void co_leave_signals(void)
+{
+    hold_signals(SIG_BLOCK);
+    (void)co_sleep_until(clock_in_ms(1), "signals that have come");
+}
+
 /* Calls in progress get a moment to end; what still runs then is cut off, as a crash would. */
 static void co_stop_fiber(void *arg)
 {
@@ -295,6 +313,7 @@ static void co_stop_fiber(void *arg)
     plain_port_close(&s->x);
     if (s->x.http)
         co_http_server_stop(s->x.http, deadline);
+    co_leave_signals();
     loop_stop();
 }
 
@@ -318,6 +337,7 @@ static void watch_signals(struct server *s)
     s->term.data = s->interrupt.data = s->hand_over_signal.data = s;
     ev_signal_start(loop_get(), &s->term);
     ev_signal_start(loop_get(), &s->interrupt);
+    hold_signals(SIG_UNBLOCK);
 }
 
 /* Leave what memory holds to the next process, where there will be one. */

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from daemon import ADDRESS, XAPID, ApiError, Daemon, run, same, wait_end, wait_until
 
@@ -136,6 +137,16 @@ def nobody_notices_that_another_process_goes_on(d):
         again.call("session.logout")
         for loop in running[:3]:
             loop.over = True
+
+
+def whoever_ends_it_meanwhile_is_heard(d):
+    """Whatever it is at when the second signal comes."""
+    with Daemon() as own:
+        for i in range(12):
+            own.process.send_signal(signal.SIGUSR2)
+            time.sleep(i / 40)
+            same(own.stop(), 0)
+            own.start()
 
 
 def the_background_process_goes_on_too(d):
@@ -268,5 +279,5 @@ def a_socket_unit_gives_its_socket(d):
             assert s.connect_ex((ADDRESS, other_port)) != 0
 
 
-run([nobody_notices_that_another_process_goes_on, the_background_process_goes_on_too, systemd_restarts_it_and_nobody_notices,
+run([nobody_notices_that_another_process_goes_on, whoever_ends_it_meanwhile_is_heard, the_background_process_goes_on_too, systemd_restarts_it_and_nobody_notices,
      connections_wait_while_a_killed_one_is_started_again, a_socket_unit_gives_its_socket])
