@@ -57,6 +57,7 @@ xapid_libxapid_a_SOURCES = \
 	xapid/task/messages.c \
 	xapid/task/task.c xapid/task/task.h \
 	xapid/systemd.c xapid/systemd.h \
+	xapid/version.c xapid/version.h \
 	xapid/where.c xapid/where.h
 include xapid/ops.mk
 include xapid/pool.mk

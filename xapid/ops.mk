@@ -55,6 +55,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/status.h \
 	xapid/host/storage_rows.c \
 	xapid/host/templates.c \
+	xapid/host/upgrade.c \
+	xapid/host/upgrade.h \
 	xapid/network/mac.c \
 	xapid/network/mac.h \
 	xapid/network/network.c \

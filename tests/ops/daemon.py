@@ -128,6 +128,7 @@ class Daemon:
         os.makedirs(self.state, exist_ok=True)
         self.hypervisor, self.address, self.options = hypervisor, address, list(options)
         self.process = None
+        self.program = XAPID
         self.prefix = []  # of its command, as to be in another network namespace
 
     @property
@@ -135,7 +136,7 @@ class Daemon:
         return os.path.join(self.state, "xapi.sock")
 
     def start(self, wait=True):
-        command = [*self.prefix, XAPID, "--state-dir", self.state, "--address", self.address, "--port", "0",
+        command = [*self.prefix, self.program, "--state-dir", self.state, "--address", self.address, "--port", "0",
                    "--foreground", "--hypervisor", self.hypervisor, *self.options]
         with open(os.path.join(self.directory, "log"), "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -27,6 +27,11 @@ tests_pool_test_peer_LDADD = $(POOL_TEST_LIBS)
 tests_pool_test_remote_SOURCES = tests/pool/test_remote.c
 tests_pool_test_remote_LDADD = $(POOL_TEST_LIBS)
 
+# A daemon of a later version.
+check_PROGRAMS += tests/pool/xapid_newer
+tests_pool_xapid_newer_SOURCES = xapid/main.c tests/pool/version_newer.c
+tests_pool_xapid_newer_LDADD = $(xapid_libraries) $(xapid_system_libraries)
+
 POOL_SCRIPT_TESTS = \
 	tests/pool/test_bad_days.py \
 	tests/pool/test_false_coordinator.py \
@@ -41,6 +46,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_pool.py \
 	tests/pool/test_terms.py \
 	tests/pool/test_three_hosts.py \
-	tests/pool/test_trust.py
+	tests/pool/test_trust.py \
+	tests/pool/test_versions.py
 TESTS += $(POOL_SCRIPT_TESTS)
 EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py tests/pool/wires.py tests/pool/working_guest.py

@@ -18,6 +18,7 @@
 #include "xapid/certificate/server.h"
 #include "xapid/certificate/trusted.h"
 #include "xapid/host/faults.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
@@ -51,6 +52,7 @@ void host_refresh_rows(struct txn *t, struct ref host, const struct host_machine
 {
     host_rows(t, db_host(txn_db(t), host), f);
     pool_level_processors(t);
+    upgrade_note(t);
     host_describe_rows(t, host, f);
     storage_detached(t, host);
 }

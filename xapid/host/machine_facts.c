@@ -2,12 +2,12 @@
 #include <sys/utsname.h>
 #include <talloc.h>
 #include <unistd.h>
-#include "config.h"
 #include "lib/mem.h"
 #include "rpc/x509.h"
 #include "xapid/certificate/verify.h"
 #include "xapid/host/cpu_features.h"
 #include "xapid/host/cpuinfo.h"
+#include "xapid/version.h"
 
 static void read_processor(void *ctx, struct host_machine_facts *f)
 {
@@ -34,7 +34,7 @@ void host_machine_facts(struct xapid *x, void *ctx, struct host_machine_facts *r
     *ret = (struct host_machine_facts){.hostname = talloc_strdup(ctx, hostname),
                                        .address = talloc_strdup(ctx, x->address),
                                        .interface = talloc_strdup(ctx, x->management.interface),
-                                       .version = PACKAGE_VERSION,
+                                       .version = xapid_version,
                                        .kernel = talloc_strdup(ctx, u.release),
                                        .hypervisor = talloc_strdup(ctx, x->options.hypervisor),
                                        .hypervisor_version = talloc_strdup(ctx, x->facts.hv.version),

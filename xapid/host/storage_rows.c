@@ -2,12 +2,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
-#include "config.h"
 #include "db/setters.gen.h"
 #include "sm/sm.h"
 #include "xapid/host/bootstrap.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/pbd.h"
+#include "xapid/version.h"
 
 /* ---- drivers ---- */
 
@@ -50,7 +50,7 @@ static void refresh_sm(struct txn *t, const struct sm_driver *d)
     sm_set_name_label(t, sm, d->name);
     sm_set_name_description(t, sm, d->description);
     sm_set_vendor(t, sm, "xapid");
-    sm_set_version(t, sm, PACKAGE_VERSION);
+    sm_set_version(t, sm, xapid_version);
     sm_set_required_api_version(t, sm, "1.0");
     sm_set_driver_filename(t, sm, "xapid");
     sm_set_configuration(t, sm, configuration);

@@ -1,5 +1,7 @@
 #include <talloc.h>
 #include "db/setters.gen.h"
+#include "xapid/host/bootstrap.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/pool/take_over.h"
 #include "xapid/storage/sr.h"
 
@@ -83,4 +85,6 @@ void drop_host_rows(struct txn *t, struct ref ref)
     drop_interfaces(t, mem, ref);
     forget_affinity(t, mem, ref);
     db_delete(t, &host->row);
+    pool_level_processors(t);
+    upgrade_note(t);
 }

@@ -12,6 +12,7 @@
 #include "rpc/x509.h"
 #include "xapid/certificate/row.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool/peers.h"
@@ -440,6 +441,8 @@ int co_pool_rotate_secret(struct call *c, const struct pool_rotate_secret_args *
 
     if (db_pool(c->db, c->x->pool)->ha_enabled)
         return err_ha_is_enabled(e);
+    if (upgrade_in_progress(c->db))
+        return err_not_supported_during_upgrade(e);
     if (co_host_certificates_lock() < 0)
         return err_internal(e, "cancelled");
     int r = co_rotate(&w, e);

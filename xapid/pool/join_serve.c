@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "pool/authority.h"
 #include "rpc/pem.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/http_auth.h"
 #include "xapid/pool/frame.h"
 #include "xapid/pool/host_certificates.h"
@@ -17,6 +18,7 @@
 #include "xapid/pool/refusal.h"
 #include "xapid/pool/take_over.h"
 #include "xapid/server.h"
+#include "xapid/version.h"
 
 enum { MAX_HELLO = 64 * 1024 };
 
@@ -121,6 +123,17 @@ static int co_read(const struct http_request *q, struct application *ret, struct
 
 /* ---- taking in ---- */
 
+/* It could never connect. */
+static int check_version(const struct application *a, struct err *e)
+{
+    const struct host *host = (const struct host *)db_first(a->rows, CLASS_HOST);
+    const char *version = map_get(host->software_version, "xapi_build");
+
+    return version && upgrade_is_newer(version, xapid_version)
+               ? err_host_xapi_version_higher_than_coordinator(e, version)
+               : 0;
+}
+
 static void record_certificate(struct txn *t, const struct application *a, const char *pem)
 {
     const struct row *host = db_get_by_uuid(txn_db(t), CLASS_HOST, a->host);
@@ -161,7 +174,8 @@ static json_t *co_serve(struct call *c, struct http_request *q, struct err *e)
     json_t *answer = NULL;
     char *cert;
 
-    if (co_read(q, &a, e) == 0 && authority_sign(c->x->authority, q->mem, a.request, a.host, &cert, e) == 0 &&
+    if (co_read(q, &a, e) == 0 && check_version(&a, e) == 0 &&
+        authority_sign(c->x->authority, q->mem, a.request, a.host, &cert, e) == 0 &&
         co_take_in(c->x, &a, cert, e) == 0) {
         answer = answer_of(c->x, cert);
         log_info("host %s joins the pool", a.host);

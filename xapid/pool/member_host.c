@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <talloc.h>
-#include "config.h"
 #include "db/setters.gen.h"
 #include "lib/clock.h"
 #include "lib/fiber.h"
@@ -17,20 +16,16 @@
 #include "pool/disk_stream.h"
 #include "pool/visitor.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/pool/leader.h"
 #include "xapid/pool/shared_files.h"
 #include "xapid/pool/peers.h"
 #include "xapid/reftext.h"
 #include "xapid/storage/share.h"
+#include "xapid/version.h"
 #include "xapid/vm/lifecycle.h"
 
 /* ---- may it come ---- */
-
-/* A member may be older than the coordinator: it is upgraded after it. */
-static bool is_newer(const char *version)
-{
-    return strverscmp(version, PACKAGE_VERSION) > 0;
-}
 
 int member_host_check(struct xapid *x, const char *uuid, const struct hello *hello, struct ref *ret,
                       struct err *e)
@@ -39,7 +34,7 @@ int member_host_check(struct xapid *x, const char *uuid, const struct hello *hel
 
     if (!row)
         return err_host_unknown_to_master(e, uuid);
-    if (is_newer(hello->machine.version))
+    if (upgrade_is_newer(hello->machine.version, xapid_version)) /* older it may be: it is upgraded later */
         return err_host_xapi_version_higher_than_coordinator(e, hello->machine.version);
     *ret = row->ref;
     return 0;

@@ -5,6 +5,7 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/pool/change_role.h"
 #include "xapid/pool/follow.h"
 #include "xapid/pool/host_certificates.h"
@@ -142,6 +143,15 @@ static int co_hand_over(struct call *c, const struct other_host *to, struct err 
     return change_role_to_member(c->x, to->address, term, e);
 }
 
+/* Than this host, which then could not follow it. */
+static bool somebody_is_newer(struct db *db, struct ref than)
+{
+    DB_FOREACH_HOST (db, host)
+        if (upgrade_host_is_newer(host, db_host(db, than)))
+            return true;
+    return false;
+}
+
 int co_pool_designate_new_master(struct call *c, const struct pool_designate_new_master_args *a,
                                  struct err *e)
 {
@@ -153,6 +163,8 @@ int co_pool_designate_new_master(struct call *c, const struct pool_designate_new
         return 0;
     if (db_pool(c->db, c->x->pool)->ha_enabled)
         return err_ha_is_enabled(e);
+    if (somebody_is_newer(c->db, a->host))
+        return err_not_supported_during_upgrade(e);
     c->x->restarting = true;
     int r = co_hand_over(c, &host, e);
     c->x->restarting = r == 0;

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/host/upgrade.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/lifecycle.h"
@@ -51,12 +52,14 @@ bool move_version_fits(struct xapid *x, const char *version, struct ref host)
     return !newer || compare_versions(newer, version) >= 0;
 }
 
-static int check_version(struct xapid *x, const struct vm *vm, struct ref to, struct err *e)
+/* So does a toolstack, which describes the guest to the other one. */
+int move_check_versions(struct xapid *x, const struct vm *vm, struct ref to, struct err *e)
 {
-    const struct host *source = db_host(x->db, vm->resident_on);
+    const struct host *source = db_host(x->db, vm->resident_on), *destination = db_host(x->db, to);
     const char *version = source ? map_get(source->software_version, "hypervisor_version") : NULL;
+    bool older = source && destination && upgrade_host_is_newer(source, destination);
 
-    return !version || move_version_fits(x, version, to)
+    return !older && (!version || move_version_fits(x, version, to))
                ? 0
                : err_vm_host_incompatible_version_migrate(e, REF_TEXT(to), REF_TEXT(vm->row.ref));
 }
@@ -93,7 +96,7 @@ static int check_guest(struct xapid *x, const struct vm *vm, const struct vm_mov
     struct hv_passage_options options;
 
     if (move_options_read(m->options, &options, e) < 0 ||
-        placement_check_without_storage(x, vm, m->host, e) < 0 || check_version(x, vm, m->host, e) < 0)
+        placement_check_without_storage(x, vm, m->host, e) < 0 || move_check_versions(x, vm, m->host, e) < 0)
         return -1;
     return move_address(x, m->host, m->network, e) ? 0 : -1;
 }

@@ -28,6 +28,10 @@ const char *move_address(struct xapid *x, struct ref host, struct ref network, s
 /* Is a hypervisor of this version (dotted numbers; "": not known) no newer than the host's? Never yields. */
 bool move_version_fits(struct xapid *x, const char *version, struct ref host);
 
+/* May a guest that is up go there, from what runs on both hosts? Errors:
+ * VM_HOST_INCOMPATIBLE_VERSION_MIGRATE. Never yields. */
+int move_check_versions(struct xapid *x, const struct vm *vm, struct ref to, struct err *e);
+
 /* Let a guest run that has arrived; asked more than once, since what fails may have been done. */
 int co_move_accept(struct agent *to, const char *uuid, struct err *e);
 

@@ -8,6 +8,7 @@
 #include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/move.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/share.h"
 #include "xapid/vm/squeeze.h"
@@ -227,7 +228,8 @@ static int choose(struct xapid *x, const struct vm *vm, struct ref wanted, struc
             continue;
         n++;
         err_clear(&last);
-        if (placement_check(x, vm, c.host, force, &last) < 0)
+        if (placement_check(x, vm, c.host, force, &last) < 0 ||
+            (!ref_is_null(never) && move_check_versions(x, vm, c.host, &last) < 0))
             continue;
         c.companions = count_companions(x->db, vm, c.host);
         c.free = host_idle_memory(x->db, c.host, vm);

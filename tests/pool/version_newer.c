@@ -1,0 +1,3 @@
+#include "xapid/version.h"
+
+const char xapid_version[] = "99.1.0";

@@ -1,0 +1,4 @@
+#include "xapid/version.h"
+#include "config.h"
+
+const char xapid_version[] = PACKAGE_VERSION;
