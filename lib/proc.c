@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include "lib/clock.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 
@@ -313,18 +315,12 @@ static int pipe_open(int *ret_read, int *ret_write)
     return 0;
 }
 
-int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline)
-{
-    return co_proc_run_input(argv, -1, r, deadline);
-}
-
-int co_proc_run_input(const char *const *argv, int in_fd, struct proc_result *r, int64_t deadline)
+static int co_run_input(const char *const *argv, int in_fd, struct proc_result *r, int64_t deadline)
 {
     CLEANUP_FD int in = -1, out = -1, out_child = -1, err = -1, err_child = -1;
     pid_t pid;
     int e;
 
-    *r = (struct proc_result){0};
     e = pipe_open(&out, &out_child);
     if (e == 0)
         e = pipe_open(&err, &err_child);
@@ -338,6 +334,29 @@ int co_proc_run_input(const char *const *argv, int in_fd, struct proc_result *r,
     close(TAKE_FD(out_child));
     close(TAKE_FD(err_child));
     return co_follow(pid, argv[0], out, err, r, deadline);
+}
+
+int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline)
+{
+    return co_proc_run_text(argv, NULL, r, deadline);
+}
+
+static int text_open(const char *text)
+{
+    CLEANUP_FD int fd = memfd_create("input", MFD_CLOEXEC);
+    int r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+
+    if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+        r = -errno;
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+int co_proc_run_text(const char *const *argv, const char *text, struct proc_result *r, int64_t deadline)
+{
+    CLEANUP_FD int in = text ? text_open(text) : -1;
+
+    *r = (struct proc_result){0};
+    return text && in < 0 ? in : co_run_input(argv, in, r, deadline);
 }
 
 int co_proc_run_piped(const char *const *argv, int in_fd, int out_fd, struct proc_result *r, int64_t deadline)

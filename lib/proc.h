@@ -23,8 +23,9 @@ struct proc_result {
 int co_proc_run(const char *const *argv, struct proc_result *r, int64_t deadline);
 void proc_result_free(struct proc_result *r);
 
-/* The same with a standard input of the caller's, who keeps it. */
-int co_proc_run_input(const char *const *argv, int in_fd, struct proc_result *r, int64_t deadline);
+/* The same with a text as its standard input, in a file that only its descriptor names; NULL: /dev/null. What
+ * is secret goes this way, since everybody can read a program's arguments. */
+int co_proc_run_text(const char *const *argv, const char *text, struct proc_result *r, int64_t deadline);
 
 /* The same with these descriptors, which stay the caller's, as its standard input and output; r->out stays
  * empty. */

@@ -1,14 +1,12 @@
 #include "pool/extension.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <jansson.h>
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/buf.h"
 #include "lib/clock.h"
-#include "lib/fd.h"
 #include "lib/json_bounds.h"
 #include "lib/proc.h"
 #include "model/errors.gen.h"
@@ -103,26 +101,14 @@ static int read_response(const char *name, struct proc_result *r, void *ctx, con
 
 /* ---- running ---- */
 
-/* The text in a file that only its descriptor names, read from its beginning. */
-static int memory_file(const char *text)
-{
-    CLEANUP_FD int fd = memfd_create("extension", MFD_CLOEXEC);
-    int r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
-    if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-        r = -errno;
-    return r < 0 ? r : TAKE_FD(fd);
-}
-
 static int co_run(const char *dir, const char *name, const char *request, void *ctx, const char **ret,
                   struct err *e)
 {
     CLEANUP_BUF struct buf path = {0};
-    CLEANUP_FD int in = memory_file(request);
     struct proc_result result = {0};
     buf_printf(&path, "%s/%s", dir, name);
-    int r = in < 0 ? in
-                   : co_proc_run_input((const char *const[]){buf_cstr(&path), "--jsonrpc", NULL}, in, &result,
-                                       clock_in_ms(RUN_MS));
+    int r = co_proc_run_text((const char *const[]){buf_cstr(&path), "--jsonrpc", NULL}, request, &result,
+                             clock_in_ms(RUN_MS));
     if (r < 0)
         err_errno(e, r, "running extension %s", name);
     else if (result.status != 0)

@@ -214,6 +214,14 @@ static bool is_plugin(const char *path, const char *name)
            S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+bool plugin_is_there(const char *dir, const char *name)
+{
+    CLEANUP_BUF struct buf path = {0};
+
+    buf_printf(&path, "%s/%s", dir, name);
+    return is_plugin(buf_cstr(&path), name);
+}
+
 int co_plugin_run(const struct plugin_call *call, void *ctx, const char **ret, struct err *e)
 {
     CLEANUP_BUF struct buf path = {0}, text = {0};
@@ -227,8 +235,8 @@ int co_plugin_run(const struct plugin_call *call, void *ctx, const char **ret, s
         return -1;
     if (text.len > MAX_ARGUMENT)
         return err_invalid_value(e, "args", "too large for a plugin");
-    r = co_proc_run((const char *const[]){buf_cstr(&path), buf_cstr(&text), NULL}, &result,
-                    clock_in_ms(RUN_MS));
+    r = co_proc_run_text((const char *const[]){buf_cstr(&path), buf_cstr(&text), NULL}, call->input, &result,
+                         clock_in_ms(call->timeout_ms > 0 ? call->timeout_ms : RUN_MS));
     if (r < 0)
         err_errno(e, r, "running plugin %s", call->name);
     else if (result.status != 0)

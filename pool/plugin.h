@@ -14,7 +14,11 @@ struct plugin_call {
     const char *fn;         /* method name */
     const char *session;    /* reference given to the plugin */
     const struct map *args; /* text to text */
+    const char *input;      /* its standard input; NULL: none */
+    int timeout_ms;         /* 0: an hour */
 };
+
+bool plugin_is_there(const char *dir, const char *name);
 
 /* Run the plugin to its end; *ret is its result as text on ctx. Cancelling kills it. May yield. Errors:
  * XENAPI_MISSING_PLUGIN; XENAPI_PLUGIN_FAILURE for an exit code, a fault or output that is no response; else

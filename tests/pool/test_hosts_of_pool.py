@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import shutil
 import socket
 import ssl
 import stat
@@ -20,9 +21,20 @@ from pool import PORT, Pool, is_live  # noqa: E402
 PLUGIN = """#!/usr/bin/env python3
 import json, os, sys, xmlrpc.client
 (session, args), fn = xmlrpc.client.loads(sys.argv[1])
-json.dump([fn, args], open(os.path.join(os.path.dirname(sys.argv[0]), "said"), "w"))
+json.dump([fn, args, sys.stdin.read()], open(os.path.join(os.path.dirname(sys.argv[0]), "said"), "w"))
 answer = {"Status": "Success", "Value": "True" if args["power_on_user"] == "admin" else "no such user"}
 print(xmlrpc.client.dumps((answer,), methodresponse=True))
+"""
+
+# As ipmitool: told a file, it reads the password there.
+IPMITOOL = """#!/bin/sh
+[ "$1 $2 $7 $9" = "-I lanplus -U -f" ] || exit 2
+{ echo "$@"; cat "${10}"; echo; } >"$0.said"
+case $8 in
+admin) echo "Chassis Power Control: Up/On" ;;
+slow) exec sleep 1000 ;;
+*) echo "Error: Unable to establish IPMI v2 / RMCP+ session" >&2; exit 1 ;;
+esac
 """
 
 
@@ -50,6 +62,37 @@ def a_host_is_woken_by_its_card(hosts, gone):
         fails("INVALID_VALUE", c.host.power_on, gone)
 
 
+def a_host_is_switched_on_by_its_controller(hosts, gone, folder):
+    """By ipmitool, which is told the password as nobody else is."""
+    c = hosts[0].client()
+    path = os.path.join(folder, "bin", "ipmitool")
+    secret = c.secret.create({"value": "xyzzy", "other_config": {}})
+    config = {"power_on_ip": "192.0.2.7", "power_on_user": "admin", "power_on_port": "624",
+              "power_on_password_secret": c.secret.get_uuid(secret)}
+    c.host.set_power_on_mode(gone, "IPMI", config)
+    if not shutil.which("ipmitool"):
+        assert "not installed" in fails("INTERNAL_ERROR", c.host.power_on, gone)[0]
+    os.mkdir(os.path.dirname(path))
+    with open(path, "w") as f:
+        f.write(IPMITOOL)
+    os.chmod(path, stat.S_IRWXU)
+    c.host.power_on(gone)
+    with open(path + ".said") as f:
+        said, password = f.read().splitlines()
+    assert said == "-I lanplus -H 192.0.2.7 -p 624 -U admin -f /dev/stdin chassis power on" and password == "xyzzy", said
+    c.host.set_power_on_mode(gone, "IPMI", {**config, "power_on_user": "nobody"})
+    params = fails("XENAPI_PLUGIN_FAILURE", c.host.power_on, gone)
+    assert params == ["non-zero exit", "", "Error: Unable to establish IPMI v2 / RMCP+ session\n"], params
+    c.host.set_power_on_mode(gone, "IPMI", {**config, "power_on_user": "slow", "power_on_timeout": "1"})
+    assert "192.0.2.7 has not answered" in fails("INTERNAL_ERROR", c.host.power_on, gone)[0]
+    for bad in ({"power_on_ip": ""}, {"power_on_timeout": "x"}):
+        c.host.set_power_on_mode(gone, "IPMI", {**config, **bad})
+        assert fails("INVALID_VALUE", c.host.power_on, gone)[0] == list(bad)[0]
+    c.secret.destroy(secret)
+    c.host.set_power_on_mode(gone, "IPMI", config)
+    fails("UUID_INVALID", c.host.power_on, gone)
+
+
 def a_host_is_switched_on_by_a_program(hosts, gone, folder):
     c = hosts[0].client()
     path = os.path.join(folder, "IPMI")
@@ -58,14 +101,15 @@ def a_host_is_switched_on_by_a_program(hosts, gone, folder):
     secret = c.secret.create({"value": "xyzzy", "other_config": {}})
     config = {"power_on_ip": "192.0.2.7", "power_on_user": "admin",
               "power_on_password_secret": c.secret.get_uuid(secret)}
-    c.host.set_power_on_mode(gone, "IPMI", config)
+    c.host.set_power_on_mode(gone, "DRAC", config)
     fails("XENAPI_MISSING_PLUGIN", c.host.power_on, gone)
+    c.host.set_power_on_mode(gone, "IPMI", config)
     os.chmod(path, stat.S_IRWXU)
     c.host.power_on(gone)
     with open(os.path.join(folder, "said")) as f:
         said = json.load(f)
     assert said == ["power_on", {"remote_host_uuid": c.host.get_uuid(gone), "power_on_ip": "192.0.2.7",
-                                 "power_on_user": "admin", "power_on_password": "xyzzy"}], said
+                                 "power_on_user": "admin"}, "power_on_password=xyzzy\n"], said
     c.host.set_power_on_mode(gone, "IPMI", {**config, "power_on_user": "nobody"})
     assert "no such user" in fails("INTERNAL_ERROR", c.host.power_on, gone)[0]
     c.secret.destroy(secret)
@@ -191,13 +235,20 @@ def hosts_are_switched_on(hosts, folder):
     wait_until(lambda: not is_live(hosts[0], hosts[1]), "the host is missed")
     fails("HOST_POWER_ON_MODE_DISABLED", c.host.power_on, gone)
     a_host_is_woken_by_its_card(hosts, gone)
+    a_host_is_switched_on_by_its_controller(hosts, gone, folder)
     a_host_is_switched_on_by_a_program(hosts, gone, folder)
     c.host.set_power_on_mode(gone, "", {})
     fails("HOST_POWER_ON_MODE_DISABLED", c.host.power_on, gone)
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder, Pool(2, options=("--plugin-dir", folder, "--http-port", "0")) as hosts:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PATH"] = os.path.join(folder, "bin") + ":" + os.environ["PATH"]
+        everything(folder)
+
+
+def everything(folder):
+    with Pool(2, options=("--plugin-dir", folder, "--http-port", "0")) as hosts:
         certificates_are_replaced_at_other_hosts(hosts)
         archives_come_from_the_host_that_is_meant(hosts)
         disks_are_transferred_wherever_they_are(hosts)

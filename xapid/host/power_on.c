@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "net/ipmi.h"
 #include "net/wake.h"
 #include "pool/plugin.h"
 #include "xapid/handlers.gen.h"
@@ -15,6 +17,7 @@
 #include "xapid/server.h"
 
 #define MODE_WAKE "wake-on-lan"
+#define MODE_IPMI "IPMI"
 #define FUNCTION "power_on"
 #define SECRET_SUFFIX "_secret"
 
@@ -75,18 +78,16 @@ static int wake(struct call *c, const struct host *host, struct err *e)
     return r < 0 ? err_errno(e, r, "calling %s at %s", mac, to) : 0;
 }
 
-/* ---- programs of the administrator's ---- */
+/* ---- secrets ---- */
 
-/* What is named as a secret is given as its value, under the name without the suffix. */
-static int add_secret(struct call *c, struct map **args, const char *key, const char *uuid, struct err *e)
+/* What is named as a secret is the uuid of one: its value, on the call's memory. */
+static const char *secret_value(struct call *c, const char *uuid, struct err *e)
 {
     const struct secret *s = (const struct secret *)db_get_by_uuid(c->db, CLASS_SECRET, uuid);
-    size_t n = strlen(key) - strlen(SECRET_SUFFIX);
 
     if (!s)
-        return err_uuid_invalid(e, "secret", uuid);
-    *args = map_with(c->mem, *args, talloc_strndup(c->mem, key, n), talloc_strdup(c->mem, text_of(s->value)));
-    return 0;
+        err_uuid_invalid(e, "secret", uuid);
+    return s ? talloc_strdup(c->mem, text_of(s->value)) : NULL;
 }
 
 static bool names_secret(const char *key)
@@ -96,20 +97,88 @@ static bool names_secret(const char *key)
     return n > suffix && strcmp(key + n - suffix, SECRET_SUFFIX) == 0;
 }
 
-static int make_args(struct call *c, const struct host *host, struct map **ret, struct err *e)
+static int read_timeout(const struct host *host, int *ret_ms, struct err *e)
+{
+    long seconds = strtol(entry(host->power_on_config, "power_on_timeout", "60"), NULL, 10);
+
+    if (seconds < 1 || seconds > 3600)
+        return err_invalid_value(e, "power_on_timeout", "no number of seconds up to an hour");
+    *ret_ms = (int)seconds * 1000;
+    return 0;
+}
+
+/* ---- IPMI ---- */
+
+static const char *copy(struct call *c, const struct host *host, const char *key)
+{
+    const char *text = entry(host->power_on_config, key, NULL);
+
+    return text ? talloc_strdup(c->mem, text) : NULL;
+}
+
+static int read_controller(struct call *c, const struct host *host, struct ipmi_controller *ret,
+                           struct err *e)
+{
+    const char *secret = entry(host->power_on_config, "power_on_password" SECRET_SUFFIX, NULL);
+
+    *ret = (struct ipmi_controller){.address = copy(c, host, "power_on_ip"),
+                                    .port = copy(c, host, "power_on_port"),
+                                    .interface = copy(c, host, "power_on_interface"),
+                                    .user = copy(c, host, "power_on_user"),
+                                    .password = secret ? secret_value(c, secret, e) : ""};
+    if (!ret->password)
+        return -1;
+    return ret->address
+               ? 0
+               : err_invalid_value(e, "power_on_ip", "the address of the host's controller is missing");
+}
+
+static int co_ipmi(struct call *c, const struct host *host, struct err *e)
+{
+    struct ipmi_controller controller;
+    struct proc_result said = {0};
+    int timeout;
+
+    if (read_timeout(host, &timeout, e) < 0 || read_controller(c, host, &controller, e) < 0)
+        return -1;
+    int r = co_ipmi_power_on(&controller, clock_in_ms(timeout), &said);
+    if (r == -ENOENT)
+        err_internal(e, "ipmitool is not installed on the coordinator");
+    else if (r == -ETIMEDOUT)
+        err_internal(e, "the controller at %s has not answered in time", controller.address);
+    else if (r < 0)
+        err_errno(e, r, "running ipmitool");
+    else if (said.status != 0)
+        err_xenapi_plugin_failure(e, "non-zero exit", buf_cstr(&said.out), buf_cstr(&said.err));
+    proc_result_free(&said);
+    return err_is_set(e) ? -1 : 0;
+}
+
+/* ---- programs of the administrator's ---- */
+
+/* The arguments, which everybody on the machine can read, and the secrets, a line each: "name=value" by the
+ * name without the suffix. */
+static int split_config(struct call *c, const struct host *host, struct map **ret, const char **ret_secrets,
+                        struct err *e)
 {
     const struct map *config = host->power_on_config;
     struct map *args = map_with(c->mem, NULL, "remote_host_uuid", talloc_strdup(c->mem, host->uuid));
+    char *secrets = talloc_strdup(c->mem, "");
 
     for (uint32_t i = 0; i < map_count(config); i++) {
         const char *key = config->e[i].k.s, *value = config->e[i].v.s;
+        const char *secret = names_secret(key) ? secret_value(c, value, e) : "";
 
-        if (!names_secret(key))
-            args = map_with(c->mem, args, talloc_strdup(c->mem, key), talloc_strdup(c->mem, value));
-        else if (add_secret(c, &args, key, value, e) < 0)
+        if (!secret)
             return -1;
+        if (names_secret(key))
+            secrets = talloc_asprintf_append(secrets, "%.*s=%s\n", (int)(strlen(key) - strlen(SECRET_SUFFIX)),
+                                             key, secret);
+        else
+            args = map_with(c->mem, args, talloc_strdup(c->mem, key), talloc_strdup(c->mem, value));
     }
     *ret = args;
+    *ret_secrets = secrets;
     return 0;
 }
 
@@ -117,15 +186,15 @@ static int make_args(struct call *c, const struct host *host, struct map **ret, 
 static int co_run_program(struct call *c, const struct host *host, struct err *e)
 {
     struct map *args;
-    const char *answer;
-
-    if (make_args(c, host, &args, e) < 0)
-        return -1;
     struct plugin_call call = {.dir = host_plugin_dir(c->x),
                                .name = talloc_strdup(c->mem, host->power_on_mode),
                                .fn = FUNCTION,
-                               .session = talloc_strdup(c->mem, REF_TEXT(c->session)),
-                               .args = args};
+                               .session = talloc_strdup(c->mem, REF_TEXT(c->session))};
+    const char *answer;
+
+    if (read_timeout(host, &call.timeout_ms, e) < 0 || split_config(c, host, &args, &call.input, e) < 0)
+        return -1;
+    call.args = args;
     if (co_plugin_run(&call, c->mem, &answer, e) < 0)
         return -1;
     return strcmp(answer, "True") == 0 ? 0 : err_internal(e, "the host was not switched on: %.200s", answer);
@@ -144,5 +213,8 @@ int co_host_power_on(struct call *c, const struct host_power_on_args *a, struct 
     if (!*mode)
         return err_host_power_on_mode_disabled(e);
     log_info("host %s is to be switched on by %s", host->uuid, mode);
-    return strcmp(mode, MODE_WAKE) == 0 ? wake(c, host, e) : co_run_program(c, host, e);
+    if (strcmp(mode, MODE_WAKE) == 0)
+        return wake(c, host, e);
+    bool own = strcmp(mode, MODE_IPMI) == 0 && !plugin_is_there(host_plugin_dir(c->x), mode);
+    return own ? co_ipmi(c, host, e) : co_run_program(c, host, e);
 }
