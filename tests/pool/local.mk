@@ -39,6 +39,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_hosts_of_pool.py \
 	tests/pool/test_interfaces.py \
 	tests/pool/test_many_join.py \
+	tests/pool/test_join_checks.py \
 	tests/pool/test_management.py \
 	tests/pool/test_migrate.py \
 	tests/pool/test_migrate_killed.py \

@@ -12,8 +12,9 @@ struct fit {
     struct db *db;
     const struct pool *pool;
     const struct host *host;
-    const struct wire *their_pool, *their_host;            /* of the coordinator */
-    const struct wire *their_certificates, *their_drivers; /* records by reference */
+    const struct wire *their_pool, *their_host; /* of the coordinator */
+    /* records by reference */
+    const struct wire *their_certificates, *their_drivers, *their_interfaces, *their_networks, *their_updates;
 };
 
 static int not_allowed(struct err *e, const char *why)
@@ -75,6 +76,13 @@ static int check_vms(const struct fit *f, struct err *e)
     return 0;
 }
 
+static int check_guidance(const struct fit *f, struct err *e)
+{
+    return set_count(f->host->pending_guidances) == 0
+               ? 0
+               : err_host_pending_mandatory_guidance_not_empty(e, REF_TEXT(f->host->row.ref));
+}
+
 /* ---- are the machines alike ---- */
 
 static int check_vendor(const struct fit *f, struct err *e)
@@ -128,6 +136,87 @@ static int check_networks(const struct fit *f, struct err *e)
     return 0;
 }
 
+static const struct pif *own_management(const struct fit *f)
+{
+    FOREACH_REFERRER (f->db, pif, pif, PIF, HOST, f->host->row.ref)
+        if (pif->management)
+            return pif;
+    return NULL;
+}
+
+/* That of their coordinator; NULL when it has none. */
+static const struct wire *their_management(const struct fit *f)
+{
+    for (uint32_t i = 0; i < f->their_interfaces->n; i++) {
+        const struct wire *pif = &f->their_interfaces->members[i].value;
+        if (their_flag(pif, "management") &&
+            strcmp(their_text(pif, "host"), their_text(f->their_pool, "master")) == 0)
+            return pif;
+    }
+    return NULL;
+}
+
+static int check_management_vlan(const struct fit *f, struct err *e)
+{
+    const struct pif *ours = own_management(f);
+    const struct wire *theirs = their_management(f);
+    char here[24];
+
+    if (!ours || !theirs)
+        return 0;
+    snprintf(here, sizeof here, "%lld", (long long)ours->VLAN);
+    return strcmp(here, their_text(theirs, "VLAN")) == 0
+               ? 0
+               : err_pool_joining_host_management_vlan_does_not_match(e, here, their_text(theirs, "VLAN"));
+}
+
+static int check_address_type(const struct fit *f, struct err *e)
+{
+    const struct pif *ours = own_management(f);
+    const struct wire *theirs = their_management(f);
+
+    if (!ours || !theirs ||
+        model_enum_index(&model_enum_primary_address_type, their_text(theirs, "primary_address_type")) ==
+            (int)ours->primary_address_type)
+        return 0;
+    return not_allowed(e, "The primary address type of the management interface differs from the pool's");
+}
+
+static bool we_offer(struct db *db, enum network_purpose purpose)
+{
+    DB_FOREACH_NETWORK (db, network)
+        for (uint32_t i = 0; i < set_count(network->purpose); i++)
+            if (network->purpose->v[i].i == purpose)
+                return true;
+    return false;
+}
+
+static bool names(const struct wire *set, const char *text)
+{
+    for (uint32_t i = 0; set && set->kind == WIRE_ARRAY && i < set->n; i++)
+        if (set->items[i].kind == WIRE_STRING && strcmp(set->items[i].s, text) == 0)
+            return true;
+    return false;
+}
+
+static bool they_offer(const struct fit *f, const char *purpose)
+{
+    for (uint32_t i = 0; i < f->their_networks->n; i++)
+        if (names(wire_member(&f->their_networks->members[i].value, "purpose"), purpose))
+            return true;
+    return false;
+}
+
+/* Disks are offered over TLS or in clear text, not both. */
+static int check_purposes(const struct fit *f, struct err *e)
+{
+    if (we_offer(f->db, NETWORK_PURPOSE_NBD) && they_offer(f, "insecure_nbd"))
+        return err_network_incompatible_purposes(e, "nbd", "insecure_nbd");
+    if (we_offer(f->db, NETWORK_PURPOSE_INSECURE_NBD) && they_offer(f, "nbd"))
+        return err_network_incompatible_purposes(e, "insecure_nbd", "nbd");
+    return 0;
+}
+
 /* ---- users, versions, trust ---- */
 
 static int check_authentication(const struct fit *f, struct err *e)
@@ -165,6 +254,32 @@ static int check_versions(const struct fit *f, struct err *e)
     if (strcmp(schema, their_schema) != 0)
         return err_pool_joining_host_must_have_same_db_schema(e, schema, their_schema);
     return 0;
+}
+
+/* Is the update with this uuid on their coordinator? */
+static bool they_have(const struct fit *f, const char *uuid)
+{
+    const struct wire *refs = wire_member(f->their_host, "updates");
+
+    for (uint32_t i = 0; i < f->their_updates->n; i++) {
+        const struct wire_member *update = &f->their_updates->members[i];
+        if (strcmp(their_text(&update->value, "uuid"), uuid) == 0)
+            return names(refs, update->name);
+    }
+    return false;
+}
+
+static int check_updates(const struct fit *f, struct err *e)
+{
+    const struct wire *theirs = wire_member(f->their_host, "updates");
+    uint32_t n = theirs && theirs->kind == WIRE_ARRAY ? theirs->n : 0;
+    bool same = set_count(f->host->updates) == n;
+
+    for (uint32_t i = 0; same && i < n; i++) {
+        const struct pool_update *update = db_pool_update(f->db, f->host->updates->v[i].r);
+        same = update && they_have(f, update->uuid);
+    }
+    return same ? 0 : err_hosts_not_homogeneous(e, "Updates differ");
 }
 
 static int check_trust(const struct fit *f, struct err *e)
@@ -247,13 +362,33 @@ static int co_get_records(struct remote_pool *there, struct fit *f, struct err *
     if (co_get_all(there, "pool.get_all_records", &pools, e) < 0 ||
         co_get_all(there, "host.get_all_records", &hosts, e) < 0 ||
         co_get_all(there, "Certificate.get_all_records", &f->their_certificates, e) < 0 ||
-        co_get_all(there, "SM.get_all_records", &f->their_drivers, e) < 0)
+        co_get_all(there, "SM.get_all_records", &f->their_drivers, e) < 0 ||
+        co_get_all(there, "PIF.get_all_records", &f->their_interfaces, e) < 0 ||
+        co_get_all(there, "network.get_all_records", &f->their_networks, e) < 0 ||
+        co_get_all(there, "pool_update.get_all_records", &f->their_updates, e) < 0)
         return -1;
     if (pools->n == 1)
         f->their_pool = &pools->members[0].value;
     if (f->their_pool)
         f->their_host = wire_member(hosts, their_text(f->their_pool, "master"));
     return f->their_host ? 0 : err_joining_host_service_failed(e);
+}
+
+static int check_all(const struct fit *f, bool force, struct err *e)
+{
+    static int (*const checks[])(const struct fit *, struct err *) = {
+        check_storage, check_networks,    check_management_vlan, check_authentication, check_licence,
+        check_backend, check_versions,    check_updates,         check_address_type,   check_purposes,
+        check_trust,   check_authorities, check_drivers,
+    };
+    int r = check_own_pool(f, e);
+
+    if (r < 0 || check_vms(f, e) < 0 || check_guidance(f, e) < 0 || check_vendor(f, e) < 0 ||
+        check_alike(f, force, e) < 0)
+        return -1;
+    for (size_t i = 0; r == 0 && i < sizeof checks / sizeof checks[0]; i++)
+        r = checks[i](f, e);
+    return r;
 }
 
 int co_join_check(struct call *c, struct remote_pool *there, bool force, struct err *e)
@@ -264,11 +399,5 @@ int co_join_check(struct call *c, struct remote_pool *there, bool force, struct 
         return -1;
     f.pool = db_pool(c->db, c->x->pool);
     f.host = db_host(c->db, c->x->host);
-    if (check_own_pool(&f, e) < 0 || check_vms(&f, e) < 0 || check_vendor(&f, e) < 0 ||
-        check_alike(&f, force, e) < 0 || check_storage(&f, e) < 0 || check_networks(&f, e) < 0 ||
-        check_authentication(&f, e) < 0 || check_licence(&f, e) < 0 || check_backend(&f, e) < 0 ||
-        check_versions(&f, e) < 0 || check_trust(&f, e) < 0 || check_authorities(&f, e) < 0 ||
-        check_drivers(&f, e) < 0)
-        return -1;
-    return 0;
+    return check_all(&f, force, e);
 }
