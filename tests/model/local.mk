@@ -11,5 +11,5 @@ tests_model_test_text_form_LDADD = $(MODEL_TEST_LIBS)
 tests_model_test_tables_SOURCES = tests/model/test_tables.c tests/model/suite.h
 tests_model_test_tables_LDADD = $(MODEL_TEST_LIBS)
 
-TESTS += tests/model/test_generator.sh
-EXTRA_DIST += tests/model/test_generator.sh
+TESTS += tests/model/test_generator.py
+EXTRA_DIST += tests/model/test_generator.py
