@@ -326,6 +326,8 @@ struct hv_driver {
 
     /* When it fails the guest is leaving still, and may have gone on by itself: co_move_cancel. */
     int (*co_move_finish)(struct hv *hv, const char *uuid, struct err *e);
+
+    /* VM_HALTED when the guest has ended after it may have begun to run. */
     int (*co_move_accept)(struct hv *hv, const char *uuid, struct err *e);
     int (*co_move_drain)(struct hv *hv, const char *uuid, hv_progress_fn *progress, void *arg, struct err *e);
     int (*co_move_cancel)(struct hv *hv, const char *uuid, struct err *e);

@@ -8,6 +8,7 @@
 #include "hv/qemu/start.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "model/errors.gen.h"
 
 #define ARRIVE_MS 60000 /* for the end of what the source calls complete */
 
@@ -115,7 +116,7 @@ static int co_close_disks(struct qemu_vm *vm, void *arg, struct err *e)
 
 /* It is accepted once the mark is gone: if we end before it runs, a daemon that comes after us lets it go on.
  */
-static int co_let_in(struct qemu_vm *vm, struct err *e)
+static int co_let_in(struct qemu_vm *vm, bool *ret_ran, struct err *e)
 {
     int r = vm->passage.stays_paused ? 0 : qemu_vm_hold(vm);
 
@@ -124,7 +125,8 @@ static int co_let_in(struct qemu_vm *vm, struct err *e)
         return r;
     }
     r = qemu_vm_set_passage(vm, &(struct qemu_passage){0}, e);
-    if (r == 0 && vm->held)
+    *ret_ran = r == 0 && vm->held;
+    if (*ret_ran)
         r = co_qemu_ask(vm, "cont", NULL, NULL, e);
     if (r == 0 && !vm->gone)
         qemu_vm_release(vm);
@@ -140,11 +142,11 @@ static int co_accept(struct qemu_vm *vm, void *arg, struct err *e)
     if (vm->passage.state == HV_PASSAGE_NONE && !vm->held)
         return 0;
     if (vm->passage.state == HV_PASSAGE_NONE)
-        return co_let_in(vm, e);
+        return co_let_in(vm, arg, e);
     r = check_arriving(vm, e);
     if (r == 0)
         r = co_qemu_wait_move(vm, &here, e);
-    return r < 0 ? r : co_let_in(vm, e);
+    return r < 0 ? r : co_let_in(vm, arg, e);
 }
 
 int co_qemu_move_switch(struct hv *hv, const char *uuid, struct err *e)
@@ -154,5 +156,12 @@ int co_qemu_move_switch(struct hv *hv, const char *uuid, struct err *e)
 
 int co_qemu_move_accept(struct hv *hv, const char *uuid, struct err *e)
 {
-    return co_qemu_move_step(hv, uuid, co_accept, NULL, e);
+    bool ran = false;
+    int rc = co_qemu_move_step(hv, uuid, co_accept, &ran, e);
+
+    if (rc < 0 && ran && err_is(e, "VM_BAD_POWER_STATE")) {
+        err_clear(e);
+        err_vm_halted(e, uuid);
+    }
+    return rc;
 }

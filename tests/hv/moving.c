@@ -115,7 +115,7 @@ static void co_insist(struct moving *m, int (*co_do)(struct moving *m, struct er
 
         if (co_do(m, &e) == 0)
             return;
-        if (err_is(&e, "VM_BAD_POWER_STATE")) {
+        if (err_is(&e, "VM_BAD_POWER_STATE") || err_is(&e, "VM_HALTED")) {
             m->lost = true;
             return;
         }

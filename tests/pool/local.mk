@@ -34,6 +34,7 @@ tests_pool_xapid_newer_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 
 POOL_SCRIPT_TESTS = \
 	tests/pool/test_bad_days.py \
+	tests/pool/test_crossing_faults.py \
 	tests/pool/test_false_coordinator.py \
 	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_hosts_of_pool.py \
@@ -51,4 +52,4 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_trust.py \
 	tests/pool/test_versions.py
 TESTS += $(POOL_SCRIPT_TESTS)
-EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/moves.py tests/pool/peer.py tests/pool/wires.py tests/pool/working_guest.py
+EXTRA_DIST += $(POOL_SCRIPT_TESTS) tests/pool/crossings.py tests/pool/moves.py tests/pool/peer.py tests/pool/wires.py tests/pool/working_guest.py

@@ -2,10 +2,7 @@
 """VMs go from one pool to another: simulated ones for what the two pools do about it, also when one of them is killed at
 any step; then a real guest whose memory and disk are as they were."""
 
-import contextlib
 import os
-import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,76 +11,14 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import BUILD, Failure, Lost, add_disk, fails, make_vdi, make_vm, vif, wait_until  # noqa: E402
+from daemon import BUILD, Failure, Lost, fails, wait_until  # noqa: E402
+from crossings import Pools, arm, is_tidy, where  # noqa: E402
 from moves import checksums, demo, fill, guests  # noqa: E402
 from pool import PORT, Pool  # noqa: E402
 
 MIB = 1 << 20
 NULL = "OpaqueRef:NULL"
 POINTS = "qmp+storage+db"
-
-
-class Pools:
-    """Two pools of one host each, and what is where."""
-
-    def __init__(self, hosts):
-        self.hosts = hosts
-        self.reconnect()
-
-    def reconnect(self):
-        self.c = [h.client() for h in self.hosts]
-        self.me = [h.me(c) for h, c in zip(self.hosts, self.c)]
-        self.sr = [next(r for r, s in c.SR.get_all_records().items() if s["type"] == "file") for c in self.c]
-        self.network = [c.PIF.get_network(c.host.get_management_interface(me)) for c, me in zip(self.c, self.me)]
-
-    def dest(self, i):
-        return self.c[i].host.migrate_receive(self.me[i], self.network[i], {})
-
-    def folder(self, i):
-        return next(p["device_config"]["location"] for p in self.c[i].PBD.get_all_records().values()
-                    if p["SR"] == self.sr[i])
-
-    def vm(self, i, name, disks=1):
-        vm = make_vm(self.c[i], name, disks=0, nics=1)
-        for n in range(disks):
-            add_disk(self.c[i], vm, make_vdi(self.c[i], f"{name} disk {n}", sr=self.sr[i]))
-        return vm
-
-    def disks(self, i, vm):
-        return [b["VDI"] for b in (self.c[i].VBD.get_record(b) for b in self.c[i].VM.get_VBDs(vm))
-                if b["type"] == "Disk"]
-
-    def maps(self, i, vm):
-        """Where all disks and NICs go in the other pool."""
-        return ({d: self.sr[1 - i] for d in self.disks(i, vm)},
-                {v: self.network[1 - i] for v in self.c[i].VM.get_VIFs(vm)})
-
-    def disk(self, i, vm, name):
-        return next(d for d in self.disks(i, vm) if self.c[i].VDI.get_name_label(d) == name)
-
-    def path(self, i, vdi):
-        return os.path.join(self.folder(i), self.c[i].VDI.get_location(vdi))
-
-    def send(self, i, vm, **options):
-        disks, nics = self.maps(i, vm)
-        return self.c[i].VM.migrate_send(vm, self.dest(1 - i), True, disks, nics, options)
-
-    def find(self, i, uuid):
-        """The VM in pool i; None."""
-        found = [r for r, v in self.c[i].VM.get_all_records().items() if v["uuid"] == uuid]
-        return found[0] if found else None
-
-    def images(self, i):
-        return sorted(f for f in os.listdir(self.folder(i)) if f.endswith(".qcow2"))
-
-    def check_storage(self, i):
-        """Every image has a row, and every row an image."""
-        rows = sorted(v["location"] for v in self.c[i].VDI.get_all_records().values() if v["SR"] == self.sr[i])
-        assert rows == self.images(i), (rows, self.images(i))
-
-    def check_gone(self, i, uuid):
-        assert self.find(i, uuid) is None and not guests(self.hosts[i], uuid)
-        self.check_storage(i)
 
 
 def tool(*words):
@@ -253,50 +188,12 @@ def at_the_shell(p):
 
 # ---- killed ----
 
-def arm(host, text):
-    """Arm the daemon's n-th fault point, or disarm."""
-    fired = os.path.join(host.state, "fault.fired")
-    with open(os.path.join(host.state, "fault"), "w") as f:
-        f.write(text)
-    if os.path.exists(fired):
-        os.unlink(fired)
-    host.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: os.path.exists(fired) or host.process.poll() is not None, "the fault is armed")
-
-
-def where(p, uuid, state):
-    """In which pools the VM is, settled."""
-    found = [i for i in (0, 1) if p.find(i, uuid)]
-    if len(found) != 1:
-        return []
-    record = p.c[found[0]].VM.get_record(p.find(found[0], uuid))
-    here = guests(p.hosts[found[0]], uuid) == (state == "Running") and not guests(p.hosts[1 - found[0]], uuid)
-    return found if record["power_state"] == state and record["current_operations"] == {} and here else []
-
-
 def settle(p, uuid, state):
     for host in p.hosts:
         if host.process.poll() is not None:
             host.start()
     p.reconnect()
     return wait_until(lambda: where(p, uuid, state), "one VM, in one of the two pools", 30)[0]
-
-
-def notes(host):
-    """What the daemon has written down of crossings that are not over."""
-    with contextlib.closing(sqlite3.connect(f"file:{host.state}/xapid.db?mode=ro", uri=True)) as db:
-        return [r[0] for r in db.execute("SELECT crossing FROM VM UNION ALL SELECT crossings FROM pool")
-                if r[0] not in ("", "{}", None)]
-
-
-def is_tidy(p):
-    try:
-        for i in (0, 1):
-            p.check_storage(i)
-            assert notes(p.hosts[i]) == []
-        return True
-    except AssertionError:
-        return False
 
 
 def try_send(p, i, uuid, victim):
@@ -399,6 +296,25 @@ def cancelled():
             p.check_gone(0, uuid)
 
 
+def lost():
+    """Its guest comes to nothing in the other pool when that has decided already, but has not let it run: it stays, with
+    its disk, and goes another time. Then so late that it may have run there: it is the other pool's, and halted."""
+    with tempfile.NamedTemporaryFile("w", prefix="xapid-script-") as script:
+        script.write("accept fail=1 error=VM_BAD_POWER_STATE\n")
+        script.flush()
+        with Pool(2, joined=False, options=["--sim-script", script.name]) as hosts:
+            p = Pools(hosts)
+            vm = p.vm(0, "lost")
+            uuid, disks = p.c[0].VM.get_uuid(vm), p.disks(0, vm)
+            p.c[0].VM.start(vm, False, False)
+            assert "lost" in fails("VM_MIGRATE_FAILED", p.send, 0, vm)[3]
+            wait_until(lambda: where(p, uuid, "Running") == [0] and is_tidy(p), "the guest stays")
+            assert p.disks(0, vm) == disks
+            p.send(0, vm)
+            p.check_gone(0, uuid)
+            assert where(p, uuid, "Running") == [1]
+
+
 def killed():
     with Pool(2, joined=False, options=["--fault-at", "control"]) as hosts:
         kills(Pools(hosts))
@@ -418,7 +334,7 @@ def simulated():
 
 
 def main():
-    parts = {"simulated": simulated, "cancelled": cancelled, "killed": killed, "real": real}
+    parts = {"simulated": simulated, "cancelled": cancelled, "lost": lost, "killed": killed, "real": real}
     for part in [parts[name] for name in sys.argv[1:]] or parts.values():
         part()
 

@@ -7,6 +7,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_implicit \
 	tests/xapid/test_limits \
 	tests/xapid/test_move \
+	tests/xapid/test_move_lost \
 	tests/xapid/test_options \
 	tests/xapid/test_passwd \
 	tests/xapid/test_placement \
@@ -17,6 +18,7 @@ XAPID_UNIT_TESTS = \
 	tests/xapid/test_tasks \
 	tests/xapid/test_timetable \
 	tests/xapid/test_where
+XAPID_TWO_HOSTS = tests/xapid/two_hosts.c tests/xapid/two_hosts.h tests/xapid/hosts.c tests/xapid/hosts.h
 XAPID_TEST_LIBS = $(xapid_libraries) $(CHECK_LIBS) $(xapid_system_libraries)
 tests_xapid_test_events_SOURCES = tests/xapid/test_events.c
 tests_xapid_test_events_LDADD = $(XAPID_TEST_LIBS)
@@ -24,8 +26,10 @@ tests_xapid_test_implicit_SOURCES = tests/xapid/test_implicit.c
 tests_xapid_test_implicit_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_limits_SOURCES = tests/xapid/test_limits.c
 tests_xapid_test_limits_LDADD = $(XAPID_TEST_LIBS)
-tests_xapid_test_move_SOURCES = tests/xapid/test_move.c tests/xapid/hosts.c tests/xapid/hosts.h
+tests_xapid_test_move_SOURCES = tests/xapid/test_move.c $(XAPID_TWO_HOSTS)
 tests_xapid_test_move_LDADD = $(XAPID_TEST_LIBS)
+tests_xapid_test_move_lost_SOURCES = tests/xapid/test_move_lost.c $(XAPID_TWO_HOSTS)
+tests_xapid_test_move_lost_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_options_SOURCES = tests/xapid/test_options.c
 tests_xapid_test_options_LDADD = $(XAPID_TEST_LIBS)
 tests_xapid_test_passwd_SOURCES = tests/xapid/test_passwd.c

@@ -9,6 +9,8 @@
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
 
+#define ARRIVING "arriving"
+
 /* ---- what is told ---- */
 
 static int not_understood(struct err *e, const char *what)
@@ -215,7 +217,7 @@ static int finish(struct txn *t, struct arriving *rows, void *arg, struct err *e
     if (!vm)
         return not_understood(e, "vm");
     a->vm = vm->row.ref;
-    vm_set_crossing(t, vm, "arriving");
+    vm_set_crossing(t, vm, ARRIVING);
     place_nics(t, a);
     place_images(t, a);
     if (!a->rules.dry_run && place_drives(t, a, e) < 0)
@@ -303,4 +305,9 @@ void arrival_record(struct txn *t, const struct arrival *a)
     if (a->suspended)
         vm_record_suspended(t, vm);
     vm_set_crossing(t, vm, "");
+}
+
+void arrival_record_return(struct txn *t, const struct arrival *a)
+{
+    vm_set_crossing(t, db_vm(a->c->db, a->vm), ARRIVING);
 }

@@ -41,4 +41,7 @@ int arrival_disk(const struct arrival *a, const char *id);
 /* In the transaction that decides: what it is from now on, but for a guest. */
 void arrival_record(struct txn *t, const struct arrival *a);
 
+/* It is not, after all. */
+void arrival_record_return(struct txn *t, const struct arrival *a);
+
 #endif

@@ -254,9 +254,24 @@ static int record(struct receiving *r, const struct vm_guest *guest, struct err 
     vm_post_message(t, vm, "VM_MIGRATED");
     if (db_commit(t, e) < 0)
         return -1;
-    r->decided = true;
     squeeze_look_anew(a->host);
     return 0;
+}
+
+static int record_return(struct receiving *r, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct arrival *a = &r->arrival;
+    const struct vm *vm = (const struct vm *)call_row(a->c, CLASS_VM, a->vm, e);
+
+    if (!vm)
+        return -1;
+    struct txn *t = db_begin(a->c->db);
+    const struct pool *pool = db_pool(a->c->db, a->c->x->pool);
+    vm_record_stopped(t, vm);
+    arrival_record_return(t, a);
+    pool_set_crossings(t, pool, map_without(mem, pool->crossings, a->id));
+    return db_commit(t, e);
 }
 
 static int co_look(struct receiving *r, struct vm_guest *guest, struct err *e)
@@ -272,14 +287,40 @@ static int co_look(struct receiving *r, struct vm_guest *guest, struct err *e)
     return 0;
 }
 
-static void co_let_run(struct receiving *r, struct err *e)
+/* The guest has come to nothing before it ran here, for certain: the source, which has it whole, keeps it.
+ * Not once its memory is on both hosts. */
+static bool co_give_back(struct receiving *r, struct agent *agent, const char *uuid)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (r->passage.options.post_copy || co_agent_vm_stop(agent, uuid, &e) < 0 || record_return(r, &e) < 0)
+        return false;
+    co_record_durable(r->arrival.c->x);
+    return true;
+}
+
+/* False: it is the source's still. */
+static bool co_let_run(struct receiving *r, struct err *e)
 {
     struct agent *agent = host_agent(r->arrival.c->x, r->arrival.host, e);
     const char *uuid = agent ? uuid_of(r, e) : NULL;
+    bool ran;
 
-    if (uuid && co_move_accept(agent, uuid, e) < 0)
+    if (uuid && co_move_accept(agent, uuid, &ran, e) < 0) {
+        if (!ran && co_give_back(r, agent, uuid))
+            return false;
         log_warning("VM %s has arrived, and does not run: %s", uuid, e->code);
+    }
     co_lifecycle_look_again(r->arrival.c->x, r->arrival.vm);
+    return true;
+}
+
+static json_t *fail_lost(const struct receiving *r, struct err *e)
+{
+    err_clear(e);
+    err_vm_migrate_failed(e, r->arrival.name, "", REF_TEXT(r->arrival.host),
+                          "the guest was lost at the destination before it ran there");
+    return NULL;
 }
 
 static json_t *co_commit(struct receiving *r, struct err *e)
@@ -299,9 +340,10 @@ static json_t *co_commit(struct receiving *r, struct err *e)
     }
     fiber_mask_cancel();
     co_record_durable(a->c->x);
-    if (a->up)
-        co_let_run(r, &failed);
+    r->decided = !a->up || co_let_run(r, &failed);
     fiber_unmask_cancel();
+    if (!r->decided)
+        return fail_lost(r, e);
     json_t *answer = json_pack("{s:s}", "vm", REF_TEXT(a->vm));
     if (err_is_set(&failed))
         json_object_set_new(answer, "failed", codec_encode_error(&failed));

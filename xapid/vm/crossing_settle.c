@@ -16,8 +16,6 @@
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/record.h"
 
-#define ARRIVING "arriving"
-
 enum { RETRY_MS = 500, RETRY_MAX_MS = 10 * 1000, DONE_MS = 3600 * 1000, MAX_REPLY = 4096 };
 
 /* ---- the note ---- */

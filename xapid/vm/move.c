@@ -1,7 +1,8 @@
 /*
  * A running guest moves in steps that the agents of both hosts take in turn (hv/hv.h). The record of it is
  * the decision: made durable, at a member too, while the guest stands still, it says which of the two hosts
- * has the guest. Before it everything is taken back; from then on it only goes forward. What either host
+ * has the guest. Before it everything is taken back; from then on it goes forward, unless the guest comes to
+ * nothing at the destination before it has run there: then a second record takes it back. What either host
  * keeps of a passage while it is out of reach is settled by the same rule when it is back
  * (xapid/host/adopt.c): the guest is where the VM is resident, and any other is ended.
  */
@@ -251,7 +252,25 @@ static int co_pass_over(struct moving *v, struct undo *u, struct err *e)
 
 /* ---- the decision, and what follows ---- */
 
-static int record(struct moving *v, struct ref host, int64_t domid, struct err *e)
+static int record(struct moving *v, struct err *e)
+{
+    struct call *c = v->c;
+    const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, v->m->vm, e);
+
+    if (!vm)
+        return -1;
+    move_disks_keep(c->mem, &v->disks);
+    struct txn *t = db_begin(c->db);
+    vm_record_moved(t, c->x, vm, v->m->host, v->reception.facts.domid);
+    move_disks_record(t, &v->disks);
+    vm_post_message(t, vm, "VM_MIGRATED");
+    if (db_commit(t, e) < 0)
+        return -1;
+    move_disks_recorded(&v->disks);
+    return 0;
+}
+
+static int record_return(struct moving *v, int64_t domid, struct err *e)
 {
     struct call *c = v->c;
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, v->m->vm, e);
@@ -259,42 +278,66 @@ static int record(struct moving *v, struct ref host, int64_t domid, struct err *
     if (!vm)
         return -1;
     struct txn *t = db_begin(c->db);
-    vm_record_moved(t, c->x, vm, host, domid);
-    move_disks_record(t, &v->disks);
-    if (ref_equal(host, v->m->host))
-        vm_post_message(t, vm, "VM_MIGRATED");
+    vm_record_moved(t, c->x, vm, v->source, domid);
+    move_disks_take_back(t, &v->disks);
     if (db_commit(t, e) < 0)
         return -1;
-    move_disks_recorded(&v->disks);
+    move_disks_taken_back(&v->disks);
     return 0;
 }
 
 enum { ACCEPT_TRIES = 5, ACCEPT_RETRY_MS = 200 };
 
-int co_move_accept(struct agent *to, const char *uuid, struct err *e)
+/* One attempt. */
+static int co_try_accept(struct agent *to, const char *uuid, bool *ran, struct err *e)
 {
     int rc = co_agent_vm_move_accept(to, uuid, e);
 
-    for (unsigned i = 1; rc < 0 && i < ACCEPT_TRIES && !err_is(e, "VM_BAD_POWER_STATE"); i++) {
+    if (rc < 0 && (agent_outcome_unknown(e) || err_is(e, "VM_HALTED")))
+        *ran = true;
+    return rc;
+}
+
+static bool is_gone(const struct err *e)
+{
+    return err_is(e, "VM_BAD_POWER_STATE") || err_is(e, "VM_HALTED");
+}
+
+int co_move_accept(struct agent *to, const char *uuid, bool *ret_ran, struct err *e)
+{
+    *ret_ran = false;
+    int rc = co_try_accept(to, uuid, ret_ran, e);
+
+    for (unsigned i = 1; rc < 0 && i < ACCEPT_TRIES && !is_gone(e); i++) {
         err_clear(e);
         co_sleep_until(clock_in_ms(ACCEPT_RETRY_MS), "another attempt to let VM %s run", uuid);
-        rc = co_agent_vm_move_accept(to, uuid, e);
+        rc = co_try_accept(to, uuid, ret_ran, e);
     }
     return rc;
 }
 
 /* The guest has come to nothing at the destination before it ran there, for certain, and the source still has
- * it whole. Not with disks that went along: those have changed over. */
-static bool co_go_back(struct moving *v, int64_t domid)
+ * it whole, and its disks as they were. Not once its memory is on both hosts. */
+static bool co_go_back(struct moving *v, int64_t domid, struct undo *u)
 {
     CLEANUP_ERR struct err e = {0};
-    struct end end = {.x = v->c->x, .host = v->source};
 
-    memcpy(end.uuid, v->uuid, sizeof end.uuid);
-    if (v->disks.n > 0 || co_agent_vm_stop(v->to, v->uuid, &e) < 0 || record(v, v->source, domid, &e) < 0)
+    if (v->passage.options.post_copy || co_agent_vm_stop(v->to, v->uuid, &e) < 0 ||
+        record_return(v, domid, &e) < 0)
         return false;
     co_record_durable(v->c->x);
-    return co_stay(&end) == 0;
+    co_undo_run(u);
+    return true;
+}
+
+/* That it is gone is said of the destination's guest, and not to be taken for the one that goes on. */
+static int fail_lost(const struct moving *v, struct err *e)
+{
+    if (!err_is(e, "VM_BAD_POWER_STATE"))
+        return -1;
+    err_clear(e);
+    return err_vm_migrate_failed(e, v->uuid, v->passage.source, v->passage.destination,
+                                 "the guest was lost at the destination before it ran there");
 }
 
 static void co_end_at_source(struct moving *v)
@@ -308,12 +351,15 @@ static void co_end_at_source(struct moving *v)
         log_warning("ending VM %s where it has left: %s", v->uuid, err_text(v->c->mem, &second));
 }
 
-static int co_settle_in(struct moving *v, int64_t old_domid, struct err *e)
+static int co_settle_in(struct moving *v, int64_t old_domid, struct undo *u, struct err *e)
 {
+    bool ran;
+
     co_record_durable(v->c->x);
-    int rc = co_move_accept(v->to, v->uuid, e);
-    if (rc < 0 && co_go_back(v, old_domid))
-        return -1;
+    int rc = co_move_accept(v->to, v->uuid, &ran, e);
+    if (rc < 0 && !ran && co_go_back(v, old_domid, u))
+        return fail_lost(v, e);
+    undo_disarm(u);
     co_end_at_source(v);
     co_move_disks_bury(&v->disks);
     return rc;
@@ -338,14 +384,13 @@ static int co_move_guest(struct moving *v, struct err *e)
     int64_t domid = db_vm(v->c->db, v->m->vm)->domid;
     struct undo undo = {0};
 
-    if (co_pass_over(v, &undo, e) < 0 || record(v, v->m->host, v->reception.facts.domid, e) < 0) {
+    if (co_pass_over(v, &undo, e) < 0 || record(v, e) < 0) {
         co_undo_run(&undo);
         name_in_error(v, e);
         return -1;
     }
-    undo_disarm(&undo);
     fiber_mask_cancel();
-    int rc = co_settle_in(v, domid, e);
+    int rc = co_settle_in(v, domid, &undo, e);
     fiber_unmask_cancel();
     if (rc < 0)
         name_in_error(v, e);

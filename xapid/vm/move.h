@@ -32,7 +32,8 @@ bool move_version_fits(struct xapid *x, const char *version, struct ref host);
  * VM_HOST_INCOMPATIBLE_VERSION_MIGRATE. Never yields. */
 int move_check_versions(struct xapid *x, const struct vm *vm, struct ref to, struct err *e);
 
-/* Let a guest run that has arrived; asked more than once, since what fails may have been done. */
-int co_move_accept(struct agent *to, const char *uuid, struct err *e);
+/* Let a guest run that has arrived; asked more than once, since what fails may have been done. When it fails,
+ * *ret_ran: the guest may have run there for a moment, so that nothing can be in its place. */
+int co_move_accept(struct agent *to, const char *uuid, bool *ret_ran, struct err *e);
 
 #endif

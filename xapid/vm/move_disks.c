@@ -176,20 +176,46 @@ int co_move_disks_copy(struct call *c, struct moving_disks *d, struct undo *u, s
 
 /* ---- recorded ---- */
 
-/* All that means the old disk means the new one. */
-static void change_over(struct txn *t, const struct moving_disk *m)
+/* All that means the one disk means the other. */
+static void change_over(struct txn *t, struct ref from, struct ref to)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    const struct set *vms = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SUSPEND_VDI, m->source);
-    const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, m->source);
-    const struct set *snapshots = db_referrers(txn_db(t), mem, CLASS_VDI, VDI_F_SNAPSHOT_OF, m->source);
+    const struct set *vms = db_referrers(txn_db(t), mem, CLASS_VM, VM_F_SUSPEND_VDI, from);
+    const struct set *vbds = db_referrers(txn_db(t), mem, CLASS_VBD, VBD_F_VDI, from);
+    const struct set *snapshots = db_referrers(txn_db(t), mem, CLASS_VDI, VDI_F_SNAPSHOT_OF, from);
 
     for (uint32_t i = 0; i < set_count(vbds); i++)
-        vbd_set_vdi(t, db_vbd(txn_db(t), vbds->v[i].r), m->made);
+        vbd_set_vdi(t, db_vbd(txn_db(t), vbds->v[i].r), to);
     for (uint32_t i = 0; i < set_count(snapshots); i++)
-        vdi_set_snapshot_of(t, db_vdi(txn_db(t), snapshots->v[i].r), m->made);
+        vdi_set_snapshot_of(t, db_vdi(txn_db(t), snapshots->v[i].r), to);
     for (uint32_t i = 0; i < set_count(vms); i++)
-        vm_set_suspend_vdi(t, db_vm(txn_db(t), vms->v[i].r), m->made);
+        vm_set_suspend_vdi(t, db_vm(txn_db(t), vms->v[i].r), to);
+}
+
+static bool is_stored(const struct model_field *f)
+{
+    return !f->derived && !f->removed;
+}
+
+static void keep_row(struct db *db, void *ctx, struct moving_disk *m, const struct vdi *old)
+{
+    const struct model_class *c = &model_classes[CLASS_VDI];
+    union value *kept = talloc_zero_array(ctx, union value, c->n_fields);
+
+    for (unsigned i = 0; i < c->n_fields; i++)
+        if (is_stored(&c->fields[i]))
+            kept[i] = value_copy(kept, c->fields[i].type, db_field(db, kept, &old->row, &c->fields[i]));
+    m->kept = kept;
+}
+
+static void put_row_back(struct txn *t, const struct moving_disk *m)
+{
+    const struct model_class *c = &model_classes[CLASS_VDI];
+    const struct row *row = db_create(t, CLASS_VDI, m->source);
+
+    for (unsigned i = 0; i < c->n_fields; i++)
+        if (is_stored(&c->fields[i]))
+            db_set(t, row, i, m->kept[i]);
 }
 
 void move_disks_record(struct txn *t, struct moving_disks *d)
@@ -201,7 +227,7 @@ void move_disks_record(struct txn *t, struct moving_disks *d)
         if (old)
             vdi_inherit(t, made, old);
         m->made = made->row.ref;
-        change_over(t, m);
+        change_over(t, m->source, m->made);
         vdi_doomed_delete_row(t, &m->old);
     }
 }
@@ -210,6 +236,34 @@ void move_disks_recorded(struct moving_disks *d)
 {
     for (unsigned i = 0; i < d->n; i++)
         d->v[i].gone = true;
+}
+
+void move_disks_keep(void *ctx, struct moving_disks *d)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        const struct vdi *old = db_vdi(d->x->db, d->v[i].source);
+        if (old)
+            keep_row(d->x->db, ctx, &d->v[i], old);
+    }
+}
+
+void move_disks_take_back(struct txn *t, struct moving_disks *d)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        const struct moving_disk *m = &d->v[i];
+        const struct vdi *made = db_vdi(txn_db(t), m->made);
+        if (m->kept)
+            put_row_back(t, m);
+        change_over(t, m->made, m->source);
+        if (made)
+            vdi_delete_row(t, made);
+    }
+}
+
+void move_disks_taken_back(struct moving_disks *d)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        d->v[i].gone = false;
 }
 
 void co_move_disks_bury(struct moving_disks *d)

@@ -18,7 +18,8 @@ struct moving_disk {
     struct sm_vdi sm;
     struct ref made; /* its row */
     struct vdi_doomed old;
-    bool doomed, gone; /* noted to be removed; its row is */
+    bool doomed, gone;       /* noted to be removed; its row is */
+    const union value *kept; /* what the row of the old one said, by field */
 };
 
 struct moving_disks {
@@ -56,6 +57,13 @@ int co_move_disks_copy(struct call *c, struct moving_disks *d, struct undo *u, s
 /* Change the rows over, in the caller's transaction; move_disks_recorded once it is committed. */
 void move_disks_record(struct txn *t, struct moving_disks *d);
 void move_disks_recorded(struct moving_disks *d);
+
+/* Change them back to the old disks, which are as they were: before anything has written to the new ones, and
+ * before the burial. Likewise; what the old rows say is kept before they change over, on ctx. Undoing what
+ * made the new ones is the caller's. */
+void move_disks_keep(void *ctx, struct moving_disks *d);
+void move_disks_take_back(struct txn *t, struct moving_disks *d);
+void move_disks_taken_back(struct moving_disks *d);
 
 /* Remove the old disks, whatever becomes of the caller. */
 void co_move_disks_bury(struct moving_disks *d);
