@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include "model/errors.gen.h"
 #include "pool/folder.h"
+#include "pool/visitor.h"
 #include "rpc/pem.h"
 #include "rpc/tls.h"
 #include "rpc/x509.h"
@@ -93,8 +94,7 @@ static int issue_own(const struct authority *a, EVP_PKEY *key, X509 **ret, struc
     return x509_issue(&plan, ret, e);
 }
 
-/* A visitor's lives no longer than a move does. */
-enum { VISITOR_DAYS = 1, VISITOR_EARLY_S = 3600 };
+enum { VISITOR_EARLY_S = 3600 };
 
 /* organization: the pool's uuid for a host of its, or AUTHORITY_VISITOR. */
 static int issue_for(const struct authority *a, const char *organization, const char *host_uuid,

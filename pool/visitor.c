@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <talloc.h>
 #include <openssl/err.h>
+#include "lib/clock.h"
 #include "lib/mem.h"
 #include "model/errors.gen.h"
 #include "pool/peer.h"
@@ -12,6 +13,18 @@
 int visitor_request(void *ctx, const char *uuid, char **ret_key, char **ret_request, struct err *e)
 {
     return authority_request(ctx, AUTHORITY_VISITOR, uuid, ret_key, ret_request, e);
+}
+
+bool visitor_is_over(const struct hv_credentials *c)
+{
+    X509 *cert = pem_read_certificate(c->certificate);
+    struct x509_facts facts = {0};
+
+    if (cert)
+        x509_facts(cert, &facts);
+    X509_free(cert);
+    ERR_clear_error();
+    return facts.not_after < clock_wall();
 }
 
 /* ---- contexts ---- */

@@ -13,8 +13,13 @@
 #include "rpc/client.h"
 #include "rpc/http.h"
 
+#define VISITOR_DAYS 30 /* its certificate is good for: it may have to ask long after its visit */
+
 /* At the visitor: a fresh key, and a request for a certificate of this name. On ctx. */
 int visitor_request(void *ctx, const char *uuid, char **ret_key, char **ret_request, struct err *e);
+
+/* Is its certificate's time over, or is it none? */
+bool visitor_is_over(const struct hv_credentials *c);
 
 /* A client's context with those credentials, which takes only hosts of the pool that has issued them. The
  * caller frees it; clients made with it keep it. INVALID_VALUE when they cannot be used. */

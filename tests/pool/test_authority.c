@@ -153,7 +153,7 @@ START_TEST(a_joiner_gets_a_certificate_and_takes_over_all_files)
 }
 END_TEST
 
-START_TEST(a_visitor_is_welcome_for_a_day)
+START_TEST(a_visitor_is_welcome_for_a_month)
 {
     struct authority *a = open_ok(POOL, HOST);
     char *key, *request, *cert;
@@ -167,8 +167,8 @@ START_TEST(a_visitor_is_welcome_for_a_day)
     X509_free(read);
     ck_assert_int_ge(f.not_before, now - 3600 - 1);
     ck_assert_int_le(f.not_before, clock_wall() - 3600);
-    ck_assert_int_ge(f.not_after, now + 24 * 3600 - 1);
-    ck_assert_int_le(f.not_after, clock_wall() + 24 * 3600);
+    ck_assert_int_ge(f.not_after, now + 30 * 24 * 3600 - 1);
+    ck_assert_int_le(f.not_after, clock_wall() + 30 * 24 * 3600);
     read = pem_read_certificate(authority_export(a).cert);
     x509_facts(read, &f);
     X509_free(read);
@@ -356,7 +356,7 @@ int main(void)
     tcase_add_test(t, the_certificate_of_a_host_says_who_it_is);
     tcase_add_test(t, files_of_another_pool_or_host_or_damaged_ones_are_refused);
     tcase_add_test(t, a_joiner_gets_a_certificate_and_takes_over_all_files);
-    tcase_add_test(t, a_visitor_is_welcome_for_a_day);
+    tcase_add_test(t, a_visitor_is_welcome_for_a_month);
     tcase_add_test(t, files_that_do_not_belong_together_are_not_installed);
     tcase_add_test(t, requests_for_anything_else_are_refused);
     tcase_add_test(t, damaged_requests_are_refused);

@@ -6,17 +6,20 @@ one of the two pools, with every write it has made, and nothing is left of the a
     test_crossing_faults.py [--all] [NAME...]    all faults at several moments; or those whose name has NAME in it
 """
 
+import contextlib
 import os
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from crossings import Pools, notes  # noqa: E402
+from crossings import Pools, is_tidy, notes, where  # noqa: E402
 from daemon import Failure, Lost, wait_until  # noqa: E402
 from moves import guests  # noqa: E402
-from pool import Pool  # noqa: E402
-from test_move_faults import FAULTS, SLOWLY, STALL_S, Fault, ended, full_disk, small_folder, source_qemu, wait_for  # noqa: E402
+from pool import Pool, join  # noqa: E402
+from test_move_faults import (FAULTS, SLOWLY, STALL_S, Fault, ended, full_disk, network, small_folder,  # noqa: E402
+                              source_qemu, wait_for)
 from working_guest import Guest  # noqa: E402
 
 
@@ -126,8 +129,8 @@ class Small(list):
         self.folders = folders
 
 
-def cross(m, guest):
-    guest.vm = m.p.send(m.i, guest.vm)
+def cross(m, guest, **options):
+    guest.vm = m.p.send(m.i, guest.vm, **options)
     m.i = 1 - m.i
     guest.check()
     nothing_is_left(m, "Running", [])
@@ -140,11 +143,96 @@ def plan(everything):
     return [(f, p) for p in ((0.02, 0.3, 0.85) if everything else (0.3,)) for f in (*faults, source_qemu)] + [(full_disk, 0)]
 
 
+# ---- cut off at a step ----
+
+def states(host, uuid):
+    """What the simulator has written down of the guest, oldest first."""
+    with open(os.path.join(host.state, "sim")) as f:
+        return [w[2] for w in (line.split() for line in f) if w[:2] == ["=", uuid]]
+
+
+@contextlib.contextmanager
+def under_way(step, hosts=2):
+    """Two pools between which a simulated guest moves that takes its time at a step, and the task."""
+    with tempfile.NamedTemporaryFile("w", prefix="xapid-script-") as script:
+        script.write(f"{step} delay=5s\n")  # however slow this machine is
+        script.flush()
+        with Pool(hosts, joined=False, options=["--sim-script", script.name]) as (one, two, *more):
+            for h in more:
+                join(h, two)
+            m = Sides([one, two])
+            vm = m.p.vm(0, "cut off")
+            m.uuid = m.c.VM.get_uuid(vm)
+            m.c.VM.start(vm, False, False)
+            disks, nics = m.p.maps(0, vm)
+            yield m, m.c.call("Async.VM.migrate_send", vm, m.p.dest(1), True, disks, nics, {})
+
+
+def settled(m):
+    """Which pool has the guest in the end, once nothing is left over."""
+    i = wait_until(lambda: where(m.p, m.uuid, "Running"), "one guest, in one of the pools")[0]
+    wait_until(lambda: is_tidy(m.p), "nothing is left")
+    return i
+
+
+def cut_off(step, reached):
+    """The network is cut once a step is reached, and comes back when the source has given up: how long that took, and
+    which pool has the guest."""
+    with under_way(step) as (m, task):
+        wait_until(lambda: reached(m, m.uuid), f"{step} is under way")
+        began = time.monotonic()
+        with network(Fault(m, None, 0, task)):
+            wait_until(lambda: ended(m, task), "the attempt has ended")
+            took = time.monotonic() - began
+        i = settled(m)
+        print(f"cut off at {step}: ended after {took:.1f} s, now {i}", flush=True)
+        return took, i
+
+
+def has_stopped(m, uuid):
+    """The guest at the source, for the switch."""
+    return states(m.hosts[0], uuid).count("L") == 2
+
+
+def is_decided(m, uuid):
+    vm = m.p.find(1, uuid)
+    return vm and m.p.c[1].VM.get_power_state(vm) == "Running"
+
+
+def cuts(everything):
+    took, now = cut_off("switch", has_stopped)
+    assert now == 0 and took < 20, (took, now)
+    if everything:  # it asks for a minute
+        took, now = cut_off("accept", is_decided)
+        assert now == 1, (took, now)
+
+
+def untold():
+    """The source cannot say that it has done away with its guest, and dies then: the daemon after it says so, though the
+    other pool was to get a new authority meanwhile, since a host has left it."""
+    with under_way("stop", hosts=3) as (m, task):
+        wait_until(lambda: states(m.hosts[1], m.uuid)[-1:] == ["R"], "the guest has gone over")
+        with network(Fault(m, None, 0, task)):
+            wait_until(lambda: ended(m, task), "the VM has gone over")
+            assert m.c.task.get_status(task) == "success", m.c.task.get_record(task)
+            m.hosts[0].kill()
+        assert notes(m.hosts[1])
+        there = m.p.c[1]
+        there.pool.eject(next(r for r in there.host.get_all_records() if r != m.p.me[1]))
+        m.hosts[0].start()
+        m.p.reconnect()
+        assert settled(m) == 1
+        wait_until(lambda: "authority of certificates is a new one" in m.hosts[1].log(), "the renewal, which waited")
+
+
 def main():
     names = [a for a in sys.argv[1:] if not a.startswith("--")]
     if os.geteuid() != 0:
         print("skipped: only root cuts networks and mounts file systems")
         sys.exit(demo_guest.SKIP)
+    if not names:
+        cuts("--all" in sys.argv)
+        untold()
     path = demo_guest.folder()
     with small_folder() as one, small_folder() as two, \
             Pool(2, "qemu", ["--demo-guest", path], joined=False) as hosts:
@@ -154,7 +242,8 @@ def main():
         for fault, progress in plan("--all" in sys.argv):
             if not names or any(n in fault.__name__ for n in names):
                 attempt(m, guest, fault, progress, small)
-        cross(m, guest)
+        for options in ({"post_copy": "true"}, {"compress": "true", "channels": "2"}):
+            cross(m, guest, **options)
         m.c.VM.hard_shutdown(guest.vm)
         nothing_is_left(m, "Halted", small.folders)
 

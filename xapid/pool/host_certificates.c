@@ -17,6 +17,7 @@
 #include "xapid/pool/peer_calls.h"
 #include "xapid/pool/peers.h"
 #include "xapid/reftext.h"
+#include "xapid/vm/crossing.h"
 
 #define TARGET "/peer/certificate"
 /* In the pool's other_config until it is done. */
@@ -380,7 +381,8 @@ static int co_rotate(struct work *w, struct err *e)
 
 /* ---- now and then ---- */
 
-/* The hypervisors of guests that move have read the certificates already. */
+/* The hypervisors of guests that move have read the certificates already; and a pool that a VM has come from
+ * would not be let in any more to ask for it (crossings_are_open). */
 static bool a_guest_moves(struct db *db)
 {
     DB_FOREACH_VM (db, vm)
@@ -395,8 +397,9 @@ static int co_look(struct work *w, struct err *e)
 
     if (!pool || w->x->restarting || find_members(w, e) < 0)
         return 0; /* they come, and then it is looked again */
-    return map_get(pool->other_config, RENEWAL_KEY) && !a_guest_moves(w->x->db) ? co_rotate(w, e)
-                                                                                : co_settle(w, e);
+    bool renews =
+        map_get(pool->other_config, RENEWAL_KEY) && !a_guest_moves(w->x->db) && !crossings_are_open(w->x);
+    return renews ? co_rotate(w, e) : co_settle(w, e);
 }
 
 /* When to look again, in ms; or -ECANCELED. */

@@ -13,8 +13,9 @@
  * crossing in pool.crossings, in one transaction. A connection that ends before that ends the attempt. The
  * source notes in VM.crossing whom to ask before it sends anything; from then on only an answer tells where
  * the VM belongs: decided, or never to be. Until there is one its guest neither goes on by itself nor is
- * ended, also after a restart. When the source has done away with its own, the destination forgets the
- * crossing.
+ * ended, also after a restart. When the source has done away with its own, it puts the note into its own
+ * pool.crossings until the destination has heard of that and has forgotten the crossing. Both forget it by
+ * themselves when the source's certificate is over.
  */
 #include <jansson.h>
 #include "hv/hv.h"
@@ -86,8 +87,18 @@ bool crossing_is_leaving(const struct vm *vm);
 
 /* Ask until there is an answer, the deadline, or the fiber is cancelled. *ret: the VM there. */
 enum crossing_outcome co_crossing_outcome(const struct crossing_note *n, int64_t deadline, struct ref *ret);
-/* Tell the other pool, in a fiber of its own, that it may forget the crossing. */
-void crossing_done_later(const struct crossing_note *n);
+/* Tell the other pool, in a fiber of its own, that it may forget the crossing; then forget it here. */
+void crossing_done_later(struct xapid *x, const struct crossing_note *n);
+
+/* Take it out of pool.crossings; durable. */
+int co_crossing_forget(struct xapid *x, const char *id, struct err *e);
+
+/* May another pool have to ask this one, which has a VM of it or is getting it? Never yields. */
+bool crossings_are_open(struct xapid *x);
+
+/* The destination's word in pool.crossings, on ctx; and the VM's reference in it, null: there is none. */
+char *crossing_decided_write(void *ctx, struct ref vm);
+struct ref crossing_decided_read(const char *text);
 
 /* What a VM's own pool does once it knows: its guest is ended and all of it removed, or it goes on. The
  * caller holds the operation. */

@@ -250,7 +250,8 @@ static int record(struct receiving *r, const struct vm_guest *guest, struct err 
     if (guest)
         vm_record_started(t, a->c->x, vm, guest);
     arrival_record(t, a);
-    pool_set_crossings(t, pool, map_with(a->c->mem, pool->crossings, a->id, REF_TEXT(a->vm)));
+    pool_set_crossings(t, pool,
+                       map_with(a->c->mem, pool->crossings, a->id, crossing_decided_write(a->c->mem, a->vm)));
     vm_post_message(t, vm, "VM_MIGRATED");
     if (db_commit(t, e) < 0)
         return -1;
@@ -350,21 +351,6 @@ static json_t *co_commit(struct receiving *r, struct err *e)
     return answer;
 }
 
-static int co_forget(struct xapid *x, const char *id, struct err *e)
-{
-    CLEANUP_TALLOC void *mem = talloc_new(NULL);
-    const struct pool *pool = db_pool(x->db, x->pool);
-
-    if (!map_get(pool->crossings, id))
-        return 0;
-    struct txn *t = db_begin(x->db);
-    pool_set_crossings(t, pool, map_without(mem, pool->crossings, id));
-    if (db_commit(t, e) < 0)
-        return -1;
-    co_record_durable(x);
-    return 0;
-}
-
 /* ---- the conversation ---- */
 
 static json_t *co_answer(struct receiving *r, struct call *c, const json_t *told, struct err *e)
@@ -384,7 +370,7 @@ static json_t *co_answer(struct receiving *r, struct call *c, const json_t *told
     if (strcmp(what, "commit") == 0)
         return co_commit(r, e);
     if (r->decided && strcmp(what, "done") == 0)
-        return co_forget(c->x, r->arrival.id, e) < 0 ? NULL : json_object();
+        return co_crossing_forget(c->x, r->arrival.id, e) < 0 ? NULL : json_object();
     err_invalid_value(e, "crossing", what);
     return NULL;
 }
@@ -432,11 +418,11 @@ static void co_end(struct receiving *r)
     json_decref(r->first);
 }
 
-/* Notice within a minute that the source is gone without a word. */
+/* Notice that the source is gone without a word. */
 static void watch_peer(int fd)
 {
-    int on = 1, idle = 20, interval = 10, count = 4;
-    unsigned give_up_ms = 60 * 1000;
+    int on = 1, idle = TALK_SILENCE_MS / 5000, interval = idle, count = 4;
+    unsigned give_up_ms = TALK_SILENCE_MS;
 
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
@@ -497,7 +483,7 @@ static const char *asked(struct http_request *q, struct http_reply *reply, const
 void co_crossing_outcome_post(struct http_request *q, struct http_reply *reply, void *arg)
 {
     struct xapid *x = arg;
-    const char *id = asked(q, reply, x), *vm;
+    const char *id = asked(q, reply, x);
 
     if (!id)
         return;
@@ -506,9 +492,9 @@ void co_crossing_outcome_post(struct http_request *q, struct http_reply *reply, 
         return;
     }
     co_record_durable(x);
-    vm = map_get(db_pool(x->db, x->pool)->crossings, id);
-    answer(reply, vm ? json_pack("{s:b, s:s}", "committed", true, "vm", vm)
-                     : json_pack("{s:b}", "committed", false));
+    struct ref vm = crossing_decided_read(map_get(db_pool(x->db, x->pool)->crossings, id));
+    answer(reply, ref_is_null(vm) ? json_pack("{s:b}", "committed", false)
+                                  : json_pack("{s:b, s:s}", "committed", true, "vm", REF_TEXT(vm)));
 }
 
 void co_crossing_done_post(struct http_request *q, struct http_reply *reply, void *arg)
@@ -516,7 +502,7 @@ void co_crossing_done_post(struct http_request *q, struct http_reply *reply, voi
     CLEANUP_ERR struct err e = {0};
     const char *id = asked(q, reply, arg);
 
-    if (id && co_forget(arg, id, &e) == 0)
+    if (id && co_crossing_forget(arg, id, &e) == 0)
         answer(reply, json_object());
     else if (id)
         http_reply_error(q, reply, 503, "This cannot be written down now.");

@@ -142,6 +142,7 @@ static int co_connect(struct leaving *v, struct err *e)
                                          .tls_context = context,
                                          .server_name = "crossing.xapid",
                                          .user_agent = "xapid",
+                                         .dead_after_ms = TALK_SILENCE_MS,
                                          .send_once = true};
     struct rpc_client *client = rpc_client_new(&o);
     const char *headers = talloc_asprintf(v->c->mem, "cookie: session_id=%s\r\n", to->session);
@@ -438,8 +439,9 @@ static int co_end_here(struct leaving *v, struct err *e)
     CLEANUP_ERR struct err problem = {0};
 
     if (v->m->copy || co_crossing_left(v->c->x, v->m->vm, v->passage.options.post_copy, &problem) == 0) {
-        if (v->talk.broken || co_do(v, "done", &problem) < 0)
-            crossing_done_later(&v->note);
+        if (v->talk.broken || co_do(v, "done", &problem) < 0 ||
+            co_crossing_forget(v->c->x, v->id, &problem) < 0)
+            crossing_done_later(v->c->x, &v->note);
     } else {
         log_warning("VM %s has left: %s", v->uuid, problem.code);
         crossing_settle_later(v->c->x, v->m->vm);

@@ -1,5 +1,6 @@
 /* What became of a VM that was on its way between two pools when a daemon, or the connection, ended. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -11,6 +12,7 @@
 #include "pool/visitor.h"
 #include "xapid/host/host_agent.h"
 #include "xapid/op.h"
+#include "xapid/pool/host_certificates.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/crossing.h"
 #include "xapid/vm/lifecycle.h"
@@ -54,9 +56,87 @@ static int read_note(void *ctx, const char *text, struct crossing_note *ret)
     return r;
 }
 
+static bool is_note(const char *text)
+{
+    return text[0] == '{';
+}
+
 bool crossing_is_leaving(const struct vm *vm)
 {
-    return text_of(vm->crossing)[0] == '{';
+    return is_note(text_of(vm->crossing));
+}
+
+/* ---- pool.crossings ---- */
+
+char *crossing_decided_write(void *ctx, struct ref vm)
+{
+    return talloc_asprintf(ctx, "%s %" PRId64, REF_TEXT(vm), clock_wall() + (int64_t)VISITOR_DAYS * 86400);
+}
+
+struct ref crossing_decided_read(const char *text)
+{
+    char ref[REF_TEXT_SIZE];
+    struct ref vm;
+
+    snprintf(ref, sizeof ref, "%.*s", text ? (int)strcspn(text, " ") : 0, text ? text : "");
+    return ref_parse(ref, &vm) ? vm : REF_NULL;
+}
+
+bool crossings_are_open(struct xapid *x)
+{
+    const struct map *all = db_pool(x->db, x->pool)->crossings;
+
+    for (uint32_t i = 0; i < map_count(all); i++)
+        if (!is_note(text_of(all->e[i].v.s)))
+            return true;
+    DB_FOREACH_VM (x->db, vm)
+        if (text_of(vm->crossing)[0] && !crossing_is_leaving(vm))
+            return true;
+    return false;
+}
+
+/* One without a time is an older daemon's. */
+static bool is_over(void *ctx, const char *text)
+{
+    const char *until = strchr(text, ' ');
+    struct crossing_note n;
+
+    if (is_note(text))
+        return read_note(ctx, text, &n) < 0 || visitor_is_over(&n.credentials);
+    return until && strtoll(until, NULL, 10) < clock_wall();
+}
+
+static int set_crossings(struct xapid *x, const struct map *m, struct err *e)
+{
+    struct txn *t = db_begin(x->db);
+
+    pool_set_crossings(t, db_pool(x->db, x->pool), m);
+    return db_commit(t, e);
+}
+
+int co_crossing_forget(struct xapid *x, const char *id, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    const struct pool *pool = db_pool(x->db, x->pool);
+
+    if (!map_get(pool->crossings, id))
+        return 0;
+    if (set_crossings(x, map_without(mem, pool->crossings, id), e) < 0)
+        return -1;
+    co_record_durable(x);
+    host_certificates_look();
+    return 0;
+}
+
+/* Whom to tell that the VM is gone, before it is: if the daemon ends, the next one tells. */
+static int note_gone(struct xapid *x, const struct vm *vm, struct err *e)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    struct crossing_note n;
+
+    return read_note(mem, text_of(vm->crossing), &n) < 0
+               ? 0
+               : set_crossings(x, map_with(mem, db_pool(x->db, x->pool)->crossings, n.id, vm->crossing), e);
 }
 
 /* ---- asking ---- */
@@ -124,31 +204,40 @@ enum crossing_outcome co_crossing_outcome(const struct crossing_note *n, int64_t
     return outcome;
 }
 
-/* A daemon that ends before it has been told leaves an entry in the other pool's list, which harms nobody. */
+struct telling {
+    struct xapid *x;
+    struct crossing_note note;
+};
+
+/* What comes to nothing within the time is tried again from the next start on. */
 static void co_tell_done(void *arg)
 {
-    const struct crossing_note *n = arg;
+    CLEANUP_ERR struct err e = {0};
+    struct telling *t = arg;
     int64_t pause = RETRY_MS, deadline = clock_in_ms(DONE_MS);
     json_t *answer;
 
-    while (!(answer = co_post_somewhere(n, "/crossing/done")) && clock_now() < deadline) {
+    while (!(answer = co_post_somewhere(&t->note, "/crossing/done")) && clock_now() < deadline) {
         if (co_sleep_until(clock_in_ms(pause), "the other pool to hear that a VM is gone here") < 0)
             break;
         pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS;
     }
+    if (answer && co_crossing_forget(t->x, t->note.id, &e) < 0)
+        log_warning("forgetting that a VM has left: %s", err_text(t, &e));
     json_decref(answer);
-    talloc_free(arg);
+    talloc_free(t);
 }
 
-void crossing_done_later(const struct crossing_note *n)
+void crossing_done_later(struct xapid *x, const struct crossing_note *n)
 {
     CLEANUP_TALLOC char *text = crossing_note_write(NULL, n);
-    struct crossing_note *copy = talloc_zero(NULL, struct crossing_note);
+    struct telling *t = talloc_zero(NULL, struct telling);
 
-    if (read_note(copy, text, copy) == 0)
-        fiber_spawn("crossing is done", co_tell_done, copy);
+    t->x = x;
+    if (read_note(t, text, &t->note) == 0)
+        fiber_spawn("crossing is done", co_tell_done, t);
     else
-        talloc_free(copy);
+        talloc_free(t);
 }
 
 /* ---- acting on it ---- */
@@ -179,7 +268,8 @@ int co_crossing_left(struct xapid *x, struct ref ref, bool post_copy, struct err
 
     if (vm && is_up(vm))
         co_end_guest(x, vm, post_copy);
-    return co_vm_whole_remove(x, ref, e);
+    vm = db_vm(x->db, ref);
+    return vm && note_gone(x, vm, e) < 0 ? -1 : co_vm_whole_remove(x, ref, e);
 }
 
 static int forget(struct xapid *x, struct ref ref, struct err *e)
@@ -259,7 +349,7 @@ static void co_settle_leaving(struct settling *s)
         if (co_crossing_left(s->x, s->vm, true, &e) < 0)
             log_warning("removing a VM that has left: %s", err_text(mem, &e));
         else
-            crossing_done_later(&n);
+            crossing_done_later(s->x, &n);
         fiber_unmask_cancel();
         return;
     case CROSSING_ABORTED:
@@ -308,6 +398,36 @@ void crossing_give_up(struct xapid *x, struct ref vm)
 
 /* ---- at the start ---- */
 
+/* Is the VM still here, so that it must not be told yet that it is gone? */
+static bool is_still_here(struct xapid *x, const char *note)
+{
+    DB_FOREACH_VM (x->db, vm)
+        if (strcmp(text_of(vm->crossing), note) == 0)
+            return true;
+    return false;
+}
+
+/* Those that nobody can ask about any more are forgotten; of those that are done the other pool is told. */
+static void settle_list(struct xapid *x)
+{
+    CLEANUP_TALLOC void *mem = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    const struct map *all = db_pool(x->db, x->pool)->crossings;
+    struct map *keep = NULL;
+
+    for (uint32_t i = 0; i < map_count(all); i++)
+        if (!is_over(mem, text_of(all->e[i].v.s)))
+            keep = map_with(mem, keep, talloc_strdup(mem, all->e[i].k.s), talloc_strdup(mem, all->e[i].v.s));
+    if (map_count(keep) < map_count(all) && set_crossings(x, keep, &e) < 0)
+        log_warning("forgetting moves of VMs between pools: %s", err_text(mem, &e));
+    for (uint32_t i = 0; i < map_count(keep); i++) {
+        struct crossing_note n;
+        if (is_note(keep->e[i].v.s) && !is_still_here(x, keep->e[i].v.s) &&
+            read_note(mem, keep->e[i].v.s, &n) == 0)
+            crossing_done_later(x, &n);
+    }
+}
+
 static const struct set *crossing_vms(struct xapid *x, void *mem)
 {
     struct set *found = talloc_zero_size(mem, sizeof *found + db_count(x->db, CLASS_VM) * sizeof found->v[0]);
@@ -323,6 +443,7 @@ void co_crossings_settle(struct xapid *x)
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const struct set *vms = crossing_vms(x, mem);
 
+    settle_list(x);
     for (uint32_t i = 0; i < vms->n; i++) {
         CLEANUP_ERR struct err e = {0};
         const struct vm *vm = db_vm(x->db, vms->v[i].r);

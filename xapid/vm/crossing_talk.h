@@ -11,6 +11,9 @@
 #include "rpc/client.h"
 #include "rpc/http.h"
 
+/* Either side that is cut off is given up after so long: the guest may stand still meanwhile. */
+#define TALK_SILENCE_MS 10000
+
 struct talk {
     struct client_stream *asking; /* one of the two */
     struct http_stream *answering;
