@@ -2,7 +2,10 @@
 """VMs go from one pool to another: simulated ones for what the two pools do about it, also when one of them is killed at
 any step; then a real guest whose memory and disk are as they were."""
 
+import contextlib
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
 from daemon import BUILD, Failure, Lost, fails, wait_until  # noqa: E402
-from crossings import Pools, arm, is_tidy, where  # noqa: E402
+from crossings import Pools, arm, is_tidy, notes, where  # noqa: E402
 from moves import checksums, demo, fill, guests  # noqa: E402
 from pool import PORT, Pool  # noqa: E402
 
@@ -315,6 +318,20 @@ def lost():
             assert where(p, uuid, "Running") == [1]
 
 
+def forgotten():
+    """Of moves that nobody can ask about any more, or be told of, nothing is kept; what an older daemon kept gets an end."""
+    vm, now = "OpaqueRef:11111111-2222-3333-4444-555555555555", int(time.time())
+    with Pool(1) as (host,):
+        host.stop()
+        with contextlib.closing(sqlite3.connect(f"{host.state}/xapid.db")) as db, db:
+            db.execute("UPDATE pool SET crossings = ?", (json.dumps({
+                "over": f"{vm} {now - 1}", "open": f"{vm} {now + 3600}", "older": vm, "untold": '{"id": "untold"}'}),))
+        host.start()
+        kept = wait_until(lambda: [k for k in map(json.loads, notes(host)) if sorted(k) == ["older", "open"]], "two are kept")[0]
+        assert kept["open"] == f"{vm} {now + 3600}"
+        assert kept["older"].split()[0] == vm and int(kept["older"].split()[1]) > now + 29 * 86400, kept
+
+
 def killed():
     with Pool(2, joined=False, options=["--fault-at", "control"]) as hosts:
         kills(Pools(hosts))
@@ -334,7 +351,7 @@ def simulated():
 
 
 def main():
-    parts = {"simulated": simulated, "cancelled": cancelled, "lost": lost, "killed": killed, "real": real}
+    parts = {"simulated": simulated, "cancelled": cancelled, "lost": lost, "forgotten": forgotten, "killed": killed, "real": real}
     for part in [parts[name] for name in sys.argv[1:]] or parts.values():
         part()
 

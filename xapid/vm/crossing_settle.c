@@ -95,7 +95,6 @@ bool crossings_are_open(struct xapid *x)
     return false;
 }
 
-/* One without a time is an older daemon's. */
 static bool is_over(void *ctx, const char *text)
 {
     const char *until = strchr(text, ' ');
@@ -407,6 +406,14 @@ static bool is_still_here(struct xapid *x, const char *note)
     return false;
 }
 
+/* On ctx; an entry of a daemon that gave it no time is given one. */
+static char *timed(void *ctx, const char *text)
+{
+    struct ref vm = crossing_decided_read(text);
+
+    return ref_is_null(vm) || strchr(text, ' ') ? talloc_strdup(ctx, text) : crossing_decided_write(ctx, vm);
+}
+
 /* Those that nobody can ask about any more are forgotten; of those that are done the other pool is told. */
 static void settle_list(struct xapid *x)
 {
@@ -417,8 +424,8 @@ static void settle_list(struct xapid *x)
 
     for (uint32_t i = 0; i < map_count(all); i++)
         if (!is_over(mem, text_of(all->e[i].v.s)))
-            keep = map_with(mem, keep, talloc_strdup(mem, all->e[i].k.s), talloc_strdup(mem, all->e[i].v.s));
-    if (map_count(keep) < map_count(all) && set_crossings(x, keep, &e) < 0)
+            keep = map_with(mem, keep, talloc_strdup(mem, all->e[i].k.s), timed(mem, all->e[i].v.s));
+    if (map_count(all) > 0 && set_crossings(x, keep, &e) < 0)
         log_warning("forgetting moves of VMs between pools: %s", err_text(mem, &e));
     for (uint32_t i = 0; i < map_count(keep); i++) {
         struct crossing_note n;
