@@ -51,7 +51,8 @@ class Host(Daemon):
         return c
 
     def start(self, wait=True):
-        self.set_password()
+        if not os.path.exists(os.path.join(self.state, "passwd")):  # what guards it is slow on purpose
+            self.set_password()
         return super().start(wait)
 
 
