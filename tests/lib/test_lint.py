@@ -26,6 +26,8 @@ DIRTY = [
     ({"xapid/c.c": '#include <errno.h>\n#include "tests/x.h"\n'}, "xapid/c.c:2: code must not include from tests/"),
     ({"lib/c.c": '#include "a.h"\n'}, 'lib/c.c:1: includes "a.h"'),
     ({"lib/c.h": "int c(size_t n);\n"}, "lib/c.h:1: does not compile alone"),
+    ({"lib/c.h": "int c(size_t n);\n", "lib/c.c": '#include <stddef.h>\n\n#include "lib/c.h"\n'},
+     "lib/c.h:1: does not compile alone"),
     ({"lib/c.c": "int c(void)\n{\n" + "    c();\n" * 98 + "}\n"}, "lib/c.c:1: c has 101 lines"),
     ({"lib/c.c": "int c;\n" * 801}, "lib/c.c:800: 801 lines"),
     ({"lib/c.c": "int c(void)\n{\n\n    return 1 + co_a(0);\n}\n"}, "lib/c.c:4: c calls co_a"),
