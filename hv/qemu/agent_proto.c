@@ -192,8 +192,12 @@ void agent_proto_opened(struct agent_proto *p, int64_t now)
     send_sync(p, now, SYNC_FIRST_MS);
 }
 
+/* Whoever opens it next says all of it again: the guest may be another by then. */
 void agent_proto_closed(struct agent_proto *p)
 {
+    talloc_free(p->known_ctx);
+    p->known_ctx = NULL;
+    p->known = (struct hv_guest_info){0};
     json_lines_reset(&p->in);
     buf_reset(&p->out);
     drop_round(p);

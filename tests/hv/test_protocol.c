@@ -248,6 +248,27 @@ START_TEST(a_sync_that_is_not_answered_is_tried_again_ever_slower)
 }
 END_TEST
 
+START_TEST(an_agent_that_is_back_is_news_even_if_it_says_the_same)
+{
+    char answer[64];
+
+    agent_introduced();
+    agent.changed = false;
+    agent_proto_closed(&agent);
+    ck_assert(!agent.changed);
+    agent_proto_opened(&agent, now);
+    buf_reset(&agent.out);
+    snprintf(answer, sizeof answer, "{\"return\":%lld}\n", (long long)agent.sync_id);
+    agent_says(answer);
+    agent_says("{\"return\":{\"version\":\"7.2.1\"}}\n");
+    agent_says("{\"return\":{\"host-name\":\"web\\u0007\"}}\n");
+    agent_says("{\"return\":{\"pretty-name\":\"Debian\",\"id\":\"debian\",\"version-id\":\"12.5\"}}\n");
+    agent_says("{\"return\":[{\"name\":\"lo\"}]}\n");
+    ck_assert(agent.changed);
+    agent_proto_fini(&agent);
+}
+END_TEST
+
 START_TEST(an_order_waits_for_the_question_under_way)
 {
     agent_synced();
@@ -553,6 +574,7 @@ int main(void)
     tcase_add_test(c, an_agent_that_knows_no_question_is_there_all_the_same);
     tcase_add_test(c, an_agent_that_falls_silent_is_synchronised_anew);
     tcase_add_test(c, a_sync_that_is_not_answered_is_tried_again_ever_slower);
+    tcase_add_test(c, an_agent_that_is_back_is_news_even_if_it_says_the_same);
     tcase_add_test(c, an_order_waits_for_the_question_under_way);
     tcase_add_test(c, processors_are_switched_and_the_agent_says_how_many);
     tcase_add_test(c, an_order_is_sent_at_the_end_of_a_round_too_and_at_once_when_idle);
