@@ -266,6 +266,8 @@ static const char *const commands[] = {"guest-sync",
                                        "guest-get-osinfo",
                                        "guest-get-host-name",
                                        "guest-set-vcpus",
+                                       "guest-get-memory-blocks",
+                                       "guest-set-memory-blocks",
                                        "guest-shutdown"};
 
 static json_t *do_info(void)
@@ -344,6 +346,49 @@ static json_t *do_set_vcpus(const json_t *arguments)
     return json_integer((json_int_t)n);
 }
 
+/* A block of memory's state: read it ("online", "offline"), or write this one. */
+static bool memory_state(int block, const char *wanted, char state[16])
+{
+    char path[100];
+    snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/state", block);
+    int fd = open(path, (wanted ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : wanted ? write(fd, wanted, strlen(wanted)) : read(fd, state, 15);
+    if (fd >= 0)
+        close(fd);
+    if (!wanted && n >= 0)
+        state[n] = '\0';
+    return n > 0;
+}
+
+static json_t *do_get_memory_blocks(void)
+{
+    json_t *list = json_array();
+    DIR *d = opendir("/sys/devices/system/memory");
+    char state[16];
+    int block;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (sscanf(e->d_name, "memory%d", &block) == 1 && memory_state(block, NULL, state))
+            json_array_append_new(list, json_pack("{s:i, s:b, s:b}", "phys-index", block, "online",
+                                                  strncmp(state, "offline", 7) != 0, "can-offline", 1));
+    if (d)
+        closedir(d);
+    return list;
+}
+
+static json_t *do_set_memory_blocks(const json_t *arguments)
+{
+    json_t *list = json_array(), *entry;
+    size_t i;
+    json_array_foreach (json_object_get(arguments, "mem-blks"), i, entry) {
+        int block = (int)json_integer_value(json_object_get(entry, "phys-index"));
+        bool online = json_is_true(json_object_get(entry, "online"));
+        bool done = memory_state(block, online ? "online" : "offline", NULL);
+        json_array_append_new(list, json_pack("{s:i, s:s}", "phys-index", block, "response",
+                                              done ? "success" : "operation-failed"));
+    }
+    return list;
+}
+
 static void execute(const char *name, const json_t *arguments)
 {
     bool delimited = strcmp(name, "guest-sync-delimited") == 0;
@@ -362,6 +407,10 @@ static void execute(const char *name, const json_t *arguments)
         value = do_hostname();
     else if (strcmp(name, "guest-set-vcpus") == 0)
         value = do_set_vcpus(arguments);
+    else if (strcmp(name, "guest-get-memory-blocks") == 0)
+        value = do_get_memory_blocks();
+    else if (strcmp(name, "guest-set-memory-blocks") == 0)
+        value = do_set_memory_blocks(arguments);
     else if (strcmp(name, "guest-shutdown") == 0) {
         do_shutdown(arguments);
         return;

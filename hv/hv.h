@@ -16,6 +16,8 @@
 #include "lib/err.h"
 #include "model/value.h"
 
+#define HV_MEMORY_STEP ((int64_t)128 << 20) /* bytes: guests take memory that comes later in blocks */
+
 /* Where VM.NVRAM keeps the UEFI variables: in a form of QEMU's own, unlike XenServer's EFI-variables. */
 #define HV_NVRAM_KEY "OVMF-variables"
 
@@ -67,6 +69,15 @@ struct hv_vm_spec {
     const struct hv_nic *nics;
 };
 
+/* Bytes of memory that its machine begins with. */
+static inline int64_t hv_memory_of(const struct hv_vm_spec *s)
+{
+    return s->memory_max > s->memory ? s->memory_max : s->memory;
+}
+
+/* INVALID_VALUE for a memory_static_max that is no multiple of HV_MEMORY_STEP away (platform.c). */
+int hv_memory_refuse_step(int64_t max, struct err *e);
+
 enum hv_device_kind { HV_DEVICE_DISK, HV_DEVICE_NIC };
 enum hv_presence { HV_ABSENT, HV_EMPTY, HV_PRESENT }; /* empty: a CD drive without medium */
 
@@ -88,7 +99,8 @@ struct hv_vm_facts {
     int64_t start_time; /* seconds since 1970 UTC */
     bool vnc, serial;   /* consoles it has */
     bool held; /* it stands still only because the daemon was at work with it (co_hold, co_save, a restore) */
-    bool crashed; /* it stands still because its system has panicked */
+    bool crashed;       /* it stands still because its system has panicked */
+    int64_t memory_max; /* bytes that its machine has, its balloon's included; 0: not known */
     enum hv_passage_state passage;
 };
 
@@ -253,9 +265,15 @@ struct hv_driver {
     int (*co_set_processors)(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                              unsigned *ret_now, struct err *e);
 
-    /* Ask a guest that is up to do with this much memory, at most the memory_max of its start. It follows in
-     * its own time, if it has a driver for it: HV_REPORT_MEMORY tells. */
+    /* Ask a guest that is up to do with this much memory, at most what its machine has. It follows in its own
+     * time, if it has a driver for it: HV_REPORT_MEMORY tells. */
     int (*co_set_memory)(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+
+    /* Give the machine of a guest that runs more memory, `max` bytes in all, of which the guest is to have
+     * `target`. May be repeated: nothing is added when it has that much. INVALID_VALUE when what is missing
+     * is no multiple of HV_MEMORY_STEP; VM_LACKS_FEATURE and OPERATION_NOT_ALLOWED when it cannot be given
+     * any more or does not take it. After another failure it may have it all the same. */
+    int (*co_grow_memory)(struct hv *hv, const char *uuid, int64_t max, int64_t target, struct err *e);
 
     /* Make a running guest stand still for a moment: no report tells of it, and co_unpause ends it. */
     int (*co_hold)(struct hv *hv, const char *uuid, struct err *e);

@@ -74,7 +74,8 @@ static int read_switches(const struct map *m, struct hv_platform *p, struct err 
                     {"usb_tablet", &p->usb_tablet},
                     {"secureboot", &p->secureboot},
                     {"apic", &p->apic},
-                    {"nested-virt", &p->nested}};
+                    {"nested-virt", &p->nested},
+                    {"memory-hotplug", &p->memory_hotplug}};
 
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
         if (read_bool(m, switches[i].key, switches[i].to, e) < 0)
@@ -142,6 +143,15 @@ static int read_numbers(const struct hv_vm_spec *s, struct hv_platform *p, struc
     return 0;
 }
 
+int hv_memory_refuse_step(int64_t max, struct err *e)
+{
+    char text[100];
+
+    snprintf(text, sizeof text, "%lld: a VM that runs gets memory in steps of %lld bytes", (long long)max,
+             (long long)HV_MEMORY_STEP);
+    return err_invalid_value(e, "memory_static_max", text);
+}
+
 static int check_boot_order(const char *order, struct err *e)
 {
     if (!order || order[strspn(order, "cdn")] == '\0')
@@ -158,7 +168,8 @@ int hv_platform_read(const struct hv_vm_spec *s, struct hv_platform *ret, struct
                             .nx = true,
                             .usb = true,
                             .usb_tablet = true,
-                            .nested = true};
+                            .nested = true,
+                            .memory_hotplug = hv_memory_of(s) >= HV_HOTPLUG_MEMORY};
 
     if (read_switches(s->platform, &p, e) < 0 || read_viridian(s->platform, &p.viridian, e) < 0 ||
         read_models(s->platform, &p, e) < 0 || read_numbers(s, &p, e) < 0 ||

@@ -20,6 +20,10 @@
  *   nested-virt                            true, false, 1 or 0: may the guest run guests? When not given, if
  *                                          the host's processors let it
  *   apic                                   true, false, 1 or 0; true when not given
+ *   memory-hotplug                         true, false, 1 or 0: may its memory_static_max be raised while it
+ *                                          runs? When not given, if it begins with HV_HOTPLUG_MEMORY or
+ *                                          more: a Linux guest with less sets 64 MiB aside for what it might
+ *                                          get (bounce buffers), which one with more does anyway
  */
 #include "hv/hv.h"
 
@@ -32,7 +36,7 @@ struct hv_viridian {
 };
 
 struct hv_platform {
-    bool acpi, apic, hpet, pae, nx, usb, usb_tablet, secureboot, nested;
+    bool acpi, apic, hpet, pae, nx, usb, usb_tablet, secureboot, nested, memory_hotplug;
     struct hv_viridian viridian;
     enum hv_nic_model nic_model;
     enum hv_vga vga;
@@ -40,6 +44,8 @@ struct hv_platform {
     unsigned cores_per_socket; /* 0: not said */
     int64_t timeoffset;        /* seconds */
 };
+
+#define HV_HOTPLUG_MEMORY 0xe0000000LL /* bytes, from which some of it lies above 4 GiB */
 
 /* Errors: INVALID_VALUE naming the key, as "platform:nic_type", and its value. */
 int hv_platform_read(const struct hv_vm_spec *s, struct hv_platform *ret, struct err *e);

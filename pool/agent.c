@@ -281,6 +281,11 @@ int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
     return a->hv->driver->co_set_memory(a->hv, uuid, bytes, e);
 }
 
+int co_local_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e)
+{
+    return a->hv->driver->co_grow_memory(a->hv, uuid, max, target, e);
+}
+
 int co_local_vm_hold(struct agent *a, const char *uuid, struct err *e)
 {
     return a->hv->driver->co_hold(a->hv, uuid, e);

@@ -110,6 +110,7 @@ int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
                                unsigned *ret_now, struct err *e);
 int co_agent_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
+int co_agent_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e);
 
 /* A snapshot of disks that a guest writes to: hold the guest (until co_agent_vm_unpause), snapshot them, and
  * let the guest follow each. */

@@ -101,6 +101,7 @@ int co_local_vm_reset(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
 int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
+int co_local_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e);
 int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
                                unsigned *ret_now, struct err *e);
 int co_local_vm_shape(struct agent *a, const char *uuid, void *ctx, const char **ret, struct err *e);

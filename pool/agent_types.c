@@ -156,6 +156,7 @@ static const struct codec_field hv_vm_facts_fields[] = {
     CODEC_FIELD_BOOL(struct hv_vm_facts, held),
     CODEC_FIELD_BOOL(struct hv_vm_facts, crashed),
     CODEC_FIELD_ENUM(struct hv_vm_facts, passage, passage_names),
+    CODEC_FIELD_INT_OR_NONE(struct hv_vm_facts, memory_max),
     {0}};
 const struct codec_type codec_hv_vm_facts = CODEC_TYPE(struct hv_vm_facts, hv_vm_facts_fields);
 

@@ -70,6 +70,7 @@ static json_t *encode_field(const struct codec_field *f, const char *base)
     case CODEC_BOOL:
         return json_boolean(*(const bool *)at);
     case CODEC_INT:
+    case CODEC_INT_OR_NONE:
         return json_integer(*(const int64_t *)at);
     case CODEC_UNSIGNED:
         return json_integer(*(const unsigned *)at);
@@ -219,6 +220,7 @@ static int decode_field(const struct codec_field *f, const json_t *j, void *ctx,
         *(bool *)at = json_is_true(j);
         break;
     case CODEC_INT:
+    case CODEC_INT_OR_NONE:
         good = decode_int(j, INT64_MIN, INT64_MAX, (int64_t *)at);
         break;
     case CODEC_UNSIGNED:
@@ -251,6 +253,12 @@ static int decode_field(const struct codec_field *f, const json_t *j, void *ctx,
     return good ? 0 : -1;
 }
 
+/* An older host does not say it. */
+static bool may_be_unknown(const struct codec_field *f)
+{
+    return may_be_absent(f) || f->kind == CODEC_BOOL || f->kind == CODEC_INT_OR_NONE;
+}
+
 int codec_decode(const struct codec_type *t, const json_t *j, void *ctx, void *ret, struct err *e)
 {
     if (!json_is_object(j))
@@ -258,7 +266,7 @@ int codec_decode(const struct codec_type *t, const json_t *j, void *ctx, void *r
     memset(ret, 0, t->size);
     for (const struct codec_field *f = t->fields; f->name; f++) {
         const json_t *value = json_object_get(j, f->name);
-        if (!value && (may_be_absent(f) || f->kind == CODEC_BOOL)) /* an older host knows it not */
+        if (!value && may_be_unknown(f))
             continue;
         if (!value)
             return err_internal(e, "%s is missing", f->name);

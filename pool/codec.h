@@ -23,6 +23,7 @@ enum {
 enum codec_kind {
     CODEC_BOOL,         /* bool */
     CODEC_INT,          /* int64_t */
+    CODEC_INT_OR_NONE,  /* the same; 0 where an older host does not say it */
     CODEC_UNSIGNED,     /* unsigned */
     CODEC_ENUM,         /* an enum from 0 on; names, ended by NULL */
     CODEC_UUID,         /* char[UUID_TEXT_SIZE] */
@@ -56,6 +57,7 @@ struct codec_type {
     }
 #define CODEC_FIELD_BOOL(S, M) CODEC_FIELD(S, M, CODEC_BOOL)
 #define CODEC_FIELD_INT(S, M) CODEC_FIELD(S, M, CODEC_INT)
+#define CODEC_FIELD_INT_OR_NONE(S, M) CODEC_FIELD(S, M, CODEC_INT_OR_NONE)
 #define CODEC_FIELD_UNSIGNED(S, M) CODEC_FIELD(S, M, CODEC_UNSIGNED)
 #define CODEC_FIELD_ENUM(S, M, NAMES) CODEC_FIELD(S, M, CODEC_ENUM, .names = (NAMES))
 #define CODEC_FIELD_UUID(S, M) CODEC_FIELD(S, M, CODEC_UUID)

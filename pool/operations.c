@@ -30,6 +30,12 @@ static const struct codec_field memory_fields[] = {
     CODEC_FIELD_UUID(struct memory_args, uuid), CODEC_FIELD_INT(struct memory_args, bytes), {0}};
 static const struct codec_type memory = CODEC_TYPE(struct memory_args, memory_fields);
 
+static const struct codec_field growth_fields[] = {CODEC_FIELD_UUID(struct growth_args, uuid),
+                                                   CODEC_FIELD_INT(struct growth_args, max),
+                                                   CODEC_FIELD_INT(struct growth_args, target),
+                                                   {0}};
+static const struct codec_type growth = CODEC_TYPE(struct growth_args, growth_fields);
+
 static const struct codec_field disk_fields[] = {
     CODEC_FIELD_UUID(struct disk_args, uuid),
     CODEC_FIELD_STRUCT(struct disk_args, disk, &codec_agent_disk),
@@ -433,6 +439,12 @@ static int co_run_vm_set_memory(struct agent *a, const struct agent_call *c, str
     return co_local_vm_set_memory(a, m->uuid, m->bytes, e);
 }
 
+static int co_run_vm_grow_memory(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct growth_args *g = c->args;
+    return co_local_vm_grow_memory(a, g->uuid, g->max, g->target, e);
+}
+
 static int co_run_vm_set_processors(struct agent *a, const struct agent_call *c, struct err *e)
 {
     enum { UNKNOWN = -1 };
@@ -509,6 +521,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VM_DUMP] = OPERATION(vm_dump, &save, NULL),
     [AGENT_VM_EJECT] = OPERATION(vm_eject, &disk, NULL),
     [AGENT_VM_FOLLOW] = OPERATION(vm_follow, &disk, NULL),
+    [AGENT_VM_GROW_MEMORY] = OPERATION(vm_grow_memory, &growth, NULL),
     [AGENT_VM_HOLD] = OPERATION(vm_hold, &guest, NULL),
     [AGENT_VM_INSERT] = OPERATION(vm_insert, &disk, NULL),
     [AGENT_VM_MIRROR_DISK] = OPERATION(vm_mirror_disk, &disk, NULL),

@@ -34,6 +34,7 @@ enum agent_operation_id {
     AGENT_VM_DUMP,
     AGENT_VM_EJECT,
     AGENT_VM_FOLLOW,
+    AGENT_VM_GROW_MEMORY,
     AGENT_VM_HOLD,
     AGENT_VM_INSERT,
     AGENT_VM_MIRROR_DISK,
@@ -85,6 +86,10 @@ struct trigger_args {
 struct memory_args {
     char uuid[UUID_TEXT_SIZE];
     int64_t bytes;
+};
+struct growth_args {
+    char uuid[UUID_TEXT_SIZE];
+    int64_t max, target;
 };
 struct disk_args {
     char uuid[UUID_TEXT_SIZE];

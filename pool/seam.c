@@ -187,6 +187,14 @@ int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, str
     return co_agent_do(a, AGENT_VM_SET_MEMORY, &(struct agent_call){.args = &args}, e);
 }
 
+int co_agent_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e)
+{
+    struct growth_args args = {.max = max, .target = target};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_GROW_MEMORY, &(struct agent_call){.args = &args}, e);
+}
+
 int co_agent_vm_hold(struct agent *a, const char *uuid, struct err *e)
 {
     return co_guest(a, AGENT_VM_HOLD, uuid, e);

@@ -189,6 +189,28 @@ static int co_hear_all(struct qemu_hv *hv)
     return r == -ETIMEDOUT ? 0 : r;
 }
 
+/* A guest that may have grown, and whose QEMU answers, but was not asked; NULL when none is left. */
+static struct qemu_vm *find_unmeasured(struct qemu_hv *hv)
+{
+    struct qemu_vm *vm;
+
+    TAILQ_FOREACH (vm, &hv->vms, link)
+        if (vm->committed && vm->state_known && vm->shape && vm->memory == 0)
+            return vm;
+    return NULL;
+}
+
+static void co_hear_memory_of_all(struct qemu_hv *hv)
+{
+    struct qemu_vm *vm;
+
+    while ((vm = find_unmeasured(hv))) {
+        qemu_vm_ref(vm);
+        co_qemu_hear_memory(vm);
+        qemu_vm_unref(vm);
+    }
+}
+
 int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv_vm_facts *f, void *arg),
                   void *arg, struct err *e)
 {
@@ -201,6 +223,7 @@ int co_qemu_adopt(struct hv *hv, void (*visit)(const char *uuid, const struct hv
         r = co_hear_all(q);
     if (r < 0)
         return err_errno(e, r, "looking for guests");
+    co_hear_memory_of_all(q);
     TAILQ_FOREACH (vm, &q->vms, link) {
         if (!vm->committed)
             continue;

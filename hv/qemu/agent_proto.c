@@ -9,6 +9,7 @@
 #define LINE_MAX_BYTES (256 * 1024)
 #define MS 1000000LL
 #define ANSWER_MS 5000     /* for an answer; then synchronise anew */
+#define BLOCKS_MAX 1024    /* of memory that are switched on at once */
 #define OBEY_MS 60000      /* for an order to show; then ask again */
 #define SYNC_FIRST_MS 1000 /* between syncs that are not answered */
 #define SYNC_LATER_MS 5000
@@ -66,8 +67,11 @@ static void send_order(struct agent_proto *p, int64_t now)
 {
     const char *mode = p->order == ORDER_REBOOT ? "reboot" : "powerdown";
 
+    p->listed = false;
     if (p->order == ORDER_PROCESSORS)
         add_processors(&p->out, p->online, p->present);
+    else if (p->order == ORDER_MEMORY)
+        buf_add_lit(&p->out, "{\"execute\":\"guest-get-memory-blocks\"}\n");
     else
         buf_printf(&p->out, "{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"%s\"}}\n", mode);
     p->obeying = p->order;
@@ -126,6 +130,8 @@ static void end_round(struct agent_proto *p, int64_t now)
         p->changed = true;
     }
     drop_round(p);
+    if (!p->introduced && p->grown && p->order == ORDER_NONE)
+        p->order = ORDER_MEMORY;
     p->introduced = true;
     p->quiet_rounds = map_count(p->known.addresses) > 0 ? 0 : p->quiet_rounds + 1;
     p->state = AGENT_IDLE;
@@ -152,10 +158,62 @@ static void take_answer(struct agent_proto *p, const json_t *value)
     }
 }
 
-/* How many of the processors were switched is the answer. */
+/* ---- memory ---- */
+
+/* Of the blocks that it lists, those that are off are to be on; false: there is none. */
+static bool switch_blocks(struct agent_proto *p, const json_t *list, int64_t now)
+{
+    unsigned n = 0;
+    json_t *block;
+    size_t i;
+
+    json_array_foreach (list, i, block) {
+        const json_t *index = json_object_get(block, "phys-index");
+
+        if (!json_is_false(json_object_get(block, "online")) || !json_is_integer(index) || n == BLOCKS_MAX)
+            continue;
+        buf_printf(&p->out, "%s{\"phys-index\":%lld,\"online\":true}",
+                   n++ ? "," : "{\"execute\":\"guest-set-memory-blocks\",\"arguments\":{\"mem-blks\":[",
+                   (long long)json_integer_value(index));
+    }
+    if (n > 0)
+        buf_add_lit(&p->out, "]}}\n");
+    p->listed = true;
+    p->wake_at = now + OBEY_MS * MS;
+    return n > 0;
+}
+
+static bool are_switched(const json_t *list)
+{
+    json_t *block;
+    size_t i;
+
+    json_array_foreach (list, i, block) {
+        const char *response = json_string_value(json_object_get(block, "response"));
+
+        if (!response || strcmp(response, "success") != 0)
+            return false;
+    }
+    return json_is_array(list);
+}
+
+/* How many of the processors were switched is the answer, or what became of each block of memory. */
 static bool is_obeyed(const struct agent_proto *p, const json_t *value)
 {
+    if (p->obeying == ORDER_MEMORY)
+        return are_switched(value);
     return p->obeying != ORDER_PROCESSORS || json_integer_value(value) == (json_int_t)p->present - 1;
+}
+
+static void take_obedience(struct agent_proto *p, const json_t *value, int64_t now)
+{
+    bool lists = p->obeying == ORDER_MEMORY && !p->listed && json_is_array(value);
+
+    if (lists && switch_blocks(p, value, now))
+        return;
+    p->order_done = value && (lists || is_obeyed(p, value));
+    p->order_refused = !p->order_done;
+    begin_round(p, now);
 }
 
 /* An error counts as an answer: the agent does not know the question. */
@@ -170,9 +228,7 @@ static void take_message(struct agent_proto *p, const json_t *message, int64_t n
         if (json_is_integer(value) && json_integer_value(value) == p->sync_id)
             begin_round(p, now);
     } else if (p->state == AGENT_ORDERING) {
-        p->order_done = !is_error && is_obeyed(p, value);
-        p->order_refused = !p->order_done;
-        begin_round(p, now);
+        take_obedience(p, is_error ? NULL : value, now);
     } else if (p->state == AGENT_ASKING) {
         if (value)
             take_answer(p, value);

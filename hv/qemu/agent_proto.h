@@ -25,7 +25,7 @@ enum agent_proto_state {
     AGENT_ORDERING, /* an order is sent; one to shut down is not answered when it succeeds */
 };
 
-enum agent_order { ORDER_NONE, ORDER_POWERDOWN, ORDER_REBOOT, ORDER_PROCESSORS };
+enum agent_order { ORDER_NONE, ORDER_POWERDOWN, ORDER_REBOOT, ORDER_PROCESSORS, ORDER_MEMORY };
 
 struct agent_proto {
     enum agent_proto_state state;
@@ -39,6 +39,8 @@ struct agent_proto {
     enum agent_order order;   /* wanted, not sent yet */
     enum agent_order obeying; /* the last that was sent */
     unsigned online, present; /* of ORDER_PROCESSORS */
+    bool listed;              /* of ORDER_MEMORY: it has said what is there */
+    bool grown;               /* ORDER_MEMORY once it is introduced */
     bool order_refused;       /* the last order sent was answered by an error, or done in part */
     bool order_done;          /* it was answered otherwise */
     const struct agent_nic_name *nics;
@@ -64,8 +66,8 @@ void agent_proto_wake(struct agent_proto *p, int64_t now);
 /* Has the agent answered the last sync? */
 bool agent_proto_is_synced(const struct agent_proto *p);
 
-/* Have the guest shut down or reboot; sent as soon as the question under way is answered. ORDER_NONE takes
- * back one that is not sent yet. */
+/* Have the guest shut down or reboot, or switch all of its memory on; sent as soon as the question under way
+ * is answered. ORDER_NONE takes back one that is not sent yet. */
 void agent_proto_order(struct agent_proto *p, enum agent_order order, int64_t now);
 
 /* Have it use the first `online` of the processors that are there and switch the others off. */

@@ -117,6 +117,40 @@ static int add_smbios(struct cmdline *c, struct err *e)
     return texts ? 0 : -1;
 }
 
+json_t *qemu_dimm_backend(unsigned slot, int64_t size)
+{
+    char id[24];
+
+    snprintf(id, sizeof id, "memory%u", slot);
+    return json_pack("{s:s, s:s, s:I}", "qom-type", "memory-backend-ram", "id", id, "size", (json_int_t)size);
+}
+
+json_t *qemu_dimm_device(unsigned slot)
+{
+    char id[24], memory[24];
+
+    snprintf(id, sizeof id, "dimm%u", slot);
+    snprintf(memory, sizeof memory, "memory%u", slot);
+    return json_pack("{s:s, s:s, s:s, s:i}", "driver", "pc-dimm", "id", id, "memdev", memory, "slot",
+                     (int)slot);
+}
+
+static void add_memory(struct cmdline *c)
+{
+    const struct qemu_layout *l = &c->how->layout;
+    int64_t size = hv_memory_of(c->spec) / 1024;
+
+    if (l->slots == 0)
+        addf(c, "-m", "size=%" PRId64 "k", size);
+    else
+        addf(c, "-m", "size=%" PRId64 "k,slots=%u,maxmem=%" PRId64 "k", size, l->slots,
+             l->memory_limit / 1024);
+    for (unsigned i = 0; i < l->n_dimms; i++) {
+        add_json(c, "-object", qemu_dimm_backend(i, l->dimms[i]));
+        add_json(c, "-device", qemu_dimm_device(i));
+    }
+}
+
 static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
 {
     const struct hv_vm_spec *s = c->spec;
@@ -126,7 +160,7 @@ static void add_machine(struct cmdline *c, const struct qemu_cmdline_host *host)
     add2(c, "-uuid", s->uuid);
     add2(c, "-machine", qemu_machine_text(c->v, &c->platform));
     add_cpu(c, host);
-    addf(c, "-m", "size=%" PRId64 "k", (s->memory_max > s->memory ? s->memory_max : s->memory) / 1024);
+    add_memory(c);
     add2(c, "-rtc", qemu_rtc_text(c->v, &c->platform, clock_wall()));
     if (host->sandbox)
         add2(c, "-sandbox", QEMU_SANDBOX);

@@ -22,11 +22,17 @@ struct qemu_cmdline_host {
     bool sandbox;            /* seccomp works here */
 };
 
+enum { QEMU_DIMMS_MAX = 32 }; /* QEMU takes up to 256 */
+
 /* What is not in the guest's specification and must be the same wherever its state goes. */
 struct qemu_layout {
-    unsigned queues; /* of each virtio disk; 0: as QEMU has it, which depends on the processors */
-    bool q35;        /* the machine is not "pc" */
-    bool ports;      /* if it is "q35": it has root ports for disks and NICs */
+    unsigned queues;      /* of each virtio disk; 0: as QEMU has it, which depends on the processors */
+    bool q35;             /* the machine is not "pc" */
+    bool ports;           /* if it is "q35": it has root ports for disks and NICs */
+    unsigned slots;       /* for memory that comes later; 0: none can */
+    int64_t memory_limit; /* bytes that it may have with all of that, if it has slots */
+    unsigned n_dimms;     /* what came, in the order of the slots, which is that of their addresses */
+    int64_t dimms[QEMU_DIMMS_MAX]; /* bytes */
 };
 
 struct qemu_cmdline_how {
@@ -60,6 +66,10 @@ json_t *qemu_nic_device(const struct hv_nic *n, enum hv_nic_model model, bool bo
                         const struct qemu_layout *l);
 /* tap: the number or the name of its tap's descriptor. */
 json_t *qemu_netdev(const struct hv_nic *n, const char *tap);
+
+/* Likewise of the memory in a slot: its backend's -object or object-add, and its -device. */
+json_t *qemu_dimm_backend(unsigned slot, int64_t size);
+json_t *qemu_dimm_device(unsigned slot);
 
 /* Can a disk be given to a guest that is up at this userdevice? */
 bool qemu_disk_has_place(unsigned userdevice, const struct qemu_layout *l);

@@ -153,6 +153,7 @@ static const struct hv_driver driver = {
     .co_look = co_qemu_look,
     .co_set_processors = co_qemu_set_processors,
     .co_set_memory = co_qemu_set_memory,
+    .co_grow_memory = co_qemu_grow_memory,
     .co_hold = co_qemu_hold,
     .co_follow_disk = co_qemu_follow_disk,
     .co_dump = co_qemu_dump,

@@ -227,6 +227,11 @@ void guest_agent_order_processors(struct guest_agent *a, unsigned online, unsign
     follow(a);
 }
 
+void guest_agent_set_grown(struct guest_agent *a, bool grown)
+{
+    a->proto.grown = grown;
+}
+
 bool guest_agent_obeyed(const struct guest_agent *a)
 {
     return a->proto.order_done;

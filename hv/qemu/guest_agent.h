@@ -30,6 +30,8 @@ void guest_agent_set_paused(struct guest_agent *a, bool paused);
 bool guest_agent_is_there(const struct guest_agent *a);
 void guest_agent_order(struct guest_agent *a, enum agent_order order);
 void guest_agent_order_processors(struct guest_agent *a, unsigned online, unsigned present);
+/* It has memory that came while it ran: have each agent that comes switch it on. */
+void guest_agent_set_grown(struct guest_agent *a, bool grown);
 bool guest_agent_refused(const struct guest_agent *a);
 bool guest_agent_obeyed(const struct guest_agent *a); /* only orders that leave it alive */
 

@@ -58,6 +58,7 @@ struct qemu_vm {
     enum hv_nic_model nic_model;
     struct qemu_layout layout;
     bool nics_boot; /* they have boot ROMs */
+    int64_t memory; /* bytes that its machine has, as the control plane was told; 0: not known */
     json_t *shape;  /* what its QEMU was built from (hv/qemu/shape.h); NULL: an older daemon did it */
     TAILQ_HEAD(, qemu_unplug) unplugs; /* hv/qemu/devices.h */
 
@@ -111,6 +112,9 @@ int co_qemu_vm_wait_known(struct qemu_vm *vm, int64_t deadline);
 /* Tell of the UEFI variables in a guest's folder, if it has some. */
 void qemu_report_nvram(struct qemu_hv *hv, const char *uuid, int dir_fd);
 
+/* Report what a query-balloon has answered. */
+void qemu_report_memory(struct qemu_vm *vm, const json_t *value);
+
 /* What is known of it. */
 void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret);
 
@@ -154,6 +158,20 @@ int qemu_open_tap(const char *ifname);
 /* Leave the guest this many bytes; 0 or -1 with *e filled. */
 int co_qemu_balloon(struct qemu_vm *vm, int64_t bytes, struct err *e);
 
+/* Room for memory that comes while a new guest runs: as much as the host has, up to 256 GiB, where the
+ * addresses of the guest's processors reach that far; none if its record wants none. */
+void qemu_memory_plan(struct qemu_layout *l, const struct hv_vm_spec *s, const struct hv_platform *p,
+                      const char *accelerator);
+
+/* What came later and is there, into l. 0 or -errno with *e filled. */
+int co_qemu_ask_dimms(struct qemu_vm *vm, struct qemu_layout *l, struct err *e);
+
+/* Bytes that its machine has with these; 0: not known. */
+int64_t qemu_memory_of(const struct qemu_vm *vm, const struct qemu_layout *l);
+
+/* Learn what the machine of a guest that was found has. */
+void co_qemu_hear_memory(struct qemu_vm *vm);
+
 /* ---- the driver's functions ---- */
 
 int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e);
@@ -167,6 +185,7 @@ int co_qemu_trigger(struct hv *hv, const char *uuid, enum hv_trigger trigger, ch
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);
 int co_qemu_set_memory(struct hv *hv, const char *uuid, int64_t bytes, struct err *e);
+int co_qemu_grow_memory(struct hv *hv, const char *uuid, int64_t max, int64_t target, struct err *e);
 int co_qemu_usage(struct hv *hv, const char *uuid, struct hv_usage *ret, struct err *e);
 int co_qemu_hold(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_follow_disk(struct hv *hv, const char *uuid, unsigned userdevice, const char *path,

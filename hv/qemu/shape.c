@@ -17,21 +17,40 @@
 
 json_t *qemu_shape_begin(const struct hv_vm_spec *s, const struct qemu_layout *l)
 {
-    int64_t memory = s->memory_max > s->memory ? s->memory_max : s->memory;
-    json_t *platform = json_object();
+    json_t *platform = json_object(), *shape;
 
     for (uint32_t i = 0; i < map_count(s->platform); i++)
         json_object_set_new(platform, s->platform->e[i].k.s, json_string(s->platform->e[i].v.s));
-    return json_pack("{s:I, s:i, s:i, s:b, s:b, s:s*, s:o}", "memory", (json_int_t)memory, "vcpus_max",
-                     (int)s->vcpus_max, "queues", (int)l->queues, "q35", l->q35, "ports", l->ports,
-                     "boot_order", s->boot_order, "platform", platform);
+    shape = json_pack("{s:I, s:i, s:i, s:b, s:b, s:s*, s:o}", "memory", (json_int_t)hv_memory_of(s),
+                      "vcpus_max", (int)s->vcpus_max, "queues", (int)l->queues, "q35", l->q35, "ports",
+                      l->ports, "boot_order", s->boot_order, "platform", platform);
+    if (l->slots > 0) {
+        json_object_set_new(shape, "slots", json_integer(l->slots));
+        json_object_set_new(shape, "memory_limit", json_integer(l->memory_limit));
+    }
+    return shape;
+}
+
+static unsigned dimms_of(const json_t *shape, int64_t to[QEMU_DIMMS_MAX])
+{
+    const json_t *list = json_object_get(shape, "dimms");
+    unsigned n = 0;
+
+    for (; n < json_array_size(list) && n < QEMU_DIMMS_MAX; n++)
+        to[n] = json_integer_value(json_array_get(list, n));
+    return n;
 }
 
 struct qemu_layout qemu_shape_layout(const json_t *shape)
 {
-    return (struct qemu_layout){.queues = (unsigned)json_integer_value(json_object_get(shape, "queues")),
-                                .q35 = json_is_true(json_object_get(shape, "q35")),
-                                .ports = json_is_true(json_object_get(shape, "ports"))};
+    struct qemu_layout l = {.queues = (unsigned)json_integer_value(json_object_get(shape, "queues")),
+                            .q35 = json_is_true(json_object_get(shape, "q35")),
+                            .ports = json_is_true(json_object_get(shape, "ports")),
+                            .slots = (unsigned)json_integer_value(json_object_get(shape, "slots")),
+                            .memory_limit = json_integer_value(json_object_get(shape, "memory_limit"))};
+
+    l.n_dimms = dimms_of(shape, l.dimms);
+    return l;
 }
 
 static bool is_number(const json_t *shape, const char *name, json_int_t least, json_int_t most)
@@ -52,19 +71,49 @@ static bool is_text_map(const json_t *map)
     return json_is_object(map);
 }
 
+/* Older shapes say nothing of slots. */
+static bool has_sound_slots(const json_t *shape)
+{
+    return !json_object_get(shape, "slots") ||
+           (is_number(shape, "slots", 1, QEMU_DIMMS_MAX) &&
+            is_number(shape, "memory_limit", json_integer_value(json_object_get(shape, "memory")) + 1,
+                      MEMORY_MAX));
+}
+
 bool qemu_shape_is_sound(const json_t *shape)
 {
     const json_t *order = json_object_get(shape, "boot_order");
 
     return is_number(shape, "memory", 1 << 20, MEMORY_MAX) && is_number(shape, "vcpus_max", 0, NUMBERS_MAX) &&
-           is_number(shape, "queues", 0, QUEUES_MAX) && (!order || json_is_string(order)) &&
-           is_text_map(json_object_get(shape, "platform"));
+           is_number(shape, "queues", 0, QUEUES_MAX) && has_sound_slots(shape) &&
+           (!order || json_is_string(order)) && is_text_map(json_object_get(shape, "platform"));
+}
+
+/* What came later, in all; -1 when the slots cannot hold such. */
+static int64_t sum_of_dimms(const json_t *shape)
+{
+    const json_t *list = json_object_get(shape, "dimms"), *entry;
+    json_int_t sum = 0;
+    size_t i;
+
+    if (list && (!json_is_array(list) ||
+                 (json_int_t)json_array_size(list) > json_integer_value(json_object_get(shape, "slots"))))
+        return -1;
+    json_array_foreach (list, i, entry) {
+        json_int_t size = json_integer_value(entry);
+
+        if (size < HV_MEMORY_STEP || size > MEMORY_MAX || size % HV_MEMORY_STEP != 0)
+            return -1;
+        sum += size;
+    }
+    return sum;
 }
 
 static bool is_whole(const json_t *shape)
 {
-    return qemu_shape_is_sound(shape) && is_number(shape, "vcpus", 1, NUMBERS_MAX) &&
-           json_is_array(json_object_get(shape, "disks")) && json_is_array(json_object_get(shape, "nics"));
+    return qemu_shape_is_sound(shape) && sum_of_dimms(shape) >= 0 &&
+           is_number(shape, "vcpus", 1, NUMBERS_MAX) && json_is_array(json_object_get(shape, "disks")) &&
+           json_is_array(json_object_get(shape, "nics"));
 }
 
 /* ---- applying it ---- */
@@ -131,11 +180,10 @@ static int take_devices(void *ctx, struct hv_vm_spec *s, const json_t *shape, st
 /* The limits of a VM do not change while it has a state: more is not its own. */
 static bool is_within(const json_t *shape, const struct hv_vm_spec *s)
 {
-    int64_t memory = s->memory_max > s->memory ? s->memory_max : s->memory;
+    json_int_t memory = json_integer_value(json_object_get(shape, "memory")) + sum_of_dimms(shape);
     unsigned vcpus = s->vcpus_max > s->vcpus ? s->vcpus_max : s->vcpus;
 
-    return json_integer_value(json_object_get(shape, "memory")) <= memory &&
-           json_integer_value(json_object_get(shape, "vcpus_max")) <= vcpus &&
+    return memory <= hv_memory_of(s) && json_integer_value(json_object_get(shape, "vcpus_max")) <= vcpus &&
            json_integer_value(json_object_get(shape, "vcpus")) <= vcpus;
 }
 
@@ -219,6 +267,24 @@ static int co_add_devices(struct qemu_vm *vm, json_t *shape, struct err *e)
     return r;
 }
 
+/* In the order of their slots. The control plane has been told of all of them, or it would not let the state
+ * be loaded. */
+static int co_add_dimms(struct qemu_vm *vm, json_t *shape, struct err *e)
+{
+    struct qemu_layout l = vm->layout;
+    int r = l.slots > 0 ? co_qemu_ask_dimms(vm, &l, e) : 0;
+    json_t *list = json_array();
+
+    for (unsigned i = 0; r == 0 && i < l.n_dimms; i++)
+        json_array_append_new(list, json_integer(l.dimms[i]));
+    json_object_set_new(shape, "dimms", list);
+    if (r == 0 && qemu_memory_of(vm, &l) > vm->memory) {
+        err_vm_non_suspendable(e, vm->uuid, "It was given memory and that is not recorded: set it once more");
+        r = -EINVAL;
+    }
+    return r;
+}
+
 static int co_add_processors(struct qemu_vm *vm, json_t *shape, struct err *e)
 {
     json_t *slots = NULL;
@@ -240,6 +306,8 @@ int co_qemu_vm_shape(struct qemu_vm *vm, char **ret, struct err *e)
 
     if (shape && r == 0)
         r = co_add_processors(vm, shape, e);
+    if (shape && r == 0)
+        r = co_add_dimms(vm, shape, e);
     *ret = shape && r == 0 ? json_dumps(shape, JSON_COMPACT) : NULL;
     json_decref(shape);
     return r;

@@ -3,9 +3,9 @@
 /*
  * The shape of a QEMU (hv/shape.h): a state fits only a QEMU that has the same devices at the same places,
  * with as many processors, as much memory and the same number of queues.
- *   {"memory", "vcpus_max", "queues", "q35", "ports", "boot_order", "platform"} as at the start;
- * STATE/vm/<uuid>/spec.json
- *   {"vcpus", "disks", "nics"}                                    as QEMU has them when it is asked
+ *   {"memory", "vcpus_max", "queues", "q35", "ports", "slots", "memory_limit", "boot_order", "platform"}
+ *                                          as at the start; STATE/vm/<uuid>/spec.json
+ *   {"vcpus", "disks", "nics", "dimms"}    as QEMU has them when it is asked
  */
 #include <jansson.h>
 #include "hv/qemu/qemu.h"

@@ -37,6 +37,7 @@ static void note_spec(struct qemu_vm *vm, const struct hv_vm_spec *spec, const s
     vm->nics_boot = qemu_spec_nics_boot(spec);
     vm->layout = *layout;
     vm->shape = qemu_shape_begin(spec, layout);
+    vm->memory = qemu_memory_of(vm, layout);
     if (spec->n_nics > 0)
         vm->nics = mem_zalloc(spec->n_nics * sizeof *vm->nics);
     for (unsigned i = 0; i < spec->n_nics; i++) {
@@ -324,11 +325,15 @@ int co_qemu_bring_up(struct qemu_hv *q, const struct hv_vm_spec *spec, const str
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     struct hv_vm_spec fitted = *spec;
+    struct hv_platform platform;
     struct qemu_layout layout;
 
-    return qemu_shape_apply(ctx, &fitted, how->incoming, &layout, e) < 0
-               ? -1
-               : co_bring_up_fitted(q, &fitted, &layout, how, ret, e);
+    if (qemu_shape_apply(ctx, &fitted, how->incoming, &layout, e) < 0 ||
+        hv_platform_read(&fitted, &platform, e) < 0)
+        return -1;
+    if (!how->incoming)
+        qemu_memory_plan(&layout, &fitted, &platform, q->accelerator);
+    return co_bring_up_fitted(q, &fitted, &layout, how, ret, e);
 }
 
 int co_qemu_start(struct hv *hv, const struct hv_vm_spec *spec, struct hv_vm_facts *ret, struct err *e)

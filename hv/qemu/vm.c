@@ -86,6 +86,7 @@ void qemu_vm_facts(const struct qemu_vm *vm, struct hv_vm_facts *ret)
                                 .serial = true,
                                 .held = vm->held,
                                 .crashed = vm->panicked && vm->state == HV_STATE_PAUSED,
+                                .memory_max = vm->memory,
                                 .passage = vm->passage.state};
 }
 
@@ -141,6 +142,7 @@ static void set_agent_open(struct qemu_vm *vm, bool open)
         vm->agent = guest_agent_new(vm->dir_fd, vm->nics, vm->n_nics, &handlers, vm);
         guest_agent_set_paused(vm->agent, vm->state == HV_STATE_PAUSED);
     }
+    guest_agent_set_grown(vm->agent, vm->memory > qemu_memory_of(vm, &(struct qemu_layout){0}));
     guest_agent_set_open(vm->agent, open);
 }
 
@@ -228,7 +230,7 @@ static void on_unplug_error(struct qemu_vm *vm, const json_t *data)
     on_device(vm, data, true);
 }
 
-static void report_memory(struct qemu_vm *vm, const json_t *value)
+void qemu_report_memory(struct qemu_vm *vm, const json_t *value)
 {
     json_int_t bytes = json_integer_value(json_object_get(value, "actual"));
 
@@ -238,7 +240,7 @@ static void report_memory(struct qemu_vm *vm, const json_t *value)
 
 static void on_balloon_change(struct qemu_vm *vm, const json_t *data)
 {
-    report_memory(vm, data);
+    qemu_report_memory(vm, data);
 }
 
 static const struct {
@@ -327,7 +329,7 @@ static void status_known(struct qmp_call *c, int error, json_t *value, const cha
 static void memory_known(struct qmp_call *c, int error, json_t *value, const char *desc)
 {
     if (error == 0)
-        report_memory(VM_OF(c, balloon_call), value);
+        qemu_report_memory(VM_OF(c, balloon_call), value);
 }
 
 static void qmp_ready(void *arg)

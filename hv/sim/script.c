@@ -17,6 +17,7 @@ static const char *const op_names[SIM_OP_COUNT] = {
     [SIM_SWITCH] = "switch",     [SIM_FINISH] = "finish",   [SIM_ACCEPT] = "accept",
     [SIM_DRAIN] = "drain",       [SIM_CANCEL] = "cancel",   [SIM_AGENT] = "agent",
     [SIM_LIFE] = "life",         [SIM_MIRROR] = "mirror",   [SIM_SETTLE] = "settle",
+    [SIM_GROW] = "grow",
 };
 
 const char *sim_op_name(enum sim_op op)

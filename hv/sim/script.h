@@ -19,6 +19,7 @@ enum sim_op {
     SIM_TRIGGER,
     SIM_PROCESSORS,
     SIM_MEMORY,
+    SIM_GROW,
     SIM_SAVE,
     SIM_DUMP,
     SIM_FOLLOW,

@@ -79,6 +79,7 @@ void sim_facts(const struct sim_vm *vm, struct hv_vm_facts *ret)
                                 .serial = true,
                                 .held = vm->record.held,
                                 .crashed = vm->record.crashed,
+                                .memory_max = vm->record.memory,
                                 .passage = vm->record.passage};
 }
 
@@ -301,6 +302,7 @@ int co_sim_bring_up(struct sim_hv *s, const struct hv_vm_spec *spec, const struc
     record.vnc = spec->boot != HV_BOOT_KERNEL;
     record.devices = devices_of(spec);
     record.acpi = platform.acpi;
+    record.memory = hv_memory_of(spec);
     set_disks(&record, spec);
     vm = add_vm(s, &record);
     if (co_sim_meet_fate(s, op, record.uuid, CLOCK_NEVER, e) < 0 ||
@@ -478,6 +480,29 @@ static int co_sim_set_memory(struct hv *hv, const char *uuid, int64_t bytes, str
     if (s->report && !sim_script_is_off(&s->script, SIM_MEMORY))
         s->report(&r, s->report_arg);
     return 0;
+}
+
+/* It has room for any memory, whatever its platform says. */
+static int co_sim_grow_memory(struct hv *hv, const char *uuid, int64_t max, int64_t target, struct err *e)
+{
+    struct sim_hv *s = sim_of(hv);
+    struct sim_vm *vm;
+    int r;
+
+    if (check_running(s, uuid, e) < 0)
+        return -1;
+    if ((max - sim_find_started(s, uuid)->record.memory) % HV_MEMORY_STEP != 0)
+        return hv_memory_refuse_step(max, e);
+    if (co_sim_meet_fate(s, SIM_GROW, uuid, CLOCK_NEVER, e) < 0)
+        return -1;
+    if (!(vm = sim_find_started(s, uuid)))
+        return sim_fail_halted(e, uuid);
+    if (max > vm->record.memory) {
+        vm->record.memory = max;
+        if ((r = sim_store_set_memory(s->store, &vm->record)) < 0)
+            return err_errno(e, r, "the memory of %s", uuid);
+    }
+    return co_sim_set_memory(hv, uuid, target, e);
 }
 
 /* All there is to a simulated guest's state is who it is. */
@@ -695,6 +720,7 @@ static const struct hv_driver driver = {
     .co_look = co_sim_look,
     .co_set_processors = co_sim_set_processors,
     .co_set_memory = co_sim_set_memory,
+    .co_grow_memory = co_sim_grow_memory,
     .co_hold = co_sim_hold,
     .co_follow_disk = co_sim_follow_disk,
     .co_dump = co_sim_dump,

@@ -124,6 +124,7 @@ static void read_line(struct reading *r, const char *line)
 {
     struct sim_record record, *known;
     char state, uuid[UUID_TEXT_SIZE];
+    int64_t memory;
 
     if (line[0] == '+') {
         if (parse_record(line, &record))
@@ -134,6 +135,10 @@ static void read_line(struct reading *r, const char *line)
             set_state(known, state);
     } else if (line[0] == '*') {
         read_device(r, line);
+    } else if (sscanf(line, "m %36s %" SCNd64, uuid, &memory) == 2) {
+        known = find(r, uuid);
+        if (known)
+            known->memory = memory;
     } else if (sscanf(line, "- %36s", uuid) == 1) {
         known = find(r, uuid);
         if (known)
@@ -162,10 +167,16 @@ static void format_device(struct buf *b, const char *uuid, enum sim_device kind,
     buf_printf(b, "* %s %s %u %d\n", uuid, device_names[kind], number, there);
 }
 
+static void format_memory(struct buf *b, const struct sim_record *r)
+{
+    buf_printf(b, "m %s %" PRId64 "\n", r->uuid, r->memory);
+}
+
 static void format_record(struct buf *b, const struct sim_record *r)
 {
     buf_printf(b, "+ %s %" PRId64 " %" PRId64 " %c %d %d %" PRIx64 "\n", r->uuid, r->domid, r->start_time,
                state_of(r), r->vnc, r->acpi, r->devices);
+    format_memory(b, r);
     for (unsigned kind = SIM_DISK; kind <= SIM_MEDIUM; kind++)
         for (unsigned n = 0; n < SIM_DISKS; n++)
             if (sim_record_has(r, kind, n))
@@ -240,6 +251,14 @@ int sim_store_set_state(struct sim_store *s, const struct sim_record *r)
     CLEANUP_BUF struct buf line = {0};
 
     buf_printf(&line, "= %s %c\n", r->uuid, state_of(r));
+    return append(s->fd, &line);
+}
+
+int sim_store_set_memory(struct sim_store *s, const struct sim_record *r)
+{
+    CLEANUP_BUF struct buf line = {0};
+
+    format_memory(&line, r);
     return append(s->fd, &line);
 }
 

@@ -6,6 +6,7 @@
  *   + <uuid> <domid> <start time> <state> <1 when it has a screen> <1 when it hears the power button>
  *     <network devices>
  *   = <uuid> <state>
+ *   m <uuid> <bytes of memory that it has>
  *   * <uuid> <disk, medium or nic> <number> <1 when it has one>
  *   - <uuid>
  * A state is R (runs), P (paused), C (crashed), H (held), A (arriving), L (leaving) or G (gone to another
@@ -22,7 +23,7 @@ enum sim_device { SIM_DISK, SIM_MEDIUM, SIM_NIC };
 
 struct sim_record {
     char uuid[UUID_TEXT_SIZE];
-    int64_t domid, start_time;
+    int64_t domid, start_time, memory;
     bool paused, crashed, held, vnc, acpi;
     enum hv_passage_state passage;
     bool stays_paused; /* also once its passage is over */
@@ -44,6 +45,7 @@ void sim_store_close(struct sim_store *s);
 
 int sim_store_add(struct sim_store *s, const struct sim_record *r);
 int sim_store_set_state(struct sim_store *s, const struct sim_record *r);
+int sim_store_set_memory(struct sim_store *s, const struct sim_record *r);
 int sim_store_set_device(struct sim_store *s, const char *uuid, enum sim_device kind, unsigned number,
                          bool there);
 int sim_store_remove(struct sim_store *s, const char *uuid);

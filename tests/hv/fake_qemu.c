@@ -17,6 +17,7 @@
  *   busy:n     its guest changes its memory so fast that a move ends with a downtime limit of n ms only, or
  * if it stands still fails:0    every move that leaves it fails     full:0     so does every mirror
  *   restless:0 its guest closes the tray of a CD drive between commands    shut:0     its tray never opens
+ *   crowded:n  has n of its slots for memory taken   choosy:0   its guest refuses memory, and lets go of it
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -69,6 +70,14 @@ static unsigned busy(void)
     const char *at = getenv("FAKE_QEMU") ? strstr(getenv("FAKE_QEMU"), "busy:") : NULL;
 
     return at ? (unsigned)strtoul(at + 5, NULL, 10) : 0;
+}
+
+/* Is it told so with a number above n? */
+static bool told_below(const char *what, int n)
+{
+    const char *at = getenv("FAKE_QEMU") ? strstr(getenv("FAKE_QEMU"), what) : NULL;
+
+    return at && (int)strtoul(at + strlen(what) + 1, NULL, 10) > n;
 }
 
 /* ---- sending ---- */
@@ -178,6 +187,55 @@ static const struct command *find_command(const char *name)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
+}
+
+/* ---- memory in slots ---- */
+
+#define SLOTS 32
+static json_int_t backends[SLOTS], dimms[SLOTS];
+
+static int slot_of(const json_t *arguments, const char *kind)
+{
+    const char *id = json_string_value(json_object_get(arguments, "id"));
+    size_t n = strlen(kind);
+
+    return id && strncmp(id, kind, n) == 0 && id[n] ? (int)(strtoul(id + n, NULL, 10) % SLOTS) : -1;
+}
+
+static void change_memory(const char *name, const json_t *arguments)
+{
+    int backend = slot_of(arguments, "memory"), dimm = slot_of(arguments, "dimm");
+
+    if (strcmp(name, "object-add") == 0 && backend >= 0)
+        backends[backend] = json_integer_value(json_object_get(arguments, "size"));
+    if (strcmp(name, "object-del") == 0 && backend >= 0 && !dimms[backend])
+        backends[backend] = 0;
+    if (strcmp(name, "device_add") == 0 && dimm >= 0)
+        dimms[dimm] = backends[dimm];
+    if (strcmp(name, "device_del") == 0 && dimm >= 0)
+        dimms[dimm] = 0;
+}
+
+static const char *describe_memory(void)
+{
+    static char text[2400];
+    size_t n = (size_t)snprintf(text, sizeof text, "[{}, 3");
+
+    for (int i = 0; i < SLOTS; i++)
+        if (dimms[i] || told_below("crowded", i))
+            n += (size_t)snprintf(text + n, sizeof text - n, ",{\"data\":{\"slot\":%d,\"size\":%lld}}", i,
+                                  dimms[i] ? (long long)dimms[i] : 134217728);
+    snprintf(text + n, sizeof text - n, "]");
+    return text;
+}
+
+static const char *describe_taking(void)
+{
+    static char text[200];
+
+    snprintf(text, sizeof text, "[{}, {\"device\": \"dimm0\", \"source\": 1, \"status\": %d}]",
+             told("choosy", 0));
+    return text;
 }
 
 /* The places for processors, the last one first, as QEMU has it. */
@@ -410,6 +468,10 @@ static const char *answer_of(const char *name)
                                 : describe_places();
     if (strcmp(name, "query-cpus-fast") == 0)
         return "[{\"thread-id\": 1}, {\"thread-id\": -5}, {\"thread-id\": \"x\"}, {}, 3]";
+    if (strcmp(name, "query-memory-devices") == 0)
+        return describe_memory();
+    if (strcmp(name, "query-acpi-ospm-status") == 0)
+        return describe_taking();
     if (strcmp(name, "qom-list") == 0)
         return "[{\"name\": \"type\"}, {\"name\": \"disk0\"}, {\"name\": \"disk\"}, {\"name\": 7}, {}, 3]";
     if (strcmp(name, "query-balloon") == 0)
@@ -427,7 +489,7 @@ static const char *answer_of(const char *name)
 
 static void answer(const char *name, json_int_t id, bool refuses)
 {
-    char line[1400];
+    char line[2600];
 
     if (refuses)
         snprintf(line, sizeof line,
@@ -465,6 +527,7 @@ static void execute(const char *name, const json_t *arguments, json_int_t id)
     if (!refuses) {
         change_processors(name, arguments);
         change_drive(name);
+        change_memory(name, arguments);
         move_on(name, arguments);
     }
     if ((strcmp(name, "migrate") == 0 || strcmp(name, "migrate-continue") == 0) && told("lingering", 0))

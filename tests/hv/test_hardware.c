@@ -11,6 +11,7 @@
 #include "hv/qemu/cpu_mask.h"
 #include "hv/qemu/hardware.h"
 #include "hv/qemu/nvram.h"
+#include "hv/qemu/qemu.h"
 #include "tests/hv/fixture.h"
 #include "tests/in_fiber.h"
 
@@ -90,6 +91,53 @@ START_TEST(each_key_has_its_effect)
     ck_assert_str_eq(qemu_nic_driver(p->nic_model), "e1000");
     ck_assert_str_eq(qemu_smp_text(ctx, &spec, p), "2,maxcpus=8,sockets=2,cores=4,threads=1");
     ck_assert_str_eq(qemu_rtc_text(ctx, p, 1700000000), "base=2023-11-14T21:13:20");
+}
+END_TEST
+
+static struct qemu_layout planned(const char *accelerator)
+{
+    struct qemu_layout l = {0};
+
+    qemu_memory_plan(&l, &spec, platform(), accelerator);
+    return l;
+}
+
+START_TEST(only_a_guest_that_it_costs_nothing_has_room_for_more_memory_unasked)
+{
+    struct qemu_layout l;
+
+    ck_assert_uint_eq(planned("tcg").slots, 0);
+    spec.memory_max = HV_HOTPLUG_MEMORY;
+    l = planned("kvm");
+    ck_assert_uint_eq(l.slots, QEMU_DIMMS_MAX);
+    ck_assert(l.memory_limit > spec.memory_max && l.memory_limit % (1 << 30) == 0);
+    set(&spec.platform, "memory-hotplug", "false");
+    ck_assert_uint_eq(planned("tcg").slots, 0);
+    spec.memory_max = 0;
+    set(&spec.platform, "memory-hotplug", "true");
+    ck_assert_uint_eq(planned("tcg").slots, QEMU_DIMMS_MAX);
+    spec.memory_max = (int64_t)1 << 40; /* beyond which nothing has an address */
+    ck_assert_uint_eq(planned("tcg").slots, 0);
+    spec.memory_max = 0;
+    set(&spec.platform, "acpi", "false");
+    ck_assert_uint_eq(planned("tcg").slots, 0);
+}
+END_TEST
+
+START_TEST(memory_that_came_later_is_there_for_a_state_that_has_it)
+{
+    const struct qemu_cmdline_how how = {
+        .incoming = true,
+        .layout = {.slots = 32, .memory_limit = 1 << 30, .n_dimms = 2, .dimms = {128 << 20, 256 << 20}}};
+    CLEANUP_ERR struct err e = {0};
+    const char **argv = qemu_cmdline(ctx, &host, &spec, &how, &e);
+
+    ck_assert_ptr_nonnull(find_argument(argv, "-m", "size=65536k,slots=32,maxmem=1048576k"));
+    ck_assert_ptr_nonnull(find_argument(argv, "-object", "\"id\":\"memory1\",\"size\":268435456"));
+    ck_assert_ptr_nonnull(
+        find_argument(argv, "-device", "\"id\":\"dimm0\",\"memdev\":\"memory0\",\"slot\":0"));
+    argv = qemu_cmdline(ctx, &host, &spec, &fresh, &e);
+    ck_assert_str_eq(find_argument(argv, "-m", ""), "size=65536k");
 }
 END_TEST
 
@@ -681,6 +729,8 @@ int main(void)
     tcase_add_test(c, qemu_knows_what_is_switched_off);
     tcase_add_test(c, without_a_word_the_hardware_is_complete);
     tcase_add_test(c, each_key_has_its_effect);
+    tcase_add_test(c, only_a_guest_that_it_costs_nothing_has_room_for_more_memory_unasked);
+    tcase_add_test(c, memory_that_came_later_is_there_for_a_state_that_has_it);
     tcase_add_test(c, windows_hears_that_it_is_a_guest_where_that_means_something);
     tcase_add_loop_test(c, a_screen_has_memory_in_sizes_that_qemu_takes, 0, sizeof screens / sizeof *screens);
     tcase_add_loop_test(c, a_bad_value_is_refused_by_its_name, 0, sizeof bad / sizeof *bad);

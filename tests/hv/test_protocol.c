@@ -327,6 +327,58 @@ START_TEST(processors_are_switched_and_the_agent_says_how_many)
 }
 END_TEST
 
+#define BLOCKS                                                                                          \
+    "{\"return\":[{\"phys-index\":0,\"online\":true},{\"phys-index\":32,\"online\":false},{\"online\":" \
+    "false},"                                                                                           \
+    "7,{\"phys-index\":33,\"online\":false}]}\n"
+
+START_TEST(memory_that_is_off_is_switched_on)
+{
+    agent_introduced();
+    agent_proto_order(&agent, ORDER_MEMORY, now);
+    assert_sent("{\"execute\":\"guest-get-memory-blocks\"}\n");
+    agent_says(BLOCKS);
+    assert_sent("{\"execute\":\"guest-set-memory-blocks\",\"arguments\":{\"mem-blks\":["
+                "{\"phys-index\":32,\"online\":true},{\"phys-index\":33,\"online\":true}]}}\n");
+    ck_assert(!agent.order_done && !agent.order_refused);
+    agent_says("{\"return\":[{\"phys-index\":32,\"response\":\"success\"}]}\n");
+    ck_assert(agent.order_done && !agent.order_refused);
+    agent_proto_fini(&agent);
+
+    agent_introduced();
+    agent_proto_order(&agent, ORDER_MEMORY, now);
+    agent_says(BLOCKS);
+    agent_says("{\"return\":[{\"phys-index\":32,\"response\":\"operation-failed\"}]}\n");
+    ck_assert(!agent.order_done && agent.order_refused);
+    agent_proto_fini(&agent);
+
+    agent_introduced();
+    agent_proto_order(&agent, ORDER_MEMORY, now);
+    agent_says("{\"return\":[{\"phys-index\":0,\"online\":true}]}\n");
+    ck_assert(agent.order_done);
+    agent_proto_fini(&agent);
+
+    agent_introduced();
+    agent_proto_order(&agent, ORDER_MEMORY, now);
+    agent_says("{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"no\"}}\n");
+    ck_assert(agent.order_refused);
+    agent_proto_fini(&agent);
+}
+END_TEST
+
+START_TEST(an_agent_that_comes_to_a_grown_guest_switches_its_memory_on)
+{
+    agent_synced();
+    agent.grown = true;
+    for (unsigned i = 0; i < 3; i++)
+        agent_says("{\"return\":{}}\n");
+    buf_reset(&agent.out);
+    agent_says("{\"return\":[]}\n");
+    assert_sent("{\"execute\":\"guest-get-memory-blocks\"}\n");
+    agent_proto_fini(&agent);
+}
+END_TEST
+
 START_TEST(what_a_guest_says_is_cut_to_size)
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
@@ -576,6 +628,8 @@ int main(void)
     tcase_add_test(c, a_sync_that_is_not_answered_is_tried_again_ever_slower);
     tcase_add_test(c, an_agent_that_is_back_is_news_even_if_it_says_the_same);
     tcase_add_test(c, an_order_waits_for_the_question_under_way);
+    tcase_add_test(c, memory_that_is_off_is_switched_on);
+    tcase_add_test(c, an_agent_that_comes_to_a_grown_guest_switches_its_memory_on);
     tcase_add_test(c, processors_are_switched_and_the_agent_says_how_many);
     tcase_add_test(c, an_order_is_sent_at_the_end_of_a_round_too_and_at_once_when_idle);
     tcase_add_test(c, what_a_guest_says_is_cut_to_size);

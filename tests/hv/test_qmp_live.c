@@ -153,6 +153,126 @@ START_TEST(memory_given_back_is_reported)
 }
 END_TEST
 
+/* ---- memory that comes ---- */
+
+static const char *co_grow_to(int64_t mib)
+{
+    static char code[64];
+    CLEANUP_ERR struct err e = {0};
+
+    hv->driver->co_grow_memory(hv, spec.uuid, mib << 20, mib << 20, &e);
+    snprintf(code, sizeof code, "%s", err_is_set(&e) ? e.code : "");
+    return code;
+}
+
+static void co_start_roomy(const char *how)
+{
+    const struct map *platform = map_with(NULL, NULL, "memory-hotplug", "true");
+    CLEANUP_ERR struct err e = {0};
+    struct hv_vm_facts facts;
+
+    faked_open(&f, "tcg");
+    hv = f.hv;
+    fixture_spec(&spec);
+    spec.platform = platform;
+    faked_misbehave(how);
+    ck_assert_int_eq(hv->driver->co_start(hv, &spec, &facts, &e), 0);
+    ck_assert_int_eq(facts.memory_max, 64 << 20);
+    spec.platform = NULL;
+    talloc_free((void *)(uintptr_t)platform);
+}
+
+/* "[a,b]", MiB; NULL when it has no shape. */
+static bool co_has_dimms(const char *wanted)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    CLEANUP_ERR struct err e = {0};
+    const char *shape = NULL;
+
+    ck_assert_int_eq(hv->driver->co_shape(hv, spec.uuid, ctx, &shape, &e), 0);
+    return strstr(shape, talloc_asprintf(ctx, "\"dimms\":%s", wanted)) != NULL;
+}
+
+static void note_memory(const char *uuid, const struct hv_vm_facts *facts, void *arg)
+{
+    *(int64_t *)arg = facts->memory_max;
+}
+
+static void co_grow(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    int64_t found = 0;
+
+    co_start_roomy("");
+    fixture_forget(&f);
+    ck_assert_str_eq(co_grow_to(192), "");
+    co_fixture_report(&f, HV_REPORT_MEMORY, spec.uuid);
+    ck_assert_str_eq(co_grow_to(192), "");
+    ck_assert_str_eq(co_grow_to(448), "");
+    ck_assert(co_has_dimms("[134217728,268435456]"));
+    ck_assert_str_eq(co_grow_to(449), "INVALID_VALUE");
+    ck_assert_str_eq(co_grow_to(((int64_t)1 << 34) + 64), "OPERATION_NOT_ALLOWED");
+    ck_assert(co_has_dimms("[134217728,268435456]"));
+    hv->driver->free(hv);
+    faked_open(&f, "tcg");
+    hv = f.hv;
+    ck_assert_int_eq(hv->driver->co_adopt(hv, note_memory, &found, &e), 0);
+    ck_assert_int_eq(found, 448 << 20);
+    ck_assert_str_eq(co_grow_to(576), "");
+    co_stop_it();
+}
+
+START_TEST(memory_is_plugged_into_slots_and_found_there)
+{
+    run_in_fiber(co_grow, NULL);
+}
+END_TEST
+
+/* Its place is free again, and so for what the guest was offered before. */
+static void co_refuse_memory(void *unused)
+{
+    co_start_roomy("choosy:0");
+    ck_assert_str_eq(co_grow_to(192), "OPERATION_NOT_ALLOWED");
+    ck_assert(co_has_dimms("[]"));
+    co_stop_it();
+    co_start_roomy("crowded:32");
+    ck_assert_str_eq(co_grow_to(64 + 33 * 128), "OPERATION_NOT_ALLOWED");
+    co_stop_it();
+    co_start_for("");
+    ck_assert_str_eq(co_grow_to(192), "OPERATION_NOT_ALLOWED");
+    co_stop_it();
+}
+
+START_TEST(memory_that_has_no_place_or_is_not_wanted_is_refused)
+{
+    run_in_fiber(co_refuse_memory, NULL);
+}
+END_TEST
+
+enum { START_COMMANDS = 5, GROW_COMMANDS = 7 }; /* of which a start sends so many at least */
+
+/* Whichever command QEMU refuses, the next attempt succeeds. */
+static void co_refuse_commands(void *unused)
+{
+    for (unsigned n = START_COMMANDS + 1; n <= START_COMMANDS + 1 + GROW_COMMANDS; n++) {
+        char how[32];
+
+        snprintf(how, sizeof how, "error:%u", n);
+        co_start_roomy(how);
+        if (!*co_grow_to(192)) /* it is the next that is refused, if any */
+            co_grow_to(192);
+        ck_assert_str_eq(co_grow_to(192), "");
+        ck_assert(co_has_dimms("[134217728]"));
+        co_stop_it();
+    }
+}
+
+START_TEST(a_refused_command_leaves_nothing_in_the_way)
+{
+    run_in_fiber(co_refuse_commands, NULL);
+}
+END_TEST
+
 /* ---- a CD drive while it runs ---- */
 
 static enum hv_presence co_look_into_drive(void)
@@ -217,6 +337,9 @@ int main(void)
     tcase_add_test(c, a_qemu_without_places_for_processors_is_an_error);
     tcase_add_test(c, threads_of_others_are_not_pinned);
     tcase_add_test(c, memory_given_back_is_reported);
+    tcase_add_test(c, memory_is_plugged_into_slots_and_found_there);
+    tcase_add_test(c, memory_that_has_no_place_or_is_not_wanted_is_refused);
+    tcase_add_test(c, a_refused_command_leaves_nothing_in_the_way);
     tcase_add_test(c, a_guest_that_closes_its_tray_gets_its_medium_all_the_same);
     tcase_add_test(c, a_tray_that_never_opens_is_an_error);
     suite_add_tcase(s, c);

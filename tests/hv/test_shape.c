@@ -15,6 +15,10 @@ static struct hv_vm_spec spec;
 static struct hv_disk disks[] = {{.userdevice = 0}, {.userdevice = 1}, {.userdevice = 3}};
 static struct hv_nic nics[] = {{.device = 0}, {.device = 2}};
 
+#define DIMMS                                                                                    \
+    "{\"memory\":67108864,\"vcpus_max\":4,\"queues\":3,\"slots\":2,\"memory_limit\":1073741824," \
+    "\"platform\":{},"                                                                           \
+    "\"vcpus\":2,\"disks\":[],\"nics\":[],\"dimms\":[134217728,268435456]}"
 #define WHOLE                                                                                            \
     "{\"memory\":67108864,\"vcpus_max\":4,\"queues\":3,\"boot_order\":\"n\",\"platform\":{\"nx\":\"0\"," \
     "\"timeoffset\":\"5\"},\"vcpus\":2,\"disks\":[3,0],\"nics\":[2]}"
@@ -89,6 +93,52 @@ START_TEST(what_is_begun_with_is_told)
     shape = qemu_shape_begin(&spec, &(struct qemu_layout){0});
     ck_assert(qemu_shape_is_sound(shape) && !json_object_get(shape, "boot_order"));
     json_decref(shape);
+}
+END_TEST
+
+START_TEST(memory_that_came_later_comes_along_in_its_slots)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct qemu_layout l;
+
+    spec.shape = DIMMS;
+    spec.memory_max = 448 << 20;
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &l, &e), 0);
+    ck_assert(l.slots == 2 && l.memory_limit == 1 << 30 && l.n_dimms == 2);
+    ck_assert(l.dimms[0] == 128 << 20 && l.dimms[1] == 256 << 20 && spec.memory_max == 64 << 20);
+    json_t *shape = qemu_shape_begin(&spec, &l);
+    l = qemu_shape_layout(shape);
+    ck_assert(l.slots == 2 && l.memory_limit == 1 << 30 && l.n_dimms == 0);
+    json_decref(shape);
+}
+END_TEST
+
+static const char *const bad_dimms[][2] = {
+    {"268435456", "402653184"}, /* more than the VM may have */
+    {"268435456", "1"},
+    {"268435456", "-268435456"},
+    {"268435456", "134217728,134217728"}, /* more than it has slots */
+    {"\"slots\":2", "\"slots\":1"},
+    {"\"slots\":2", "\"slots\":33"},
+    {"\"slots\":2", "\"slots\":null"},
+    {"\"slots\":2,", ""},
+    {"1073741824", "67108864"},
+    {"1073741824", "1e10"},
+    {"[134217728,268435456]", "7"},
+};
+
+START_TEST(memory_in_slots_that_makes_no_sense_is_refused)
+{
+    const char *at = strstr(DIMMS, bad_dimms[_i][0]);
+    CLEANUP_ERR struct err e = {0};
+    struct qemu_layout l;
+
+    ck_assert_ptr_nonnull(at);
+    spec.memory_max = 448 << 20;
+    spec.shape = talloc_asprintf(ctx, "%.*s%s%s", (int)(at - DIMMS), DIMMS, bad_dimms[_i][1],
+                                 at + strlen(bad_dimms[_i][0]));
+    ck_assert_int_eq(qemu_shape_apply(ctx, &spec, true, &l, &e), -1);
+    ck_assert(err_is(&e, "DOMAIN_BUILDER_ERROR"));
 }
 END_TEST
 
@@ -241,6 +291,9 @@ int main(void)
     tcase_add_test(c, without_a_shape_new_guests_have_queues_and_old_states_what_they_had);
     tcase_add_test(c, what_is_begun_with_is_told);
     tcase_add_loop_test(c, a_shape_that_makes_no_sense_is_refused, 0, sizeof nonsense / sizeof *nonsense);
+    tcase_add_test(c, memory_that_came_later_comes_along_in_its_slots);
+    tcase_add_loop_test(c, memory_in_slots_that_makes_no_sense_is_refused, 0,
+                        sizeof bad_dimms / sizeof *bad_dimms);
     tcase_add_test(c, the_agent_asks_which_devices_it_has);
     tcase_add_loop_test(c, a_shape_is_read_and_what_has_none_is_left_alone, 0,
                         sizeof streams / sizeof *streams);

@@ -106,6 +106,7 @@ static unsigned size_of(const struct codec_field *f)
     case CODEC_BOOL:
         return sizeof(bool);
     case CODEC_INT:
+    case CODEC_INT_OR_NONE:
         return sizeof(int64_t);
     case CODEC_UNSIGNED:
     case CODEC_ENUM:
