@@ -5,6 +5,7 @@ OPS_SCRIPT_TESTS = \
 	tests/ops/test_crash.py \
 	tests/ops/test_devices.py \
 	tests/ops/test_faults.py \
+	tests/ops/test_grow.py \
 	tests/ops/test_guest.py \
 	tests/ops/test_guest_handover.py \
 	tests/ops/test_hardware.py \

@@ -17,6 +17,7 @@
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/placement.h"
 #include "xapid/vm/record.h"
+#include "xapid/vm/share.h"
 #include "xapid/vm/spec.h"
 #include "xapid/vm/squeeze.h"
 
@@ -201,6 +202,16 @@ static void co_settle_disks(const struct adoption *a, struct agent *agent, const
             co_settle_drive(a, agent, uuid, devices[i].uuid, mem);
 }
 
+/* One that was just given memory may not have been told yet how much of it is its own. */
+static void co_settle_memory(struct agent *agent, const struct agent_guest *g, const struct vm *vm)
+{
+    CLEANUP_ERR struct err e = {0};
+
+    if (g->facts.state == HV_STATE_RUNNING && g->facts.memory_max > vm->memory_static_max &&
+        co_agent_vm_set_memory(agent, g->uuid, vm_memory_given(vm), &e) < 0)
+        log_warning("guest %s is not told what memory it may have: %s", g->uuid, e.code);
+}
+
 /* What the list says of the guest may be older than what the database says of its VM. */
 static int co_see_again(struct adoption *a, struct agent *agent, unsigned i, struct err *e)
 {
@@ -232,6 +243,8 @@ static int co_look_at_guests(struct adoption *a, struct agent *agent, struct err
         const struct vm *vm = vm_of(a, g);
         if (vm)
             co_settle_held(agent, g, vm);
+        if ((vm = vm_of(a, g)))
+            co_settle_memory(agent, g, vm);
         if (g->facts.state != HV_STATE_GONE &&
             co_vm_guest_look(a->x, a->guests, a->host, g->uuid, &g->facts, &a->looks[i], e) < 0)
             return -1;

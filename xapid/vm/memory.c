@@ -2,6 +2,7 @@
 #include "xapid/vm/memory.h"
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
+#include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/vm/balloon.h"
@@ -39,15 +40,54 @@ static int record(struct call *c, struct ref ref, const struct memory_limits *m,
     return db_commit(t, e);
 }
 
+/* What the host needs for the guest beside its own memory, more than before. */
+static int64_t more_overhead(const struct vm *vm, int64_t static_max)
+{
+    struct vm larger = *vm;
+
+    larger.memory_static_max = static_max;
+    return vm_memory_overhead(&larger) - vm_memory_overhead(vm);
+}
+
 /* As much of the new range as the host has. */
 static int64_t target_within(struct call *c, const struct vm *vm, const struct memory_limits *m)
 {
     if (vm->power_state != VM_POWER_STATE_RUNNING)
         return vm->memory_target;
-    int64_t idle = host_idle_memory(c->db, vm->resident_on, NULL);
+    int64_t idle = host_idle_memory(c->db, vm->resident_on, NULL) - more_overhead(vm, m->static_max);
     int64_t most = vm->memory_target + (idle > 0 ? idle : 0);
     int64_t target = most < m->dynamic_max ? most : m->dynamic_max;
     return target > m->dynamic_min ? target : m->dynamic_min;
+}
+
+/* A machine that runs gets more memory, in steps, and gives none back. */
+static int check_static_max(const struct vm *vm, int64_t static_max, struct err *e)
+{
+    if (vm->power_state != VM_POWER_STATE_RUNNING || static_max == vm->memory_static_max)
+        return 0;
+    if (static_max < vm->memory_static_max)
+        return err_vm_bad_power_state(e, REF_TEXT(vm->row.ref), "halted", "running");
+    return (static_max - vm->memory_static_max) % HV_MEMORY_STEP ? hv_memory_refuse_step(static_max, e) : 0;
+}
+
+/* What the host is to give is set aside before its guest has it. A machine that has more than is recorded is
+ * recorded when its guest is next found (vm_record_started), or when this is tried again. */
+static int co_grow(struct call *c, const struct vm *vm, int64_t static_max, int64_t target, struct err *e)
+{
+    int64_t more =
+        more_overhead(vm, static_max) + (target > vm->memory_target ? target - vm->memory_target : 0);
+    int64_t idle = host_idle_memory(c->db, vm->resident_on, NULL);
+    struct agent *agent = vm_agent(c->x, vm->row.ref, e);
+    struct memory_promise promise;
+
+    if (!agent)
+        return -1;
+    if (more > idle)
+        return memory_refuse(more, idle, e);
+    host_memory_promise(&promise, vm->resident_on, more);
+    int r = co_agent_vm_grow_memory(agent, talloc_strdup(c->mem, vm->uuid), static_max, target, e);
+    host_memory_release(&promise);
+    return r;
 }
 
 /* The guest of a VM that runs follows first, and goes back when that cannot be recorded. */
@@ -56,10 +96,13 @@ static int co_write_limits(struct call *c, struct ref ref, const struct memory_l
     const struct vm *vm = (const struct vm *)call_row(c, CLASS_VM, ref, e);
     CLEANUP_ERR struct err second = {0};
 
-    if (!vm || memory_check_limits(m, e) < 0)
+    if (!vm || check_static_max(vm, m->static_max, e) < 0 || memory_check_limits(m, e) < 0)
         return -1;
     int64_t before = vm->memory_target, target = target_within(c, vm, m);
-    if (target != before && co_balloon_ask(c, ref, target, e) < 0)
+    bool grows = vm->power_state == VM_POWER_STATE_RUNNING && m->static_max > vm->memory_static_max;
+    if (grows && co_grow(c, vm, m->static_max, target, e) < 0)
+        return -1;
+    if (!grows && target != before && co_balloon_ask(c, ref, target, e) < 0)
         return -1;
     if (record(c, ref, m, target, e) < 0) {
         if (target != before)

@@ -194,6 +194,8 @@ void vm_record_started(struct txn *t, struct xapid *x, const struct vm *vm, cons
     vm_set_resident_on(t, vm, g->host);
     vm_set_scheduled_to_be_resident_on(t, vm, REF_NULL);
     vm_set_domid(t, vm, g->facts.domid);
+    if (g->facts.memory_max > vm->memory_static_max) /* it grew, and that was not recorded */
+        vm_set_memory_static_max(t, vm, g->facts.memory_max);
     vm_set_memory_target(t, vm, vm_memory_given(vm));
     vm_set_memory_overhead(t, vm, 0);
     vm_set_requires_reboot(t, vm, false);

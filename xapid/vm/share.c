@@ -95,12 +95,31 @@ static void add_guest(struct sums *s, struct db *db, const struct vm *vm)
     s->range += vm->memory_dynamic_max - vm->memory_dynamic_min;
 }
 
+static SLIST_HEAD(, memory_promise) promises = SLIST_HEAD_INITIALIZER(promises);
+
+void host_memory_promise(struct memory_promise *p, struct ref host, int64_t bytes)
+{
+    p->host = host;
+    p->bytes = bytes > 0 ? bytes : 0;
+    SLIST_INSERT_HEAD(&promises, p, link);
+}
+
+void host_memory_release(struct memory_promise *p)
+{
+    SLIST_REMOVE(&promises, p, memory_promise, link);
+}
+
 static struct sums add_up(struct db *db, struct ref host, const struct vm *but)
 {
     const struct host *row = db_host(db, host);
     const struct host_metrics *metrics = row ? db_host_metrics(db, row->metrics) : NULL;
     struct sums s = {.total = metrics ? metrics->memory_total - row->memory_overhead : 0};
 
+    struct memory_promise *p;
+
+    SLIST_FOREACH (p, &promises, link)
+        if (ref_equal(p->host, host))
+            s.fixed += p->bytes;
     FOREACH_REFERRER (db, vm, other, VM, RESIDENT_ON, host)
         if (!other->is_control_domain && other != but)
             add_guest(&s, db, other);

@@ -7,6 +7,7 @@
  * with a dynamic range can be shrunk to memory_dynamic_min; all of them, with one that is to start, get the
  * same share of their ranges.
  */
+#include <sys/queue.h>
 #include "xapid/call.h"
 
 /* What a host needs beside the guest's own memory. */
@@ -35,6 +36,15 @@ int64_t host_idle_memory(struct db *db, struct ref host, const struct vm *but);
 /* The part of its dynamic range (0 to 1) that each guest there can have, with `more`, which is to start there
  * (or NULL). */
 double host_memory_share(struct db *db, struct ref host, const struct vm *more);
+
+/* Memory of a host that is promised while what it is for is not recorded yet; on its taker's stack. */
+struct memory_promise {
+    struct ref host;
+    int64_t bytes;
+    SLIST_ENTRY(memory_promise) link;
+};
+void host_memory_promise(struct memory_promise *p, struct ref host, int64_t bytes);
+void host_memory_release(struct memory_promise *p);
 
 /* HOST_NOT_ENOUGH_FREE_MEMORY; nothing is less than 0. */
 int memory_refuse(int64_t needed, int64_t available, struct err *e);
