@@ -55,23 +55,29 @@ int co_qemu_drop_nodes(struct qemu_vm *vm, unsigned userdevice, int *ret_newest,
     return r;
 }
 
-int co_qemu_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[QEMU_NODE_NAME_SIZE],
-                     struct err *e)
+static int co_add_generation(struct qemu_vm *vm, const struct hv_disk *d, int generation,
+                             char node[QEMU_NODE_NAME_SIZE], struct err *e)
 {
-    int newest, r = co_qemu_drop_nodes(vm, d->userdevice, &newest, e);
+    int r = qemu_access_disk(vm, d, e);
     json_t *arguments;
 
-    if (r == 0)
-        r = qemu_access_disk(vm, d, e);
     if (r < 0)
         return r;
-    snprintf(node, QEMU_NODE_NAME_SIZE, "node%u.%d", d->userdevice, newest < 1000000 ? newest + 1 : 1);
+    snprintf(node, QEMU_NODE_NAME_SIZE, "node%u.%d", d->userdevice, generation);
     arguments = qemu_blockdev(d, node);
     if (!arguments) {
         err_internal(e, "the path of a disk is missing or is not UTF-8");
         return -EINVAL;
     }
     return co_qemu_ask(vm, "blockdev-add", arguments, NULL, e);
+}
+
+int co_qemu_add_node(struct qemu_vm *vm, const struct hv_disk *d, char node[QEMU_NODE_NAME_SIZE],
+                     struct err *e)
+{
+    int newest, r = co_qemu_drop_nodes(vm, d->userdevice, &newest, e);
+
+    return r < 0 ? r : co_add_generation(vm, d, newest < 1000000 ? newest + 1 : 1, node, e);
 }
 
 /* ---- trays ---- */
@@ -239,7 +245,11 @@ static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
         err_operation_not_allowed(e, "The guest has no PCI slot for a disk with so high a userdevice");
         return -ENOSPC;
     }
-    r = co_qemu_add_node(vm, d, node, e);
+    r = co_add_generation(vm, d, 1, node, e);
+    if (r == -EREMOTEIO) { /* what a change that was cut short left is in the way */
+        err_clear(e);
+        r = co_qemu_add_node(vm, d, node, e);
+    }
     return r < 0 ? r : co_qemu_add_device(vm, qemu_disk_device(d, node, &vm->layout), e);
 }
 

@@ -78,22 +78,34 @@ static int co_hand_over(struct qemu_vm *vm, const char *ifname, const char *name
     return r;
 }
 
+/* A tap handed over takes the place of one of that name. */
+static int co_add_netdev(struct qemu_vm *vm, const struct hv_nic *n, struct err *e)
+{
+    char tap[DEVICE_ID_SIZE];
+    int r = 0;
+
+    snprintf(tap, sizeof tap, "tap%u", n->device);
+    if (n->backend == HV_NIC_TAP)
+        r = co_hand_over(vm, n->ifname, tap, e);
+    return r < 0 ? r : co_qemu_ask(vm, "netdev_add", qemu_netdev(n, tap), NULL, e);
+}
+
 static int co_plug(struct qemu_vm *vm, void *arg, struct err *e)
 {
     const struct hv_nic *n = arg;
-    char tap[DEVICE_ID_SIZE];
     int r = name_nic(vm, n);
 
     if (r < 0) {
         err_errno(e, r, "the notes of guest %s", vm->uuid);
         return r;
     }
-    r = co_qemu_drop_netdev(vm, n->device, e);
-    snprintf(tap, sizeof tap, "tap%u", n->device);
-    if (r == 0 && n->backend == HV_NIC_TAP)
-        r = co_hand_over(vm, n->ifname, tap, e);
-    if (r == 0)
-        r = co_qemu_ask(vm, "netdev_add", qemu_netdev(n, tap), NULL, e);
+    r = co_add_netdev(vm, n, e);
+    if (r == -EREMOTEIO) { /* what a change that was cut short left is in the way */
+        err_clear(e);
+        r = co_qemu_drop_netdev(vm, n->device, e);
+        if (r == 0)
+            r = co_add_netdev(vm, n, e);
+    }
     return r < 0 ? r
                  : co_qemu_add_device(vm, qemu_nic_device(n, vm->nic_model, vm->nics_boot, &vm->layout), e);
 }
