@@ -64,12 +64,16 @@ static int co_wait_bytes(int fd)
     return r < 0 ? r : n;
 }
 
-/* 1 when the pipe goes on with the magic word, which stays in it; 0; -errno. */
+/* 1 when the pipe or file goes on with the magic word, which stays in it; 0; -errno. */
 static int co_has_magic(int fd)
 {
     char seen[MAGIC_SIZE];
-    int copy[2], r = co_wait_bytes(fd);
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    int copy[2], r;
 
+    if (at >= 0)
+        return pread(fd, seen, MAGIC_SIZE, at) == MAGIC_SIZE && memcmp(seen, MAGIC, MAGIC_SIZE) == 0;
+    r = co_wait_bytes(fd);
     if (r < MAGIC_SIZE)
         return r < 0 ? r : 0;
     if (pipe2(copy, O_CLOEXEC) < 0)

@@ -188,7 +188,7 @@ static int co_restore(struct agent *a, const struct agent_vm_spec *spec, void *m
     struct image image;
     int rc;
 
-    if (co_image_open(a->state_dir, &spec->image, false, &image, &fitted.vm.state_fd, e) < 0)
+    if (co_image_open(a->state_dir, &spec->image, SM_STREAM_READ, &image, &fitted.vm.state_fd, e) < 0)
         return -1;
     CLEANUP_ERR struct err failure = {0};
     rc = co_hv_shape_read(fitted.vm.state_fd, mem, &fitted.vm.shape, &failure);
@@ -325,7 +325,7 @@ int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image
     struct image image;
     int fd, rc;
 
-    if (co_image_open(a->state_dir, to, true, &image, &fd, e) < 0)
+    if (co_image_open(a->state_dir, to, SM_STREAM_REPLACE, &image, &fd, e) < 0)
         return -1;
     rc = a->hv->driver->co_save(a->hv, uuid, fd, progress, arg, &failure);
     if (rc < 0) {
@@ -346,7 +346,7 @@ int co_local_vm_dump(struct agent *a, const char *uuid, const struct agent_image
     struct image image;
     int fd;
 
-    if (co_image_open(a->state_dir, to, true, &image, &fd, e) < 0)
+    if (co_image_open(a->state_dir, to, SM_STREAM_WRITE, &image, &fd, e) < 0)
         return -1;
     if (a->hv->driver->co_dump(a->hv, uuid, fd, progress, arg, &failure) == 0)
         return co_image_finish(&image, e);

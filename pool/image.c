@@ -36,9 +36,10 @@ static int co_attach(const struct agent_image *disk, void *mem, bool write, stru
     return driver->co_vdi_attach(&disk->sr, mem, disk->location, write, ret, e);
 }
 
-int co_image_open(const char *state_dir, const struct agent_image *disk, bool write, struct image *ret,
-                  int *ret_fd, struct err *e)
+int co_image_open(const char *state_dir, const struct agent_image *disk, enum sm_stream_way way,
+                  struct image *ret, int *ret_fd, struct err *e)
 {
+    bool write = way != SM_STREAM_READ;
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     struct sm_attachment at;
 
@@ -46,7 +47,7 @@ int co_image_open(const char *state_dir, const struct agent_image *disk, bool wr
     memcpy(ret->vdi_uuid, disk->vdi_uuid, sizeof ret->vdi_uuid);
     if (note(ret, disk, e) < 0)
         return -1;
-    if (co_attach(disk, mem, write, &at, e) == 0 && sm_stream_open(&at, write, &ret->stream, ret_fd, e) == 0)
+    if (co_attach(disk, mem, write, &at, e) == 0 && co_sm_stream_open(&at, way, &ret->stream, ret_fd, e) == 0)
         return 0;
     co_release(ret);
     return -1;

@@ -13,9 +13,9 @@ struct image {
     struct sm_stream *stream;
 };
 
-/* Attach the disk and begin to move bytes; *ret_fd is the pipe, the image's. */
-int co_image_open(const char *state_dir, const struct agent_image *disk, bool write, struct image *ret,
-                  int *ret_fd, struct err *e);
+/* Attach the disk and begin to move bytes; *ret_fd is the pipe or the file, the image's. */
+int co_image_open(const char *state_dir, const struct agent_image *disk, enum sm_stream_way way,
+                  struct image *ret, int *ret_fd, struct err *e);
 
 /* As co_sm_stream_finish and co_sm_stream_abandon; detaches the disk. */
 int co_image_finish(struct image *i, struct err *e);

@@ -3,10 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
 
+#define OFFSET_MASK UINT64_C(0x00fffffffffffe00)
+#define ALONE (UINT64_C(1) << 63) /* referred to once */
+
 enum { HEADER_BYTES = 4096, MIN_HEADER = 72, FEATURES_AT = 72 };
+enum { CLUSTER_BITS_AT = 20, L1_AT = 40, SNAPSHOTS_AT = 60 };
 
 static uint32_t be32(const unsigned char *p)
 {
@@ -54,4 +59,47 @@ int qcow2_read_info(const char *path, struct qcow2_info *ret)
         return -errno;
     ssize_t n = pread(fd, bytes, sizeof bytes, 0);
     return n < 0 ? -errno : qcow2_parse_header(bytes, (uint64_t)n, ret);
+}
+
+/* Entries of the table at `at`, one a cluster: each cluster must follow the one before. */
+static int follow_run(int fd, uint64_t at, uint64_t n, uint64_t cluster, uint64_t *ret_first)
+{
+    unsigned char bytes[512];
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t in_piece = i % (sizeof bytes / 8), entry;
+
+        if (in_piece == 0 && pread(fd, bytes, sizeof bytes, (off_t)(at + i * 8)) != (ssize_t)sizeof bytes)
+            return -ENOTSUP;
+        entry = be64(bytes + in_piece * 8);
+        if (i == 0)
+            *ret_first = entry & OFFSET_MASK;
+        if (entry != (ALONE | (*ret_first + i * cluster)))
+            return -ENOTSUP;
+    }
+    return 0;
+}
+
+int qcow2_find_run(int fd, struct qcow2_run *ret)
+{
+    unsigned char h[HEADER_BYTES / 2], l1[8];
+    struct qcow2_info info;
+    struct stat st;
+    ssize_t got = pread(fd, h, sizeof h, 0);
+    uint64_t first = 0, n, cluster;
+
+    if (got < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (qcow2_parse_header(h, (uint64_t)got, &info) < 0 || info.backing[0] || info.encrypted ||
+        info.incompatible != 0 || be32(h + SNAPSHOTS_AT) != 0 || be32(h + CLUSTER_BITS_AT) < 12 ||
+        be32(h + CLUSTER_BITS_AT) > 21 || info.virtual_size == 0)
+        return -ENOTSUP;
+    cluster = UINT64_C(1) << be32(h + CLUSTER_BITS_AT);
+    n = ((uint64_t)info.virtual_size + cluster - 1) / cluster;
+    if (n > cluster / 8 || pread(fd, l1, sizeof l1, (off_t)be64(h + L1_AT)) != sizeof l1 ||
+        follow_run(fd, be64(l1) & OFFSET_MASK, n, cluster, &first) < 0 ||
+        first + n * cluster < (uint64_t)st.st_size)
+        return -ENOTSUP;
+    *ret = (struct qcow2_run){(int64_t)first, info.virtual_size};
+    return 0;
 }

@@ -3,7 +3,8 @@
 /*
  * What a scan needs to know of a qcow2 file: its size and the file it is based on, read from its header
  * without starting a program for each of a thousand files. Everything that changes an image is qemu-img's
- * work. Format: docs/interop/qcow2.txt of QEMU, "Header". Blocking; may run on a worker.
+ * work. Format: docs/interop/qcow2.txt of QEMU, "Header" and "Cluster mapping". Blocking; may run on a
+ * worker.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +24,14 @@ struct qcow2_info {
 /* 0, -EBADMSG when it is not a qcow2 image of version 2 or 3, or -errno. */
 int qcow2_read_info(const char *path, struct qcow2_info *ret);
 
-/* The same on the first bytes of a file (n of them). */
+/* Where the content lies, when it is one run at the end of the file, with nothing of it compressed, shared or
+ * elsewhere. -ENOTSUP when it is not so. */
+struct qcow2_run {
+    int64_t at, size; /* bytes */
+};
+int qcow2_find_run(int fd, struct qcow2_run *ret);
+
+/* What qcow2_read_info reads, of the first bytes of a file (n of them). */
 int qcow2_parse_header(const unsigned char *bytes, uint64_t n, struct qcow2_info *ret);
 
 #endif

@@ -1,16 +1,21 @@
 /* The file SR with real images, and the ISO SR. */
 #include <dirent.h>
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fault.h"
+#include "lib/fd.h"
 #include "lib/proc.h"
 #include "sm/sm.h"
+#include "sm/stream.h"
 #include "tests/in_fiber.h"
 
 #define MIB (1024 * 1024)
+#define IN_A_PIPE (32 * 1024) /* fits without a reader */
 
 static char folder[64];
 static void *mem;
@@ -230,6 +235,102 @@ START_TEST(bad_locations_sizes_and_configurations_are_refused)
 }
 END_TEST
 
+/* A stream of n bytes, all of them 7; what its end answers. */
+static int co_stream_out(const struct sm_attachment *at, enum sm_stream_way way, size_t n, struct err *e)
+{
+    CLEANUP_TALLOC char *bytes = memset(talloc_size(NULL, n), 7, n);
+    struct sm_stream *s;
+    int fd;
+
+    ck_assert_int_eq(co_sm_stream_open(at, way, &s, &fd, e), 0);
+    ck_assert_int_eq(fd_write_all(fd, bytes, n), 0);
+    return co_sm_stream_finish(s, e);
+}
+
+static void co_starts_with_seven(int fd, bool is_file)
+{
+    struct stat st;
+    char first = 0;
+
+    ck_assert(fstat(fd, &st) == 0 && S_ISREG(st.st_mode) == is_file);
+    ck_assert_int_ge(co_wait_fd(fd, EV_READ, clock_in_ms(60000), "the first byte"), 0);
+    ck_assert_int_eq(read(fd, &first, 1), 1);
+    ck_assert_int_eq(first, 7);
+}
+
+static void co_streams(void *unused)
+{
+    static const enum sm_stream_way ways[] = {SM_STREAM_REPLACE, SM_STREAM_WRITE};
+
+    for (unsigned i = 0; i < 2; i++) {
+        CLEANUP_ERR struct err e = {0};
+        struct sm_vdi vdi = co_create(10 * MIB);
+        struct sm_attachment at;
+        struct sm_stream *s;
+        int fd;
+
+        ck_assert_int_eq(driver->co_vdi_attach(&sr, mem, vdi.location, true, &at, &e), 0);
+        ck_assert_msg(co_stream_out(&at, ways[i], IN_A_PIPE, &e) == 0, "%s", err_text(mem, &e));
+        ck_assert_int_eq(co_qemu_io(vdi.location, "read -P 7 0 32k"), 0);
+        ck_assert_int_eq(co_qemu_io(vdi.location, "read -P 0 1M 9M"), 0);
+        ck_assert_int_eq(co_sm_stream_open(&at, SM_STREAM_READ, &s, &fd, &e), 0);
+        co_starts_with_seven(fd, ways[i] == SM_STREAM_REPLACE);
+        co_sm_stream_abandon(s, NULL);
+    }
+}
+
+START_TEST(a_stream_is_what_the_disk_holds)
+{
+    run_in_fiber(co_streams, NULL);
+}
+END_TEST
+
+static void co_too_long_a_stream(void *unused)
+{
+    CLEANUP_ERR struct err e = {0};
+    struct sm_vdi vdi = co_create(MIB);
+    struct sm_attachment at;
+
+    ck_assert_int_eq(driver->co_vdi_attach(&sr, mem, vdi.location, true, &at, &e), 0);
+    ck_assert_int_lt(co_stream_out(&at, SM_STREAM_REPLACE, MIB + 1, &e), 0);
+    ck_assert(err_is(&e, "SR_BACKEND_FAILURE_44"));
+}
+
+START_TEST(a_stream_longer_than_the_disk_is_refused)
+{
+    run_in_fiber(co_too_long_a_stream, NULL);
+}
+END_TEST
+
+/* What is not one run is never taken for one. */
+static void co_scattered(void *unused)
+{
+    static const char *const spoilers[] = {"write -P 7 5M 64k", "write -P 7 0 64k", "write -z 1M 1M",
+                                           "discard 0 2M"};
+
+    for (unsigned i = 0; i < sizeof spoilers / sizeof *spoilers; i++) {
+        CLEANUP_ERR struct err e = {0};
+        struct sm_vdi vdi = co_create(10 * MIB);
+        struct sm_attachment at;
+        struct sm_stream *s;
+        int fd;
+
+        ck_assert_int_eq(driver->co_vdi_attach(&sr, mem, vdi.location, true, &at, &e), 0);
+        if (i >= 2)
+            ck_assert_int_eq(co_stream_out(&at, SM_STREAM_REPLACE, MIB, &e), 0);
+        ck_assert_int_eq(co_qemu_io(vdi.location, spoilers[i]), 0);
+        ck_assert_int_eq(co_sm_stream_open(&at, SM_STREAM_READ, &s, &fd, &e), 0);
+        ck_assert_int_lt(lseek(fd, 0, SEEK_CUR), 0);
+        co_sm_stream_abandon(s, NULL);
+    }
+}
+
+START_TEST(a_scattered_disk_is_streamed_through_a_pipe)
+{
+    run_in_fiber(co_scattered, NULL);
+}
+END_TEST
+
 static void co_isos(void *unused)
 {
     const struct sm_driver *iso = sm_driver_by_type("iso");
@@ -270,6 +371,9 @@ int main(void)
     tcase_add_test(t, a_clone_that_fails_at_any_step_leaves_the_source_alone);
     tcase_add_test(t, attaching_the_sr_sweeps_what_a_crash_left);
     tcase_add_test(t, bad_locations_sizes_and_configurations_are_refused);
+    tcase_add_test(t, a_stream_is_what_the_disk_holds);
+    tcase_add_test(t, a_stream_longer_than_the_disk_is_refused);
+    tcase_add_test(t, a_scattered_disk_is_streamed_through_a_pipe);
     tcase_add_test(t, isos_keep_their_uuid_and_are_read_only);
     suite_add_tcase(s, t);
     return run_suite(s);
