@@ -49,6 +49,7 @@ POOL_SCRIPT_TESTS = \
 	tests/pool/test_pool.py \
 	tests/pool/test_terms.py \
 	tests/pool/test_three_hosts.py \
+	tests/pool/test_time.py \
 	tests/pool/test_trust.py \
 	tests/pool/test_versions.py
 TESTS += $(POOL_SCRIPT_TESTS)
