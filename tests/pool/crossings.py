@@ -12,16 +12,17 @@ from moves import guests  # noqa: E402
 
 
 class Pools:
-    """Two pools of one host each, and what is where."""
+    """Two pools, of one host each unless leads are others, and what is where."""
 
-    def __init__(self, hosts):
-        self.hosts = hosts
+    def __init__(self, hosts, leads=None):
+        self.hosts, self.leads = hosts, leads or hosts
         self.reconnect()
 
     def reconnect(self):
-        self.c = [h.client() for h in self.hosts]
+        self.c = [h.client() for h in self.leads]
         self.me = [h.me(c) for h, c in zip(self.hosts, self.c)]
-        self.sr = [next(r for r, s in c.SR.get_all_records().items() if s["type"] == "file") for c in self.c]
+        self.sr = [next(p["SR"] for p in c.PBD.get_all_records().values()
+                        if p["host"] == me and c.SR.get_type(p["SR"]) == "file") for c, me in zip(self.c, self.me)]
         self.network = [c.PIF.get_network(c.host.get_management_interface(me)) for c, me in zip(self.c, self.me)]
 
     def dest(self, i):
@@ -106,7 +107,7 @@ def is_tidy(p):
     try:
         for i in (0, 1):
             p.check_storage(i)
-            assert notes(p.hosts[i]) == []
+            assert notes(p.leads[i]) == []
         return True
     except AssertionError:
         return False

@@ -35,6 +35,7 @@ tests_pool_xapid_newer_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 POOL_SCRIPT_TESTS = \
 	tests/pool/test_bad_days.py \
 	tests/pool/test_crossing_faults.py \
+	tests/pool/test_crossing_pools.py \
 	tests/pool/test_false_coordinator.py \
 	tests/pool/test_guest_of_pool.py \
 	tests/pool/test_hosts_of_pool.py \

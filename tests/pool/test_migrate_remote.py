@@ -74,7 +74,7 @@ def refusals(p):
 # ---- what goes ----
 
 def running(p):
-    """With a disk that no drive has attached, a snapshot, and a paused one back."""
+    """With a disk that no drive has attached, and a snapshot."""
     c, there = p.c[0], p.c[1]
     vm = p.vm(0, "runs", disks=2)
     record = c.VM.get_record(vm)
