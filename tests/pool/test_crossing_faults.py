@@ -18,8 +18,8 @@ from crossings import Pools, is_tidy, notes, where  # noqa: E402
 from daemon import Failure, Lost, wait_until  # noqa: E402
 from moves import guests  # noqa: E402
 from pool import Pool, join  # noqa: E402
-from test_move_faults import (FAULTS, SLOWLY, STALL_S, Fault, ended, full_disk, network, small_folder,  # noqa: E402
-                              source_qemu, wait_for)
+from test_move_faults import (FAULTS, SLOWLY, STALL_S, Fault, destination_qemu, ended, full_disk, network,  # noqa: E402
+                              small_folder, source_daemon, source_qemu, wait_for)
 from working_guest import Guest  # noqa: E402
 
 
@@ -138,9 +138,10 @@ def cross(m, guest, **options):
 
 def plan(everything):
     if os.environ.get("XAPID_SANITIZED") == "yes":  # the other build tries the rest
-        return [(FAULTS[0], 0.3)]
-    faults = [f for f in FAULTS if f is not source_qemu]
-    return [(f, p) for p in ((0.02, 0.3, 0.85) if everything else (0.3,)) for f in (*faults, source_qemu)] + [(full_disk, 0)]
+        return [(source_daemon, 0.3)]
+    if everything:
+        return [(f, p) for p in (0.02, 0.3, 0.85) for f in FAULTS] + [(full_disk, 0)]
+    return [(f, 0.3) for f in (source_daemon, destination_qemu, network, source_qemu)] + [(full_disk, 0)]
 
 
 # ---- cut off at a step ----
