@@ -5,6 +5,7 @@
 #include "db/feed.h"
 #include "db/store.h"
 #include "lib/fault.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 
 /* Lists longer than this are given back after the transaction. */
@@ -370,6 +371,26 @@ static void commit(struct txn *t, bool persistent)
     fiber_cond_broadcast(&db->changed);
 }
 
+enum { SHOWN_OF_SESSION = sizeof "OpaqueRef:" - 1 + 8 };
+
+/* Which rows, not what is in them: that may be secret. So is the reference of a session. */
+static void log_rows(const struct txn *t)
+{
+    char ref[REF_TEXT_SIZE];
+
+    for (uint32_t i = 0; log_wants(LOG_LEVEL_DEBUG) && i < t->n_touched; i++) {
+        const struct touched *row = &t->touched[i];
+        ref_format(row->row->ref, ref);
+        if (row->row->cls == CLASS_SESSION)
+            ref[SHOWN_OF_SESSION] = '\0';
+        log_debug("database: %s %s %s",
+                  row->created   ? "add"
+                  : row->deleted ? "delete"
+                                 : "change",
+                  model_classes[row->row->cls].name, ref);
+    }
+}
+
 int db_commit(struct txn *t, struct err *e)
 {
     struct db *db = t->db;
@@ -391,6 +412,7 @@ int db_commit(struct txn *t, struct err *e)
             db_abort(t);
             return -1;
         }
+        log_rows(t);
         commit(t, persistent);
     } else {
         apply(t, &(struct batches){0});

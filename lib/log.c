@@ -14,6 +14,7 @@
 #define LOG_TEXT_MAX 16384
 
 static enum log_level max_level = LOG_LEVEL_INFO;
+static int override = -1;
 static void (*origin_source)(struct log_origin *ret);
 
 static const struct {
@@ -29,6 +30,16 @@ static const struct {
 void log_set_level(enum log_level level)
 {
     max_level = level;
+}
+
+void log_override_level(int level)
+{
+    override = level;
+}
+
+bool log_wants(enum log_level level)
+{
+    return (int)level <= (override >= 0 ? override : (int)max_level);
 }
 
 int log_level_by_name(const char *name)
@@ -154,7 +165,7 @@ void log_line(enum log_level level, const char *fmt, ...)
     CLEANUP_BUF struct buf text = {0};
     va_list ap;
 
-    if (level > max_level)
+    if (!log_wants(level))
         return;
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);

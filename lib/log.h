@@ -17,6 +17,11 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 void log_set_level(enum log_level level);
 
+/* A level that goes before the one that is set, until the process ends; -1: none any more. */
+void log_override_level(int level);
+
+bool log_wants(enum log_level level);
+
 /* "error", "warning", "info", "debug"; -1 for any other. */
 int log_level_by_name(const char *name);
 

@@ -251,8 +251,9 @@ enum agent_setting {
     AGENT_SETTING_NTP,             /* "mode": a name of enum host_ntp_mode; "servers": with spaces between */
     AGENT_SETTING_SSH,             /* "enabled": "true" or "false" */
     AGENT_SETTING_SSH_FALLBACK,    /* "enabled": is SSH to open when the daemon fails */
-    AGENT_SETTING_SYSLOG,          /* "destination": a host to send the log to; "": none */
-    AGENT_SETTING_TIMEZONE,        /* "name" */
+    AGENT_SETTING_SYSLOG, /* "destination": a host to send the log to; "": none; "level": of the daemon's log,
+                             which is opened anew; "": as the settings say */
+    AGENT_SETTING_TIMEZONE, /* "name" */
 };
 
 /* INVALID_VALUE, VALUE_NOT_SUPPORTED; INVALID_NTP_CONFIG, OPERATION_NOT_ALLOWED for what is not installed. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "lib/clock.h"
 #include "lib/fd.h"
 #include "lib/fiber.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "model/errors.gen.h"
@@ -132,12 +134,27 @@ static bool is_true(const struct map *values, const char *key)
 
 /* ---- the system log ---- */
 
+/* The daemon's: how much it says, and its file opened anew, which the signal does. */
+static int set_own_log(const struct map *values, struct err *e)
+{
+    const char *name = map_get(values, "level");
+    int level = name && *name ? log_level_by_name(name) : -1;
+
+    if (name && *name && level < 0)
+        return err_invalid_value(e, "level", name);
+    log_override_level(level);
+    kill(getpid(), SIGHUP);
+    return 0;
+}
+
 /* What rsyslog takes: a name, or an address with an IPv6 one in brackets; port 514 over UDP. */
 static int co_set_syslog(struct agent *a, const struct map *values, struct err *e)
 {
     CLEANUP_TALLOC void *mem = talloc_new(NULL);
     const char *host = map_get(values, "destination");
     bool any = host && *host;
+    if (set_own_log(values, e) < 0)
+        return -1;
     if (any && !machine_is_host(host))
         return err_invalid_value(e, "syslog_destination", host);
     if (!machine_has(a, "/etc/rsyslog.d"))

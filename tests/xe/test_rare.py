@@ -213,6 +213,24 @@ class Logs(Rare):
         self.prints("line 1\nline 2\n", "log-get", "key=xapi")
         self.fails("Error: There is no log other\n", "log-get", "key=other")
 
+    def test_it_goes_elsewhere_and_says_more(self):
+        self.answer("host.syslog_reconfigure")
+        again = ("host.syslog_reconfigure", ref(HOST))
+        self.prints("", "log-reopen")
+        self.assertEqual(self.seen, [again])
+        self.server.change("host", ref(HOST), logging={"syslog_destination": "old"})
+        self.prints("", "log-set-output", "output=syslog:192.0.2.9", "key=xapi", "level=warning")
+        self.assertEqual(self.server.tables["host"][ref(HOST)]["logging"],
+                         {"syslog_destination": "192.0.2.9", "level": "warning"})
+        self.prints("", "log-set-output", "output=stderr")
+        self.prints("", "diagnostic-db-log")
+        self.assertEqual(self.server.tables["host"][ref(HOST)]["logging"], {"level": "debug"})
+        self.assertEqual(self.seen, 4 * [again])
+        for output in ("nil", "syslog:", "file:/tmp/x"):
+            self.fails(f"Error: The log goes to stderr or syslog:ADDRESS, not to {output}\n", "log-set-output",
+                       "output=" + output)
+        self.fails("Error: There is no log other\n", "log-set-output", "output=stderr", "key=other")
+
     def test_requests_are_counted(self):
         self.answer("Diagnostics.network_stats", [["post", "/RPC2", "17"]])
         self.prints("post /RPC2 17\n", "diagnostic-net-stats", "host=alpha", "uri=/RPC2")

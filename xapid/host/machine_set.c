@@ -37,8 +37,11 @@ int co_host_syslog_reconfigure(struct call *c, const struct host_syslog_reconfig
     const struct host *host = (const struct host *)call_row(c, CLASS_HOST, a->host, e);
     if (!host)
         return -1;
-    const char *to = talloc_strdup(c->mem, text_of(map_get(host->logging, "syslog_destination")));
-    return co_machine_set_one(c->x, a->host, AGENT_SETTING_SYSLOG, "destination", to, e);
+    struct agent *agent = host_agent(c->x, a->host, e);
+    const char *to = talloc_strdup(c->mem, text_of(map_get(host->logging, "syslog_destination"))),
+               *level = talloc_strdup(c->mem, text_of(map_get(host->logging, "level")));
+    const struct map *values = map_with(c->mem, map_with(c->mem, NULL, "destination", to), "level", level);
+    return agent ? co_agent_machine_set(agent, AGENT_SETTING_SYSLOG, values, e) : -1;
 }
 
 int co_host_set_console_idle_timeout(struct call *c, const struct host_set_console_idle_timeout_args *a,

@@ -241,3 +241,86 @@ const struct command cmd_log_get = {
     .help = "Print the end of a log of the host called.",
     .run = co_log_get,
 };
+
+/* ---- where and how much the daemon logs ---- */
+
+static int co_set_logging(struct xe *x, const char *host, const char *key, const char *value, struct err *e)
+{
+    if (co_call_void(x, e, "host.remove_from_logging", "ss", host, key) < 0)
+        return -1;
+    return value ? co_call_void(x, e, "host.add_to_logging", "sss", host, key, value) : 0;
+}
+
+/* Of the host called; NULL with e. */
+static const char *co_this_host(struct xe *x, struct err *e)
+{
+    return co_call_text(x, e, "session.get_this_host", "s", x->session);
+}
+
+static int co_log_reopen(struct xe *x, struct err *e)
+{
+    const char *host = co_this_host(x, e);
+    return host ? co_call_void(x, e, "host.syslog_reconfigure", "s", host) : -1;
+}
+
+const struct command cmd_log_reopen = {
+    .name = "log-reopen",
+    .flags = CMD_HIDDEN,
+    .help = "Let the daemon called open its log anew, after a rotation.",
+    .run = co_log_reopen,
+};
+
+/* The daemon's log is its standard error; the system's goes elsewhere, too. */
+static int read_output(const char *output, const char **ret_destination, struct err *e)
+{
+    static const char syslog[] = "syslog:";
+
+    *ret_destination = NULL;
+    if (strncmp(output, syslog, strlen(syslog)) == 0 && output[strlen(syslog)])
+        *ret_destination = output + strlen(syslog);
+    else if (strcmp(output, "stderr") != 0)
+        return fail_text(e, "The log goes to stderr or syslog:ADDRESS, not to %s", output);
+    return 0;
+}
+
+static int co_log_set_output(struct xe *x, struct err *e)
+{
+    const char *key = args_get_or(x->args, "key", "xapi"), *level = args_get(x->args, "level"), *to;
+
+    if (strcmp(key, "xapi") != 0)
+        return fail_text(e, "There is no log %s", key);
+    if (read_output(args_get(x->args, "output"), &to, e) < 0)
+        return -1;
+    const char *host = co_this_host(x, e);
+    if (!host || co_set_logging(x, host, "syslog_destination", to, e) < 0 ||
+        (level && co_set_logging(x, host, "level", level, e) < 0))
+        return -1;
+    return co_call_void(x, e, "host.syslog_reconfigure", "s", host);
+}
+
+const struct command cmd_log_set_output = {
+    .name = "log-set-output",
+    .required = "output",
+    .optional = "key,level",
+    .flags = CMD_HIDDEN,
+    .help = "Send the log of the host called to another one (syslog:ADDRESS) or not (stderr); level: error "
+            "to debug.",
+    .run = co_log_set_output,
+};
+
+static int co_diagnostic_db_log(struct xe *x, struct err *e)
+{
+    const char *host = co_this_host(x, e);
+
+    if (!host || co_set_logging(x, host, "level", "debug", e) < 0)
+        return -1;
+    return co_call_void(x, e, "host.syslog_reconfigure", "s", host);
+}
+
+const struct command cmd_diagnostic_db_log = {
+    .name = "diagnostic-db-log",
+    .flags = CMD_HIDDEN,
+    .help =
+        "Let the daemon called log which rows its database changes, with all else it says when debugging.",
+    .run = co_diagnostic_db_log,
+};
