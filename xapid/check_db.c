@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "db/setters.gen.h"
 #include "lib/buf.h"
+#include "xapid/vm/vm.h"
 
 struct findings {
     struct db *db;
@@ -79,7 +80,7 @@ static void check_pool(struct findings *f)
 static void check_vms(struct findings *f)
 {
     DB_FOREACH_VM (f->db, vm) {
-        bool up = vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
+        bool up = vm_is_up(vm);
         if (up && ref_is_null(vm->resident_on))
             tell_row(f, &vm->row, "is up, but on no host");
         if (vm->power_state == VM_POWER_STATE_HALTED && !ref_is_null(vm->resident_on))

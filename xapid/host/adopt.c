@@ -20,6 +20,7 @@
 #include "xapid/vm/share.h"
 #include "xapid/vm/spec.h"
 #include "xapid/vm/squeeze.h"
+#include "xapid/vm/vm.h"
 
 void host_guests_add(struct host_guests *g, const char *uuid, const struct hv_vm_facts *f)
 {
@@ -60,22 +61,17 @@ static bool may_run(const struct vm *vm)
     return vm && !vm->is_a_template && !vm->is_control_domain;
 }
 
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
-
 /* Is the VM up, as far as is recorded, on a host that is not this one? */
 static bool is_elsewhere(const struct adoption *a, const struct vm *vm)
 {
-    return is_up(vm) && !ref_is_null(vm->resident_on) && !ref_equal(vm->resident_on, a->host);
+    return vm_is_up(vm) && !ref_is_null(vm->resident_on) && !ref_equal(vm->resident_on, a->host);
 }
 
 /* Is it recorded as up on this host? What does not say where was here, as all is in a pool of one. */
 static bool is_here(const struct adoption *a, const struct vm *vm)
 {
-    return is_up(vm) && (ref_equal(vm->resident_on, a->host) ||
-                         (ref_is_null(vm->resident_on) && ref_equal(a->host, a->x->host)));
+    return vm_is_up(vm) && (ref_equal(vm->resident_on, a->host) ||
+                            (ref_is_null(vm->resident_on) && ref_equal(a->host, a->x->host)));
 }
 
 /* Was the guest made after what the database says of its VM? Numbers of domains only grow. */
@@ -275,7 +271,7 @@ static void mend_one(struct txn *t, const struct adoption *a, const struct vm *v
         if (is_here(a, vm))
             lifecycle_guest_gone(a->x, a->host, vm->uuid, HV_STOP_KILLED); /* if so, once that has ended */
     } else if (i >= 0 && vm_of(a, &a->guests->v[i])) {
-        if (!is_up(vm))
+        if (!vm_is_up(vm))
             log_info("VM %s is up though it was not recorded so", vm->uuid);
         record_guest(t, a, vm, &a->looks[i]);
     } else if (i < 0 && is_here(a, vm)) {

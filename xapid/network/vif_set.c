@@ -20,13 +20,9 @@
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/placement.h"
 #include "xapid/vm/spec.h"
+#include "xapid/vm/vm.h"
 
 /* ---- NICs of guests that are up ---- */
-
-static bool is_up(const struct vm *vm)
-{
-    return vm && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED);
-}
 
 /* Wait until neither the VIF nor its VM's guest is being changed. The row, or NULL with *e filled. */
 static const struct vif *co_wait_turn(struct db *db, struct ref ref, struct err *e)
@@ -87,7 +83,8 @@ static void co_restore_one(struct xapid *x, struct ref ref)
     const struct vif *vif = co_wait_turn(x->db, ref, &e);
     struct agent_nic nic;
 
-    if (!vif || !vif->currently_attached || !is_up(db_vm(x->db, vif->VM)) || !db_network(x->db, vif->network))
+    if (!vif || !vif->currently_attached || !vm_is_up(db_vm(x->db, vif->VM)) ||
+        !db_network(x->db, vif->network))
         return;
     op_mark(x->db, CLASS_VIF, ref, VIF_OPERATIONS_ATTACH, REF_NULL, &op);
     vm_describe_nic(x, mem, vif, &nic);
@@ -101,7 +98,7 @@ static void co_restore(void *arg)
 
     DB_FOREACH_VIF (r->x->db, vif) {
         const struct vm *vm = db_vm(r->x->db, vif->VM);
-        if (vif->currently_attached && is_up(vm) && ref_equal(vm->resident_on, r->host))
+        if (vif->currently_attached && vm_is_up(vm) && ref_equal(vm->resident_on, r->host))
             buf_add(&refs, &vif->row.ref, sizeof vif->row.ref);
     }
     for (size_t i = 0; i < refs.len / sizeof(struct ref); i++)
@@ -170,7 +167,7 @@ static int co_change(struct call *c, struct ref ref, unsigned field, union value
 
     if (!vif)
         return -1;
-    if (!vif->currently_attached || !is_up(vm))
+    if (!vif->currently_attached || !vm_is_up(vm))
         return call_set_field(c, CLASS_VIF, ref, field, value, e);
     if (field == VIF_F_NETWORK && placement_check_network(c->x, vm, value.r, vm->resident_on, e) < 0)
         return -1;

@@ -6,6 +6,7 @@
 #include "xapid/pool/join.h"
 #include "xapid/reftext.h"
 #include "xapid/server.h"
+#include "xapid/vm/vm.h"
 
 /* Both sides: rows here, records there. */
 struct fit {
@@ -67,8 +68,7 @@ static int check_own_pool(const struct fit *f, struct err *e)
 static int check_vms(const struct fit *f, struct err *e)
 {
     DB_FOREACH_VM (f->db, vm)
-        if (!vm->is_control_domain &&
-            (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED))
+        if (!vm->is_control_domain && vm_is_up(vm))
             return err_joining_host_cannot_have_running_vms(e);
     DB_FOREACH_VM (f->db, vm)
         if (map_count(vm->current_operations) > 0)

@@ -14,6 +14,7 @@
 #include "xapid/reftext.h"
 #include "xapid/rrd/machine_usage.h"
 #include "xapid/rrd/store.h"
+#include "xapid/vm/vm.h"
 
 enum { SAVE_ROUNDS = 360 }; /* half an hour */
 
@@ -132,7 +133,7 @@ static void put_nics(struct xapid *x, struct rrd *r, struct ref vm, const struct
 static const struct vm *guest(struct xapid *x, struct ref ref)
 {
     const struct vm *vm = db_vm(x->db, ref);
-    bool up = vm && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED);
+    bool up = vm_is_up(vm);
     return up && !vm->is_control_domain && ref_equal(vm->resident_on, x->host) ? vm : NULL;
 }
 

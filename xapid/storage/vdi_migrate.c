@@ -20,6 +20,7 @@
 #include "xapid/vm/record.h"
 #include "xapid/vm/spec.h"
 #include "xapid/vm/stop.h"
+#include "xapid/vm/vm.h"
 
 /* ---- one that no guest has ---- */
 
@@ -195,8 +196,7 @@ static int find_drive(struct db *db, struct ref vdi, const struct vbd **ret, str
     *ret = NULL;
     FOREACH_REFERRER (db, vbd, vbd, VBD, VDI, vdi) {
         const struct vm *vm = db_vm(db, vbd->VM);
-        bool up =
-            vm && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED);
+        bool up = vm_is_up(vm);
         if (!vbd->currently_attached)
             continue;
         if (*ret || !up || vbd->mode != VBD_MODE_RW)

@@ -9,6 +9,7 @@
 #include "xapid/vm/crossing.h"
 #include "xapid/vm/move_disks.h"
 #include "xapid/vm/move_options.h"
+#include "xapid/vm/vm.h"
 
 /* ---- the answer of host.migrate_receive ---- */
 
@@ -78,11 +79,6 @@ static const struct vbd *attached_drive(struct db *db, const struct vm *vm, stru
     return NULL;
 }
 
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
-
 static bool is_image(struct db *db, struct ref vdi)
 {
     return db_first_referrer(db, CLASS_VM, VM_F_SUSPEND_VDI, vdi) != NULL;
@@ -105,7 +101,7 @@ static int plan_disk(struct xapid *x, const struct vm_crossing *m, const struct 
                      struct crossing_plan *p, struct err *e)
 {
     const struct vdi *vdi = db_vdi(x->db, ref);
-    const struct vbd *drive = is_up(vm) ? attached_drive(x->db, vm, ref) : NULL;
+    const struct vbd *drive = vm_is_up(vm) ? attached_drive(x->db, vm, ref) : NULL;
     struct crossing_disk d = {.vdi = ref, .sr = destination_of(x->db, m, vdi)};
 
     if (ref_is_null(d.sr))

@@ -18,6 +18,7 @@
 #include "xapid/vm/move_options.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/stop.h"
+#include "xapid/vm/vm.h"
 
 enum { ANSWER_MS = 600 * 1000, DECIDE_MS = 120 * 1000, SETTLE_MS = 60 * 1000 };
 
@@ -43,11 +44,6 @@ static void show_progress(double done, void *arg)
     const struct leaving *v = arg;
 
     call_progress(v->c, v->begin + v->share * done);
-}
-
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
 }
 
 /* ---- what is told first ---- */
@@ -488,7 +484,7 @@ static int prepare(struct leaving *v, struct call *c, const struct vm_crossing *
     const struct vm *vm = db_vm(c->db, m->vm);
     uuid_new(v->id);
     memcpy(v->uuid, vm->uuid, sizeof v->uuid);
-    if (!is_up(vm))
+    if (!vm_is_up(vm))
         return 0;
     v->source = vm->resident_on;
     v->agent = vm_agent(c->x, m->vm, e);

@@ -17,6 +17,7 @@
 #include "xapid/vm/crossing.h"
 #include "xapid/vm/lifecycle.h"
 #include "xapid/vm/record.h"
+#include "xapid/vm/vm.h"
 
 enum { RETRY_MS = 500, RETRY_MAX_MS = 10 * 1000, DONE_MS = 3600 * 1000, MAX_REPLY = 4096 };
 
@@ -241,11 +242,6 @@ void crossing_done_later(struct xapid *x, const struct crossing_note *n)
 
 /* ---- acting on it ---- */
 
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
-
 /* Its host may be away: then the guest is ended when that is back, as one that no VM stands for. */
 static void co_end_guest(struct xapid *x, const struct vm *vm, bool post_copy)
 {
@@ -265,7 +261,7 @@ int co_crossing_left(struct xapid *x, struct ref ref, bool post_copy, struct err
 {
     const struct vm *vm = db_vm(x->db, ref);
 
-    if (vm && is_up(vm))
+    if (vm && vm_is_up(vm))
         co_end_guest(x, vm, post_copy);
     vm = db_vm(x->db, ref);
     return vm && note_gone(x, vm, e) < 0 ? -1 : co_vm_whole_remove(x, ref, e);
@@ -286,7 +282,7 @@ int co_crossing_stays(struct xapid *x, struct ref ref, struct err *e)
 {
     const struct vm *vm = db_vm(x->db, ref);
 
-    if (vm && is_up(vm)) {
+    if (vm && vm_is_up(vm)) {
         CLEANUP_TALLOC char *uuid = talloc_strdup(NULL, vm->uuid);
         struct agent *agent = vm_agent(x, ref, e);
         if (!agent || (co_agent_vm_move_cancel(agent, uuid, e) < 0 && !err_is(e, "VM_BAD_POWER_STATE")))

@@ -14,6 +14,7 @@
 #include "xapid/vm/guest_info.h"
 #include "xapid/vm/record.h"
 #include "xapid/vm/start.h"
+#include "xapid/vm/vm.h"
 
 #define OP(name) OP_BIT(VM_OPERATIONS_##name)
 
@@ -37,11 +38,6 @@ struct gone {
 static const struct vm *find_vm(struct xapid *x, const char *uuid)
 {
     return (const struct vm *)db_get_by_uuid(x->db, CLASS_VM, uuid);
-}
-
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
 }
 
 /* What the VM's settings ask for when its guest has ended in this way. */
@@ -128,7 +124,7 @@ static bool co_is_gone(struct gone *g, struct ref ref)
     struct agent *agent = host_agent(g->x, g->host, &e);
     enum hv_state state;
 
-    if (!agent || !vm || !is_up(vm) || !ref_equal(vm->resident_on, g->host))
+    if (!agent || !vm || !vm_is_up(vm) || !ref_equal(vm->resident_on, g->host))
         return false;
     return co_agent_vm_state(agent, g->uuid, &state, &e) == 0 && state == HV_STATE_GONE &&
            db_vm(g->x->db, ref);
@@ -315,7 +311,7 @@ static void on_paused(struct xapid *x, const struct vm *vm, bool paused)
 {
     CLEANUP_ERR struct err e = {0};
 
-    if (!is_up(vm) || op_current_has(vm->current_operations, lifecycle_operations()))
+    if (!vm_is_up(vm) || op_current_has(vm->current_operations, lifecycle_operations()))
         return;
     struct txn *t = db_begin(x->db);
     vm_set_power_state(t, vm, paused ? VM_POWER_STATE_PAUSED : VM_POWER_STATE_RUNNING);

@@ -8,6 +8,7 @@
 #include "xapid/storage/device.h"
 #include "xapid/storage/sr.h"
 #include "xapid/vm/record.h"
+#include "xapid/vm/vm.h"
 
 int co_live_hold(struct call *c, struct ref ref, bool *ret_held, struct err *e)
 {
@@ -40,16 +41,11 @@ void co_live_let_go(struct call *c, struct ref ref)
     fiber_unmask_cancel();
 }
 
-static bool is_up(const struct vm *vm)
-{
-    return vm && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED);
-}
-
 /* The drive through which a guest writes to the disk; NULL when none does. */
 static const struct vbd *find_writer(struct call *c, struct ref vdi)
 {
     FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, vdi)
-        if (vbd->currently_attached && vbd->mode == VBD_MODE_RW && is_up(db_vm(c->db, vbd->VM)))
+        if (vbd->currently_attached && vbd->mode == VBD_MODE_RW && vm_is_up(db_vm(c->db, vbd->VM)))
             return vbd;
     return NULL;
 }
@@ -65,7 +61,7 @@ static int check_sole(struct call *c, struct ref vm, struct ref vdi, struct err 
 {
     FOREACH_REFERRER (c->db, vbd, vbd, VBD, VDI, vdi)
         if (vbd->currently_attached && vbd->mode == VBD_MODE_RW && !ref_equal(vbd->VM, vm) &&
-            is_up(db_vm(c->db, vbd->VM)))
+            vm_is_up(db_vm(c->db, vbd->VM)))
             return err_vdi_in_use(e, REF_TEXT(vdi), "snapshot");
     return 0;
 }

@@ -27,6 +27,7 @@
 #include "xapid/vm/spec.h"
 #include "xapid/vm/squeeze.h"
 #include "xapid/vm/stop.h"
+#include "xapid/vm/vm.h"
 
 /* ---- may it? ---- */
 
@@ -86,11 +87,6 @@ const char *move_address(struct xapid *x, struct ref ref, struct ref network, st
     return NULL;
 }
 
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
-
 /* What a guest that is up needs there. */
 static int check_guest(struct xapid *x, const struct vm *vm, const struct vm_move *m, struct err *e)
 {
@@ -111,7 +107,7 @@ static int plan(struct xapid *x, void *ctx, const struct vm_move *m, struct movi
         return err_handle_invalid(e, "VM", REF_TEXT(m->vm));
     if (!db_host(x->db, m->host))
         return err_handle_invalid(e, "host", REF_TEXT(m->host));
-    if (is_up(vm) && !ref_equal(vm->resident_on, m->host) && check_guest(x, vm, m, e) < 0)
+    if (vm_is_up(vm) && !ref_equal(vm->resident_on, m->host) && check_guest(x, vm, m, e) < 0)
         return -1;
     return move_disks_plan(x, ctx, vm, m->host, m->disks, disks, e);
 }
@@ -123,7 +119,7 @@ int vm_move_check(struct xapid *x, void *ctx, const struct vm_move *m, struct er
 
     if (plan(x, ctx, m, &disks, e) < 0)
         return -1;
-    if (disks.n > 0 && is_up(vm) && ref_equal(vm->resident_on, m->host))
+    if (disks.n > 0 && vm_is_up(vm) && ref_equal(vm->resident_on, m->host))
         return err_operation_not_allowed(e,
                                          "Disks of a guest that is up can only go to another host with it");
     return 0;
@@ -458,7 +454,7 @@ int co_vm_move(struct call *c, const struct vm_move *m, struct err *e)
     if (vm_move_check(c->x, c->mem, m, e) < 0)
         return -1;
     const struct vm *vm = db_vm(c->db, m->vm);
-    if (!is_up(vm))
+    if (!vm_is_up(vm))
         return co_move_down(c, m, e);
     if (ref_equal(vm->resident_on, m->host))
         return 0;

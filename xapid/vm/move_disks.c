@@ -6,6 +6,7 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/copy.h"
 #include "xapid/storage/device.h"
+#include "xapid/vm/vm.h"
 
 /* ---- which ---- */
 
@@ -69,11 +70,6 @@ static int check_move(struct xapid *x, const struct vm *vm, const struct vdi *vd
     return is_shared(x->db, vm, vdi) ? err_vdi_in_use(e, REF_TEXT(vdi->row.ref), "mirror") : 0;
 }
 
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
-
 /* Plan for one disk; vbd is NULL for the memory image. */
 static int plan(struct moving_disks *d, const struct vm *vm, const struct vbd *vbd, const struct vdi *vdi,
                 struct ref host, const struct map *map, struct err *e)
@@ -92,7 +88,7 @@ static int plan(struct moving_disks *d, const struct vm *vm, const struct vbd *v
     d->v[d->n++] = (struct moving_disk){.vbd = vbd ? vbd->row.ref : REF_NULL,
                                         .source = vdi->row.ref,
                                         .sr = sr,
-                                        .mirrored = is_up(vm) && vbd && vbd->currently_attached &&
+                                        .mirrored = vm_is_up(vm) && vbd && vbd->currently_attached &&
                                                     vbd->mode == VBD_MODE_RW,
                                         .userdevice = vbd ? (unsigned)device_number(vbd->userdevice) : 0};
     return 0;
@@ -109,7 +105,7 @@ int move_disks_plan(struct xapid *x, void *ctx, const struct vm *vm, struct ref 
     FOREACH_REFERRER (x->db, vbd, vbd, VBD, VM, vm->row.ref) {
         const struct vdi *vdi = db_vdi(x->db, vbd->VDI);
         /* Without a map only the guest goes, and needs what it has. */
-        if (vdi && (!is_up(vm) || map || vbd->currently_attached) && ret->n < DEVICE_COUNT &&
+        if (vdi && (!vm_is_up(vm) || map || vbd->currently_attached) && ret->n < DEVICE_COUNT &&
             plan(ret, vm, vbd, vdi, host, map, e) < 0)
             return -1;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "xapid/reftext.h"
 #include "xapid/vm/balloon.h"
+#include "xapid/vm/vm.h"
 
 #define MIB ((int64_t)1 << 20)
 
@@ -13,11 +14,6 @@ int64_t vm_memory_overhead(const struct vm *vm)
 }
 
 /* ---- one VM ---- */
-
-static bool is_up(const struct vm *vm)
-{
-    return vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED;
-}
 
 int64_t vm_memory_given(const struct vm *vm)
 {
@@ -31,7 +27,7 @@ int64_t vm_memory_given(const struct vm *vm)
  * that it was started with, of which it has touched little. */
 int64_t vm_memory_held(struct db *db, const struct vm *vm)
 {
-    const struct vm_metrics *metrics = is_up(vm) ? db_vm_metrics(db, vm->metrics) : NULL;
+    const struct vm_metrics *metrics = vm_is_up(vm) ? db_vm_metrics(db, vm->metrics) : NULL;
     int64_t given = vm_memory_given(vm), actual = metrics ? metrics->memory_actual : 0;
 
     if (actual > vm->memory_dynamic_max)

@@ -5,6 +5,12 @@
  */
 #include "xapid/call.h"
 
+/* Has it a guest, running or paused? vm may be NULL. */
+static inline bool vm_is_up(const struct vm *vm)
+{
+    return vm && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED);
+}
+
 /* A fresh VM.other_config:mac_seed, which the addresses of its VIFs are made from. */
 void vm_give_mac_seed(struct txn *t, const struct vm *vm);
 
