@@ -1,5 +1,6 @@
 """A private xapid in a private directory, and a small XenAPI client for it (JSON-RPC over its unix socket)."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -222,6 +223,17 @@ class Daemon:
 
 
 # ---- what tests make ----
+
+@contextlib.contextmanager
+def small_folder(size="1m"):
+    """A file system that is soon full; only root makes one."""
+    with tempfile.TemporaryDirectory(prefix="xapid-small-") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
 
 def default_sr(c):
     return c.pool.get_default_SR(c.pool.get_all()[0])

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import demo_guest
-from daemon import Daemon, default_network, fails, template, vif, wait_until
+from daemon import Daemon, default_network, fails, small_folder, template, vif, wait_until
 from demo_guest import Console, metrics, wait_for_address
 from invariants import check
 
@@ -137,6 +137,30 @@ def suspend(d, c, vm):
     check(d, c, "the end of a suspended VM")
 
 
+def suspend_without_room(d, c, vm):
+    """The guest goes on, and nothing is left where its memory did not fit."""
+    if os.geteuid() != 0:
+        return
+    with small_folder("16m") as folder:
+        sr = c.SR.create(c.host.get_all()[0], {"location": folder}, 0, "small", "", "file", "user", False, {})
+        c.VM.set_suspend_SR(vm, sr)
+        c.VM.start(vm, False, False)
+        console = Console(d, c, vm)
+        console.tick()
+        fails("SR_BACKEND_FAILURE_44", c.VM.suspend, vm)
+        assert c.VM.get_power_state(vm) == "Running"
+        console.tick()
+        console.close()
+        assert [n for n in os.listdir(folder) if n.endswith(".qcow2")] == [] and c.SR.get_VDIs(sr) == []
+        check(d, c, "a suspend without room")
+        c.VM.set_suspend_SR(vm, "OpaqueRef:NULL")
+        c.VM.suspend(vm)
+        c.VM.hard_shutdown(vm)
+        for pbd in c.SR.get_PBDs(sr):
+            c.PBD.unplug(pbd)
+        c.SR.forget(sr)
+
+
 def panics(d, c, vm):
     """Its memory is kept as a core file, in which the kernel's version is found; then it stands still for good."""
     c.VM.set_actions_after_crash(vm, "coredump_and_destroy")
@@ -222,7 +246,7 @@ def main():
         c = d.client()
         vm = lifecycle(d, c)
         print("ok lifecycle")
-        for test in (hard, panics, suspend, killed, clone_and_destroy):
+        for test in (hard, panics, suspend, suspend_without_room, killed, clone_and_destroy):
             test(d, d.client(), vm)
             print(f"ok {test.__name__}", flush=True)
 

@@ -15,11 +15,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
 from crossings import Pools, is_tidy, notes, where  # noqa: E402
-from daemon import Failure, Lost, wait_until  # noqa: E402
+from daemon import Failure, Lost, small_folder, wait_until  # noqa: E402
 from moves import guests  # noqa: E402
 from pool import Pool, join  # noqa: E402
 from test_move_faults import (FAULTS, SLOWLY, STALL_S, Fault, destination_qemu, ended, full_disk, network,  # noqa: E402
-                              small_folder, source_daemon, source_qemu, wait_for)
+                              source_daemon, source_qemu, wait_for)
 from working_guest import Guest  # noqa: E402
 
 

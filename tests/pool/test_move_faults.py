@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
-from daemon import Failure, Lost, wait_until  # noqa: E402
+from daemon import Failure, Lost, small_folder, wait_until  # noqa: E402
 from moves import Moves, guests  # noqa: E402
 from pool import Pool, is_live  # noqa: E402
 from working_guest import Guest  # noqa: E402
@@ -263,16 +263,6 @@ def folder_of(m, i):
     pbds = m.c.PBD.get_all_records().values()
     return next(p["device_config"]["location"] for p in pbds
                 if p["host"] == m.refs[i] and p["SR"] == m.local_sr(i))
-
-
-@contextlib.contextmanager
-def small_folder():
-    with tempfile.TemporaryDirectory(prefix="xapid-small-") as folder:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)
-        try:
-            yield folder
-        finally:
-            subprocess.run(["umount", "-l", folder], check=True)
 
 
 def main():
