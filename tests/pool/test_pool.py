@@ -123,6 +123,7 @@ def coordinator_dies(hosts, networks):
     old.kill()
     local = new.client_of_its_own()
     wait_until(local.host.is_in_emergency_mode, "the member notices")
+    assert len(local.host.get_all_records()) == 3 and local.host.get_system_status_capabilities(new.me(local))
     assert sorted(n["name_description"] for n in c.network.get_all_records().values()).count("19") == 3
     fails("HOST_STILL_BOOTING", c.network.set_name_label, networks[0], "nobody leads")
     local.pool.emergency_transition_to_master()

@@ -15,6 +15,7 @@
 #include "xapid/pool/follow.h"
 #include "xapid/pool/peers.h"
 #include "xapid/server.h"
+#include "xapid/session/local.h"
 #include "xapid/session/session.h"
 
 enum {
@@ -63,7 +64,8 @@ static bool reads_only(const struct model_message *m)
     return strcmp(m->full_name, "event.from") == 0 || (!m->handler && !m->gap && audit_is_read(m));
 }
 
-/* A session that this copy does not know (yet) may be one all the same. */
+/* A session that this copy does not know (yet) may be one all the same. One at this host alone reads the copy,
+ * which is what whoever mends a pool has. */
 static bool knows_session(const struct request *q)
 {
     const struct wire *first = q->rpc.n_params > 0 ? &q->rpc.params[0] : NULL;
@@ -72,7 +74,7 @@ static bool knows_session(const struct request *q)
 
     if (!*text)
         return q->call.local_root;
-    return ref_parse(text, &ref) && session_exists(q->call.x->db, ref);
+    return ref_parse(text, &ref) && (session_exists(q->call.x->db, ref) || local_session_exists(ref));
 }
 
 bool forward_wants(struct request *q)
