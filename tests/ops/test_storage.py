@@ -35,6 +35,10 @@ def life_of_an_sr(d, c):
     fails("SR_BACKEND_FAILURE_85", c.SR.create, host, {}, 0, *create)
     assert len(c.SR.get_all()) == 2, "a failed SR.create leaves nothing"
     sr = c.SR.create(host, {"location": path}, 0, *create)
+    fails("SR_DEVICE_IN_USE", c.SR.create, host, {"location": path}, 0, *create)
+    stranger = c.SR.introduce("5d64d3a5-12ad-4c43-b5ac-0c2b7e4e1b3f", "stranger", "", "file", "user", False, {})
+    fails("SR_DEVICE_IN_USE", c.PBD.create, {"host": host, "SR": stranger, "device_config": {"location": path}})
+    c.SR.forget(stranger)
     vdi = make_vdi(c, "kept", sr=sr)
     assert int(c.SR.get_virtual_allocation(sr)) == 16 << 20
     pbd, = c.SR.get_PBDs(sr)

@@ -64,8 +64,8 @@ static bool reads_only(const struct model_message *m)
     return strcmp(m->full_name, "event.from") == 0 || (!m->handler && !m->gap && audit_is_read(m));
 }
 
-/* A session that this copy does not know (yet) may be one all the same. One at this host alone reads the copy,
- * which is what whoever mends a pool has. */
+/* A session that this copy does not know (yet) may be one all the same. One at this host alone reads the
+ * copy, which is what whoever mends a pool has. */
 static bool knows_session(const struct request *q)
 {
     const struct wire *first = q->rpc.n_params > 0 ? &q->rpc.params[0] : NULL;

@@ -1,4 +1,5 @@
 /* PBDs: how one host reaches an SR. */
+#include <string.h>
 #include <talloc.h>
 #include "xapid/field.h"
 #include "xapid/handlers.gen.h"
@@ -6,6 +7,24 @@
 #include "xapid/reftext.h"
 #include "xapid/storage/pbd.h"
 #include "xapid/storage/sr.h"
+
+int pbd_check_place(struct db *db, struct ref sr, const char *type, bool shared, struct ref host,
+                    const struct map *device_config, struct err *e)
+{
+    const struct sm_driver *driver = sm_driver_by_type(type);
+
+    if (!driver || !driver->co_vdi_create || map_count(device_config) == 0)
+        return 0;
+    DB_FOREACH_PBD (db, pbd) {
+        const struct sr *other = db_sr(db, pbd->SR);
+        if (other && !ref_equal(pbd->SR, sr) && (shared || other->shared || ref_equal(pbd->host, host)) &&
+            strcmp(text_of(other->type), type) == 0 &&
+            value_equal(&model_type_string_map, (union value){.map = pbd->device_config},
+                        (union value){.map = device_config}))
+            return err_sr_device_in_use(e);
+    }
+    return 0;
+}
 
 int co_pbd_create(struct call *c, const struct pbd_create_args *a, union value *ret, struct err *e)
 {
@@ -21,6 +40,8 @@ int co_pbd_create(struct call *c, const struct pbd_create_args *a, union value *
     }
     if (!sr->shared && db_first_referrer(c->db, CLASS_PBD, PBD_F_SR, a->SR))
         return err_sr_not_sharable(e, REF_TEXT(a->SR), REF_TEXT(a->host));
+    if (pbd_check_place(c->db, a->SR, text_of(sr->type), sr->shared, a->host, a->device_config, e) < 0)
+        return -1;
     struct txn *t = db_begin(c->db);
     ret->r = pbd_record(t, a->SR, a->host, a->device_config);
     pbd_set_other_config(t, db_pbd(c->db, ret->r), a->other_config);

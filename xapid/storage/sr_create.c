@@ -89,7 +89,8 @@ static int co_create(struct call *c, struct new_sr *n, struct ref *ret, struct e
 
     if (ref_is_null(n->host))
         n->host = c->x->host;
-    if (!call_row(c, CLASS_HOST, n->host, e))
+    if (!call_row(c, CLASS_HOST, n->host, e) ||
+        pbd_check_place(c->db, REF_NULL, n->type, n->shared, n->host, n->device_config, e) < 0)
         return -1;
     uuid_new(uuid);
     n->uuid = uuid;
