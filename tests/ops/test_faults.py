@@ -11,6 +11,7 @@ from daemon import (Client, Daemon, Failure, Lost, add_disk, default_sr, make_vd
                     wait_until)
 from invariants import check
 
+SANITIZED = os.environ.get("XAPID_SANITIZED") == "yes"
 KINDS = ("qmp+storage+network+db", "wait", "cancel")
 
 
@@ -222,7 +223,7 @@ def sweep(d, name, kinds, numbers):
         result = attempt(run, context)
         fired = faults.signal("")
         what = f"{name} with {kinds} fault {point} ({result})"
-        check(d, c, what)
+        check(d, c, what, on_disk=False)
         done = is_done(context)
         certain = result == "done" or (result == "failed" and name not in FINAL)
         assert not certain or done == (result == "done"), f"{what}: its effect is there: {done}"
@@ -230,7 +231,7 @@ def sweep(d, name, kinds, numbers):
         if not done:
             assert attempt(run, context) == "done", f"{what}: trying again fails"
             assert is_done(context), what
-        check(d, c, f"{what}, tried again")
+        check(d, c, f"{what}, tried again", on_disk=not fired)
         tidy(c, number)
     return point - 1
 
@@ -258,7 +259,7 @@ def sweep_deaths(d, name, numbers):
         assert died or is_done(context), what
         if not is_done(context):
             assert attempt(run, context) == "done", f"{what}: trying again fails"
-        check(d, c, f"{what}, tried again")
+        check(d, c, f"{what}, tried again", on_disk=False)
         tidy(c, number)
     return point - 1
 
@@ -275,7 +276,8 @@ def sweep_operation(hypervisor, name):
     with Daemon(hypervisor, options=["--fault-at", "control"]) as d:
         for kinds in KINDS:
             swept.append(f"ok {name} on {hypervisor}: {sweep(d, name, kinds, numbers)} points of {kinds}")
-        swept.append(f"ok {name} on {hypervisor}: {sweep_deaths(d, name, numbers)} deaths")
+        if not SANITIZED:  # what dies frees nothing, and what mends is swept by the ordinary build
+            swept.append(f"ok {name} on {hypervisor}: {sweep_deaths(d, name, numbers)} deaths")
     return swept
 
 
@@ -286,7 +288,7 @@ WITH_QEMU = ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD
 def main():
     wanted = sys.argv[1:]
     sweeps = [("sim", name) for name in wanted or operations(Client("no daemon"), 0)]
-    if os.environ.get("XAPID_SANITIZED") != "yes":  # the ways are the same; the ordinary build sweeps real guests
+    if not SANITIZED:  # the ways are the same; the ordinary build sweeps real guests
         sweeps += [("qemu", name) for name in wanted or WITH_QEMU]
     # A sweep waits for disks and for daemons that come up; several at once are done in the time of the longest.
     with ProcessPoolExecutor(max_workers=4) as pool:
