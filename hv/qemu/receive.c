@@ -11,6 +11,8 @@
 #include "model/errors.gen.h"
 
 #define ARRIVE_MS 60000 /* for the end of what the source calls complete */
+#define FATE_MS 5000    /* for QEMU to end or to be connected anew */
+#define LOOK_MS 10
 
 /* ---- receive ---- */
 
@@ -114,6 +116,17 @@ static int co_close_disks(struct qemu_vm *vm, void *arg, struct err *e)
     return r;
 }
 
+/* That the connection ended says nothing of the guest yet. QEMU has ended too, or it is connected anew: the
+ * next attempt must not take a guest that has ended for one that never ran. */
+static void co_learn_fate(const struct qemu_vm *vm)
+{
+    int64_t deadline = clock_in_ms(FATE_MS);
+
+    while (!vm->gone && !qmp_is_ready(vm->qmp) && clock_now() < deadline)
+        if (co_sleep_until(clock_in_ms(LOOK_MS), "whether QEMU of %s has ended", vm->uuid) < 0)
+            return;
+}
+
 /* It is accepted once the mark is gone: if we end before it runs, a daemon that comes after us lets it go on.
  */
 static int co_let_in(struct qemu_vm *vm, bool *ret_ran, struct err *e)
@@ -128,6 +141,8 @@ static int co_let_in(struct qemu_vm *vm, bool *ret_ran, struct err *e)
     *ret_ran = r == 0 && vm->held;
     if (*ret_ran)
         r = co_qemu_ask(vm, "cont", NULL, NULL, e);
+    if (*ret_ran && r < 0 && r != -EREMOTEIO)
+        co_learn_fate(vm);
     if (r == 0 && !vm->gone)
         qemu_vm_release(vm);
     return r;
