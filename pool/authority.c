@@ -6,7 +6,6 @@
 #include <openssl/x509v3.h>
 #include "model/errors.gen.h"
 #include "pool/folder.h"
-#include "pool/visitor.h"
 #include "rpc/pem.h"
 #include "rpc/tls.h"
 #include "rpc/x509.h"
@@ -114,7 +113,7 @@ static int issue_for(const struct authority *a, const char *organization, const 
                              .issuer = a->ca_cert,
                              .issuer_key = a->ca_key};
     if (strcmp(organization, AUTHORITY_VISITOR) == 0) {
-        plan.valid_days = VISITOR_DAYS;
+        plan.valid_days = AUTHORITY_VISITOR_DAYS;
         plan.early_s = VISITOR_EARLY_S;
     }
     snprintf(name, sizeof name, "DNS:%s", host_uuid);

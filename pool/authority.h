@@ -20,6 +20,7 @@ struct authority;
 
 /* The O of certificates that are no host's. */
 #define AUTHORITY_VISITOR "visitor"
+#define AUTHORITY_VISITOR_DAYS 30 /* it may have to ask long after its visit */
 
 /* PEM texts. */
 struct authority_files {
@@ -53,7 +54,7 @@ int authority_sign(const struct authority *a, void *ctx, const char *request, co
 
 /* The same for somebody from outside, under a name of our own (a uuid) that is no host's: what it lets him
  * do is what somebody has told us to expect of that name (pool/visitor.h). It is good from an hour ago, for
- * clocks that differ, and for a day. */
+ * clocks that differ, and for AUTHORITY_VISITOR_DAYS. */
 int authority_sign_visitor(const struct authority *a, void *ctx, const char *request, const char *uuid,
                            char **ret_cert, struct err *e);
 

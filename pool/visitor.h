@@ -13,8 +13,6 @@
 #include "rpc/client.h"
 #include "rpc/http.h"
 
-#define VISITOR_DAYS 30 /* its certificate is good for: it may have to ask long after its visit */
-
 /* At the visitor: a fresh key, and a request for a certificate of this name. On ctx. */
 int visitor_request(void *ctx, const char *uuid, char **ret_key, char **ret_request, struct err *e);
 

@@ -71,7 +71,8 @@ bool crossing_is_leaving(const struct vm *vm)
 
 char *crossing_decided_write(void *ctx, struct ref vm)
 {
-    return talloc_asprintf(ctx, "%s %" PRId64, REF_TEXT(vm), clock_wall() + (int64_t)VISITOR_DAYS * 86400);
+    return talloc_asprintf(ctx, "%s %" PRId64, REF_TEXT(vm),
+                           clock_wall() + (int64_t)AUTHORITY_VISITOR_DAYS * 86400);
 }
 
 struct ref crossing_decided_read(const char *text)
