@@ -1,7 +1,7 @@
 #include "hv/qemu/acl.h"
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 static bool is_of(acl_entry_t entry, acl_tag_t who, id_t id)
 {

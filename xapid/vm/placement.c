@@ -8,8 +8,8 @@
 #include "xapid/host/host_agent.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
-#include "xapid/vm/move.h"
 #include "xapid/storage/sr.h"
+#include "xapid/vm/move.h"
 #include "xapid/vm/share.h"
 #include "xapid/vm/squeeze.h"
 
@@ -214,7 +214,7 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
     return a->free > b->free;
 }
 
-/* Of all hosts but `never` (null: of all). */
+/* Of all hosts but `never`, which a guest that is up leaves (null: of all, for one that starts). */
 static int choose(struct xapid *x, const struct vm *vm, struct ref wanted, struct ref never, bool force,
                   struct ref *ret, struct err *e)
 {

@@ -110,8 +110,7 @@ static struct sums add_up(struct db *db, struct ref host, const struct vm *but)
     const struct host *row = db_host(db, host);
     const struct host_metrics *metrics = row ? db_host_metrics(db, row->metrics) : NULL;
     struct sums s = {.total = metrics ? metrics->memory_total - row->memory_overhead : 0};
-
-    struct memory_promise *p;
+    const struct memory_promise *p;
 
     SLIST_FOREACH (p, &promises, link)
         if (ref_equal(p->host, host))
