@@ -80,9 +80,10 @@ static int open_pipe(struct sm_stream *s)
 
 /* ---- the file itself ---- */
 
-/* 0; -ENOTSUP: its content is not one run. */
-static int open_run(struct sm_stream *s)
+/* On a worker. 0; -ENOTSUP: its content is not one run. */
+static int open_run(void *arg)
 {
+    struct sm_stream *s = arg;
     CLEANUP_FD int fd = -1;
     int r;
 
@@ -150,7 +151,7 @@ int co_sm_stream_open(const struct sm_attachment *disk, enum sm_stream_way way, 
         release(s);
         return -1;
     }
-    r = way == SM_STREAM_WRITE ? -ENOTSUP : open_run(s);
+    r = way == SM_STREAM_WRITE ? -ENOTSUP : co_run_worker(open_run, s, "a look at %s", s->path);
     if (r == -ENOTSUP)
         r = open_pipe(s);
     if (r < 0) {
