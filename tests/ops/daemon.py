@@ -200,6 +200,17 @@ class Daemon:
 
     # ---- what is left outside the daemon ----
 
+    def arm(self, text):
+        """Arm its n-th fault point (xapid/host/faults.h), or disarm. It may also die of the one before meanwhile: a
+        member's copy of the database is written when it comes to it."""
+        fired = os.path.join(self.state, "fault.fired")
+        with open(os.path.join(self.state, "fault"), "w") as f:
+            f.write(text)
+        if os.path.exists(fired):
+            os.unlink(fired)
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(fired) or self.process.poll() is not None, "the fault is armed")
+
     def guest_processes(self):
         """Pids of the QEMUs that work in this state directory; their disks may lie elsewhere."""
         found = []

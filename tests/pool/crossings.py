@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import signal
 import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
-from daemon import add_disk, make_vdi, make_vm, wait_until  # noqa: E402
+from daemon import add_disk, make_vdi, make_vm  # noqa: E402
 from moves import guests  # noqa: E402
 
 
@@ -73,17 +72,6 @@ class Pools:
     def check_gone(self, i, uuid):
         assert self.find(i, uuid) is None and not guests(self.hosts[i], uuid)
         self.check_storage(i)
-
-
-def arm(host, text):
-    """Arm the daemon's n-th fault point, or disarm."""
-    fired = os.path.join(host.state, "fault.fired")
-    with open(os.path.join(host.state, "fault"), "w") as f:
-        f.write(text)
-    if os.path.exists(fired):
-        os.unlink(fired)
-    host.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: os.path.exists(fired) or host.process.poll() is not None, "the fault is armed")
 
 
 def where(p, uuid, state):

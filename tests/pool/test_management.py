@@ -200,7 +200,7 @@ def all_of_them(one, two):
 def killed_on_the_way(one, two):
     """The choice is written down and no member has been told."""
     to, now = 1, 0
-    arm(one, "network:1:kill")
+    one.arm("network:1:kill")
     try:
         one.client().host.management_reconfigure(one.pif(one.client(), "eth1"))
     except Lost:
@@ -214,14 +214,6 @@ def killed_on_the_way(one, two):
     wait_until(lambda: membership(two)["coordinator"] == one.on[to], "the member is told")
     is_at(two, 0, one)
     works(one, two)
-
-
-def arm(host, what):
-    with open(os.path.join(host.state, "fault"), "w") as f:
-        f.write(what + "\n")
-    fired = os.path.join(host.state, "fault.fired")
-    host.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: os.path.exists(fired), "the fault is armed")
 
 
 def a_member_that_was_away(one, two):

@@ -3,7 +3,6 @@
 none is left: once the daemon is back there is one guest, where the pool says, and the same move then succeeds."""
 
 import os
-import signal
 import sys
 import tempfile
 
@@ -14,18 +13,6 @@ from pool import Pool, is_live  # noqa: E402
 
 POINTS = "qmp+storage+db"
 WITH_DISKS = os.environ.get("XAPID_SANITIZED") != "yes"  # whose build would take minutes for what the other has shown
-
-
-def arm(host, text):
-    """Arm the daemon's n-th fault point, or disarm. A daemon may also die of the one before meanwhile: its copy of the
-    database is written when it comes to it."""
-    fired = os.path.join(host.state, "fault.fired")
-    with open(os.path.join(host.state, "fault"), "w") as f:
-        f.write(text)
-    if os.path.exists(fired):
-        os.unlink(fired)
-    host.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: os.path.exists(fired) or host.process.poll() is not None, "the fault is armed")
 
 
 def is_settled(m, vm, i):
@@ -77,10 +64,10 @@ def sweep(m, vm, victim, disks):
         n += 1
         assert n < 100
         here = settle(m, vm)
-        arm(m.hosts[victim], f"{POINTS}:{n}:kill")
+        m.hosts[victim].arm(f"{POINTS}:{n}:kill")
         try_move(m, vm, 1 - here, disks)
         if m.hosts[victim].process.poll() is None:
-            arm(m.hosts[victim], "")
+            m.hosts[victim].arm("")
         killed = m.hosts[victim].process.poll() is not None
         now = settle(m, vm)
         if disks:
@@ -104,13 +91,13 @@ def sweep_relocation(m, vm, victim):
         n += 1
         assert n < 100
         assert settle(m, vm) == 1
-        arm(m.hosts[victim], f"{POINTS}:{n}:kill")
+        m.hosts[victim].arm(f"{POINTS}:{n}:kill")
         try:
             relocate(m, vm)
         except (Failure, Lost):
             pass
         if m.hosts[victim].process.poll() is None:
-            arm(m.hosts[victim], "")
+            m.hosts[victim].arm("")
         killed = m.hosts[victim].process.poll() is not None
         assert settle(m, vm) == 1
         wait_until(lambda: not differs(m, vm), "no disk is left")

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ops"))
 import demo_guest  # noqa: E402
 from daemon import BUILD, Failure, Lost, fails, wait_until  # noqa: E402
-from crossings import Pools, arm, is_tidy, notes, where  # noqa: E402
+from crossings import Pools, is_tidy, notes, where  # noqa: E402
 from moves import checksums, demo, fill, guests  # noqa: E402
 from pool import PORT, Pool  # noqa: E402
 
@@ -211,7 +211,7 @@ def try_send(p, i, uuid, victim):
     attempt.start()
     wait_until(lambda: not attempt.is_alive() or victim.process.poll() is not None, "it is done, or the victim dead", 60)
     if victim.process.poll() is None:
-        arm(victim, "")
+        victim.arm("")
     killed = victim.process.poll() is not None
     if killed:
         victim.start()
@@ -226,7 +226,7 @@ def sweep(p, uuid, victim, state):
         n += 1
         assert n < 150
         here = settle(p, uuid, state)
-        arm(p.hosts[victim], f"{POINTS}:{n}:kill")
+        p.hosts[victim].arm(f"{POINTS}:{n}:kill")
         killed = try_send(p, here, uuid, p.hosts[victim])
         now = settle(p, uuid, state)
         wait_until(lambda: is_tidy(p), "nothing is left over")
