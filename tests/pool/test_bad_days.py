@@ -103,7 +103,6 @@ def one_has_no_room(hosts):
     assert attempts(full) <= before + 2, full.log()[-2000:]
     os.unlink(filler)
     wait_until(lambda: is_live(coordinator, full), "it follows again")
-    c.pool.sync_database()
     wait_until(lambda: not lags(c, full), "the member has it")
     for ref in big:
         c.network.destroy(ref)
