@@ -33,6 +33,7 @@ tests_pool_xapid_newer_SOURCES = xapid/main.c tests/pool/version_newer.c
 tests_pool_xapid_newer_LDADD = $(xapid_libraries) $(xapid_system_libraries)
 
 POOL_SCRIPT_TESTS = \
+	tests/pool/test_any_call.py \
 	tests/pool/test_bad_days.py \
 	tests/pool/test_crossing_faults.py \
 	tests/pool/test_crossing_pools.py \
