@@ -24,7 +24,6 @@
 /* A qcow2 image of up to 4 TiB without data: header, refcount table, refcount block, L1 table, 64 KiB each.
  */
 enum { EMPTY_IMAGE_MAX = 4 * 65536 };
-static const int64_t max_virtual_size = (int64_t)16 << 40;
 
 static bool is_base(const char *name)
 {
@@ -216,12 +215,12 @@ static int co_file_vdi_create(const struct sm_sr *sr, void *ctx, const char *uui
     (void)sm_config;
     if (!folder)
         return -1;
-    if (size <= 0 || size > max_virtual_size)
-        return sm_fail(e, SM_FAIL_VDI_SIZE, "size %lld", (long long)size);
+    if (sm_disk_size(size, &size, e) < 0)
+        return -1;
     CLEANUP_TALLOC char *temporary = talloc_asprintf(NULL, "%s/%s.tmp", folder, uuid);
     CLEANUP_TALLOC char *location = talloc_asprintf(NULL, "%s" SUFFIX, uuid);
     CLEANUP_TALLOC char *path = talloc_asprintf(NULL, "%s/%s", folder, location);
-    int rc = co_image_create(temporary, (size + 511) / 512 * 512, NULL, e);
+    int rc = co_image_create(temporary, size, NULL, e);
     if (rc == 0 && rename(temporary, path) < 0)
         rc = sm_fail_errno(e, SM_FAIL_VDI_CREATE, -errno, location);
     if (rc == 0 && sync_folder(folder) < 0)
@@ -398,9 +397,9 @@ static int co_file_vdi_resize(const struct sm_sr *sr, void *ctx, const char *loc
 
     if (!path)
         return -1;
-    if (size <= 0 || size > max_virtual_size)
-        return sm_fail(e, SM_FAIL_VDI_SIZE, "size %lld", (long long)size);
-    if (co_image_resize(path, (size + 511) / 512 * 512, e) < 0)
+    if (sm_disk_size(size, &size, e) < 0)
+        return -1;
+    if (co_image_resize(path, size, e) < 0)
         return -1;
     return fill_vdi(ctx, path, location, ret, e);
 }

@@ -84,6 +84,8 @@ def disks(d, c, vm, shell):
             fails("DEVICE_ALREADY_ATTACHED", c.VBD.plug, b)
             fails("VDI_IN_USE", c.VDI.destroy, vdi)
             wait_until(lambda: size_of(shell, "vdb") == size, "the guest has the disk")
+            for too_large in (1 << 50, (1 << 63) - 1):
+                fails("SR_BACKEND_FAILURE_79", c.VDI.resize_online, vdi, too_large)
             c.VDI.resize_online(vdi, 2 * size)
             assert int(c.VDI.get_virtual_size(vdi)) == 2 * size
             wait_until(lambda: size_of(shell, "vdb") == 2 * size, "the guest sees the disk grow")

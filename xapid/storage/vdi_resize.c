@@ -1,5 +1,6 @@
 /* VDI.resize, VDI.resize_online: make a disk larger. */
 #include <talloc.h>
+#include "sm/sm.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/host/host_agent.h"
 #include "xapid/op.h"
@@ -54,16 +55,17 @@ static const struct vbd *find_drive(struct db *db, struct ref vdi, bool *ret_sha
 }
 
 /* A disk that a guest may have: then its hypervisor resizes it and tells the guest. */
-static int co_grow_online(struct call *c, struct ref ref, int64_t wanted, struct err *e)
+static int co_grow_online(struct call *c, struct ref ref, int64_t size, struct err *e)
 {
-    int64_t size = (wanted + 511) / 512 * 512;
     bool shared;
     const struct vbd *vbd = find_drive(c->db, ref, &shared);
     const struct vm *vm = vbd ? db_vm(c->db, vbd->VM) : NULL;
     struct agent_disk disk;
 
     if (!vm)
-        return co_grow(c, ref, wanted, e);
+        return co_grow(c, ref, size, e);
+    if (sm_disk_size(size, &size, e) < 0)
+        return -1;
     if (shared)
         return err_operation_not_allowed(e, "A disk that several guests have cannot be resized");
     const char *uuid = talloc_strdup(c->mem, vm->uuid);
