@@ -12,6 +12,11 @@ struct foreign_field {
     const struct model_field *ours; /* NULL: unknown here */
     int *values;                    /* an enum's, as ours; -1: unknown here */
     unsigned n_values;
+    struct {
+        char *text; /* NULL: none yet */
+        uint32_t length;
+        union value value;
+    } last; /* a set or map that was read: rows often have what the one before had */
 };
 
 struct foreign_class {
@@ -136,30 +141,48 @@ struct copying {
     void *mem;
 };
 
-static bool to_text_value(struct copying *c, const struct model_type *t, const struct batch_value *v,
-                          union value *ret)
+static char *to_text(void *mem, const struct batch_value *v)
 {
-    const char *text = talloc_strndup(c->mem, v->text, v->length);
+    return memchr(v->text, '\0', v->length) || !utf8_valid(v->text, v->length)
+               ? NULL
+               : talloc_strndup(mem, v->text, v->length);
+}
 
-    if (strlen(text) != v->length || !utf8_valid(text, v->length))
-        return false;
-    if (t->kind == KIND_STRING) {
-        ret->s = text;
+static bool to_string(struct copying *c, const struct batch_value *v, union value *ret)
+{
+    ret->s = v->length == 0 ? "" : to_text(c->mem, v);
+    return ret->s != NULL;
+}
+
+static bool to_collection(struct copying *c, struct foreign_field *f, const struct batch_value *v, union value *ret)
+{
+    const char *empty = f->kind == KIND_SET ? "[]" : "{}";
+
+    if (v->length == 2 && memcmp(v->text, empty, 2) == 0)
         return true;
+    if (!f->last.text || f->last.length != v->length || memcmp(f->last.text, v->text, v->length) != 0) {
+        talloc_free(f->last.text);
+        f->last.text = to_text(c->replica, v);
+        f->last.length = v->length;
+        if (!f->last.text || !value_from_text(f->last.text, f->ours->type, f->last.text, &f->last.value)) {
+            TALLOC_FREE(f->last.text);
+            return false;
+        }
     }
-    return value_from_text(c->mem, t, text, ret);
+    *ret = f->last.value;
+    return true;
 }
 
 /* The value as ours; false when this model has none like it. */
-static bool to_value(struct copying *c, const struct foreign_field *f, const struct batch_value *v,
-                     union value *ret)
+static bool to_value(struct copying *c, struct foreign_field *f, const struct batch_value *v, union value *ret)
 {
     *ret = (union value){0};
     switch (f->kind) {
     case KIND_STRING:
+        return to_string(c, v, ret);
     case KIND_SET:
     case KIND_MAP:
-        return to_text_value(c, f->ours->type, v, ret);
+        return to_collection(c, f, v, ret);
     case KIND_FLOAT:
         ret->f = v->f;
         return true;
@@ -178,20 +201,28 @@ static bool to_value(struct copying *c, const struct foreign_field *f, const str
     }
 }
 
+/* So that what a row has already, as nearly all have when a snapshot is loaded again, costs no more than a look. */
+static bool has_text(const struct row *row, const struct foreign_field *f, const struct batch_value *v)
+{
+    const char *now = f->kind == KIND_STRING ? cell_load(row, f->ours).s : NULL;
+
+    return now && strlen(now) == v->length && memcmp(now, v->text, v->length) == 0;
+}
+
 /* Read the values of a change into row; row NULL: only read past them. */
 static void copy_values(struct copying *c, const struct batch_change *change, const struct row *row)
 {
     const struct foreign_class *cls = &c->replica->classes[change->cls];
 
     for (unsigned i = 0; i < cls->n_fields && !c->reader.bad; i++) {
-        const struct foreign_field *f = &cls->fields[i];
+        struct foreign_field *f = &cls->fields[i];
         struct batch_value raw;
         union value v;
 
         if (!field_mask_has(&change->fields, i))
             continue;
         batch_next_value(&c->reader, f->kind, &raw);
-        if (row && f->ours && !c->reader.bad && to_value(c, f, &raw, &v))
+        if (row && f->ours && !c->reader.bad && !has_text(row, f, &raw) && to_value(c, f, &raw, &v))
             db_set(c->txn, row, (unsigned)(f->ours - cls->ours->fields), v);
     }
     talloc_free_children(c->mem); /* between what stays, it would leave the heap full of holes */
@@ -322,6 +353,15 @@ static void delete_unseen(struct copying *c, struct seen *seen)
     }
 }
 
+static size_t count_rows(struct db *db)
+{
+    size_t n = 0;
+
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+        n += model_classes[cls].stored ? db_count(db, cls) : 0;
+    return n;
+}
+
 int replica_load(struct replica *r, const char *snapshot, size_t n, uint64_t generation, struct err *e)
 {
     struct batch_change change;
@@ -335,7 +375,7 @@ int replica_load(struct replica *r, const char *snapshot, size_t n, uint64_t gen
     c = begin(r, snapshot, n, generation);
     while (next_change(&c, &change))
         load_row(&c, &change, &seen);
-    if (!c.reader.bad)
+    if (!c.reader.bad && count_rows(r->db) != seen.n)
         delete_unseen(&c, &seen);
     free(seen.rows);
     if (finish(&c, e) < 0)

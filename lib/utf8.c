@@ -1,5 +1,6 @@
 #include "lib/utf8.h"
 #include <stdint.h>
+#include <string.h>
 
 /* Characters of a length begin at the first number and have the bits of mask equal to lead in their first
  * byte. */
@@ -43,10 +44,30 @@ size_t utf8_next(const char *s, size_t n)
     return length;
 }
 
+/* How many of n bytes come before the first that is not ASCII, to the eight. */
+static size_t plain_bytes(const char *s, size_t n)
+{
+    size_t i = 0;
+    uint64_t word;
+
+    for (; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, s + i, sizeof word);
+        if (word & 0x8080808080808080)
+            break;
+    }
+    return i;
+}
+
 bool utf8_valid(const char *s, size_t n)
 {
     while (n > 0) {
-        size_t length = utf8_next(s, n);
+        size_t plain = plain_bytes(s, n), length;
+
+        s += plain;
+        n -= plain;
+        if (n == 0)
+            break;
+        length = utf8_next(s, n);
 
         if (length == 0)
             return false;

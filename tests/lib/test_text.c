@@ -194,6 +194,12 @@ START_TEST(utf8_takes_what_the_rfc_takes)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!utf8_valid(bad[i], strlen(bad[i])), "bad %zu", i);
     ck_assert(utf8_valid("a\0b", 3));
+    for (size_t i = 0; i < 24; i++) { /* wherever it stands among plain bytes */
+        char text[] = "abcdefghijklmnopqrstuvwx";
+
+        text[i] = (char)0xff;
+        ck_assert_msg(!utf8_valid(text, 24) && utf8_valid(text, i), "at %zu", i);
+    }
     ck_assert_uint_eq(utf8_next("\xe2\x82\xac!", 4), 3);
     ck_assert_uint_eq(utf8_next("\xe2\x82\xac", 2), 0);
     ck_assert_uint_eq(utf8_next("", 0), 0);

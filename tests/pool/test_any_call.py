@@ -20,10 +20,10 @@ from pool import Pool, is_live  # noqa: E402
 MODEL = load_model(pathlib.Path(SOURCE) / "model")
 NULL = "OpaqueRef:NULL"
 # They end the test's session, its daemons or its pool, as they should, or wait for what nobody does; so do those
-# of the machine's own SSH server.
+# of the machine's own clock and SSH server.
 LEFT_OUT = {
     "event.next", "host.declare_dead", "host.destroy", "host.emergency_management_reconfigure", "host.local_management_reconfigure",
-    "host.management_disable", "host.management_reconfigure", "host.reboot", "host.restart_agent", "host.set_address",
+    "host.management_disable", "host.management_reconfigure", "host.reboot", "host.restart_agent", "host.set_address", "host.set_servertime",
     "host.shutdown", "host.shutdown_agent", "pool.designate_new_master", "pool.eject", "pool.emergency_reset_master",
     "pool.emergency_transition_to_master", "pool.join", "pool.join_force", "pool.management_reconfigure",
     "session.change_password", "session.local_logout", "session.logout"}

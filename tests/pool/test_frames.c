@@ -27,6 +27,7 @@ static void tear_down(void)
 struct dribble {
     const char *at;
     size_t n, step;
+    int at_end; /* what reading gives there: 0, or a negative errno */
 };
 
 static ssize_t co_dribble(void *stream, void *bytes, size_t n, int64_t deadline)
@@ -34,6 +35,8 @@ static ssize_t co_dribble(void *stream, void *bytes, size_t n, int64_t deadline)
     struct dribble *d = stream;
     size_t some = n < d->step ? n : d->step;
 
+    if (d->n == 0)
+        return d->at_end;
     if (some > d->n)
         some = d->n;
     memcpy(bytes, d->at, some);
@@ -58,7 +61,7 @@ static void co_read(void *arg)
 
 static int read_frame(const struct buf *b, size_t step, struct frame *ret)
 {
-    struct reading r = {.from = {b->data, b->len, step}, .ret = ret};
+    struct reading r = {.from = {b->data, b->len, step, 0}, .ret = ret};
 
     run_in_fiber(co_read, &r);
     return r.result;
@@ -90,6 +93,21 @@ START_TEST(a_frame_cut_short_is_the_end_of_the_connection)
     whole = b.len;
     for (b.len = 0; b.len < whole; b.len++)
         ck_assert_int_eq(read_frame(&b, 100, &f), -ECONNRESET);
+}
+END_TEST
+
+START_TEST(silence_between_frames_is_not_silence_within_one)
+{
+    CLEANUP_BUF struct buf b = {0};
+    struct frame f;
+
+    frame_put(&b, FRAME_REPORT, 1, "hello", 5);
+    for (size_t n = 0; n < b.len; n++) {
+        struct reading r = {.from = {b.data, n, 100, -ETIMEDOUT}, .ret = &f};
+
+        run_in_fiber(co_read, &r);
+        ck_assert_int_eq(r.result, n == 0 ? -ETIMEDOUT : -ETIME);
+    }
 }
 END_TEST
 
@@ -187,6 +205,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, a_frame_is_read_however_it_is_cut);
     tcase_add_test(t, a_frame_cut_short_is_the_end_of_the_connection);
+    tcase_add_test(t, silence_between_frames_is_not_silence_within_one);
     tcase_add_test(t, a_frame_that_is_too_large_or_none_is_refused);
     tcase_add_test(t, an_error_comes_across);
     tcase_add_loop_test(t, what_is_no_error_is_one_all_the_same, 0, N(no_errors));

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Many hosts that start together and join together, each asked once: `test_many_join.py 16` takes sixteen."""
+"""Many hosts that start together and join together, each asked once, and all fetch a copy anew when the coordinator has
+been killed: `test_many_join.py 16` takes sixteen."""
 
 import os
 import sys
@@ -52,12 +53,26 @@ def all_are_alike(hosts):
                    "its storage is attached")
 
 
+def they_come_back(hosts):
+    """To a coordinator that has nothing kept for them."""
+    hosts[0].kill()
+    hosts[0].start()
+    c = hosts[0].client()
+    made = c.network.create({"name_label": "made since", "name_description": "", "other_config": {}})
+    for h in hosts[1:]:
+        wait_until(lambda h=h: is_live(hosts[0], h), f"{h.address} is live again")
+    c.pool.sync_database()
+    for h in hosts[1:]:
+        assert h.client().network.get_name_label(made) == "made since"
+
+
 def main(n):
     hosts = [Host(a) for a in addresses(n)]
     try:
         together(lambda h: h.start(), hosts)
         they_join(hosts)
         all_are_alike(hosts)
+        they_come_back(hosts)
     finally:
         problem = sys.exc_info()
         together(lambda h: h.__exit__(*problem), hosts)

@@ -160,6 +160,7 @@ def timesyncd_is_set(d):
     asked()
     c.call("host.set_ntp_mode", host, "Disabled")
     same(asked(), ["systemctl disable --now systemd-timesyncd"])
+    fails("INVALID_VALUE", c.call, "host.set_servertime", host, xmlrpc.client.DateTime("99991231T23:59:59Z"))
     c.call("host.set_servertime", host, xmlrpc.client.DateTime("20260102T03:04:05Z"))
     same(asked(), ["date -u --set=@1767323045"])
     same((c.call("host.get_ntp_servers_status", host), c.call("host.get_ntp_mode", host)), ({}, "Disabled"))

@@ -62,6 +62,9 @@ int co_host_send_debug_keys(struct call *c, const struct host_send_debug_keys_ar
 
 /* ---- time ---- */
 
+/* 1 January 2200: a little later Linux takes no date (it counts nanoseconds in 63 bits). */
+static const int64_t last_clock = 7258118400;
+
 int co_host_set_timezone(struct call *c, const struct host_set_timezone_args *a, struct err *e)
 {
     if (co_machine_set_one(c->x, a->self, AGENT_SETTING_TIMEZONE, "name", a->value, e) < 0)
@@ -76,6 +79,8 @@ int co_host_set_servertime(struct call *c, const struct host_set_servertime_args
         return -1;
     if (host->ntp_mode != HOST_NTP_MODE_DISABLED)
         return err_not_allowed_when_ntp_is_enabled(e, REF_TEXT(a->self));
+    if (a->value < 0 || a->value > last_clock)
+        return err_invalid_value(e, "value", number_text((char[NUMBER_SIZE]){0}, a->value));
     return co_machine_set_one(c->x, a->self, AGENT_SETTING_CLOCK, "seconds",
                               number_text((char[NUMBER_SIZE]){0}, a->value), e);
 }

@@ -29,6 +29,8 @@ static int co_read_whole(const struct frame_end *end, void *bytes, size_t n, int
     while (n > 0) {
         ssize_t r = end->co_read(end->stream, at, n, clock_in_ms(silence_ms));
 
+        if (r == -ETIMEDOUT && at > (char *)bytes)
+            return -ETIME;
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
         at += r;
@@ -81,5 +83,5 @@ int co_frame_read(const struct frame_end *end, size_t max, int silence_ms, struc
     r = co_read_body(end, length, silence_ms, &ret->body);
     if (r < 0)
         buf_free(&ret->body);
-    return r;
+    return r == -ETIMEDOUT ? -ETIME : r;
 }

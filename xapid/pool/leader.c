@@ -25,6 +25,8 @@ enum {
     WRITE_MS = 30 * 1000,
     SHARE_MS = 500,
     SNAPSHOT_MS = 10 * 60 * 1000,
+    SNAPSHOTS_AT_ONCE = 2, /* one is sent while another is being taken in */
+    TAKE_IN_MS = 60 * 1000,
 };
 
 struct follower {
@@ -34,6 +36,8 @@ struct follower {
     struct frame_end end;
     struct fiber *reader;
     X509 *certificate; /* that the member has shown; the connection's */
+    uint64_t snapshot; /* the generation of the one that it is sent or takes in; 0: none */
+    int64_t turn_ends; /* then it is not waited for any more */
     bool ended;
 };
 
@@ -82,6 +86,41 @@ static void snapshot_leave(struct snapshot *s)
     free(s);
 }
 
+static bool takes_in(const struct follower *f)
+{
+    return f->snapshot > 0 && !f->ended && clock_now() < f->turn_ends;
+}
+
+static bool may_send_snapshot(void)
+{
+    const struct follower *f;
+    unsigned n = 0;
+
+    LIST_FOREACH (f, &followers, link)
+        n += takes_in(f);
+    return n < SNAPSHOTS_AT_ONCE;
+}
+
+static int co_send_alive(struct follower *f, struct buf *out)
+{
+    frame_put(out, FRAME_ALIVE, db_generation(f->x->db), NULL, 0);
+    return co_flush(f, out);
+}
+
+/* A member that takes a snapshot in answers nobody meanwhile. Many at a time, as after a start of the coordinator,
+ * would want the wire, and the memory for it, at once, and be silent for longer than is believed. */
+static int co_wait_turn(struct follower *f, struct buf *out)
+{
+    int r = 0;
+
+    while (r == 0 && !may_send_snapshot()) {
+        r = co_cond_wait(&progress, clock_in_ms(frame_alive_ms(f->x->options.silence_ms)), "a turn to send all");
+        if (r == -ETIMEDOUT)
+            r = co_send_alive(f, out);
+    }
+    return r;
+}
+
 static int co_send_whole(struct follower *f, const struct batch *all, struct buf *out)
 {
     int r = co_db_wait_durable(f->x->db, all->generation, CLOCK_NEVER);
@@ -98,9 +137,14 @@ static int co_send_whole(struct follower *f, const struct batch *all, struct buf
 /* In place of batches that are not kept any more. */
 static int co_send_snapshot(struct follower *f, struct buf *out)
 {
-    struct snapshot *s = snapshot_take(f->x->db);
-    int r = co_send_whole(f, s->all, out);
+    int r = co_wait_turn(f, out);
 
+    if (r < 0)
+        return r;
+    struct snapshot *s = snapshot_take(f->x->db);
+    f->snapshot = s->all->generation;
+    f->turn_ends = clock_in_ms(TAKE_IN_MS);
+    r = co_send_whole(f, s->all, out);
     snapshot_leave(s);
     return r;
 }
@@ -140,8 +184,7 @@ static int co_send_next(struct follower *f, struct buf *out)
     int r = co_wait_news(f);
     if (r != -ETIMEDOUT)
         return r;
-    frame_put(out, FRAME_ALIVE, db_generation(f->x->db), NULL, 0);
-    return co_flush(f, out);
+    return co_send_alive(f, out);
 }
 
 static int co_send_model(struct follower *f, struct buf *out)
@@ -189,6 +232,8 @@ static int co_take_frame(struct follower *f)
     struct frame frame;
     int r = co_frame_read(&f->end, MAX_HELLO, f->x->options.silence_ms, &frame);
 
+    if (r == -ETIMEDOUT && takes_in(f))
+        return 0;
     if (r < 0)
         return r;
     f->seen.heard = clock_now();
@@ -198,6 +243,8 @@ static int co_take_frame(struct follower *f)
         take_facts(f, &frame);
     if (frame.kind == FRAME_DURABLE && frame.generation <= f->seen.sent) {
         f->seen.durable = frame.generation;
+        if (frame.generation >= f->snapshot)
+            f->snapshot = 0;
         fiber_cond_broadcast(&progress);
     }
     buf_free(&frame.body);

@@ -15,7 +15,10 @@
 #include "xapid/reftext.h"
 #include "xapid/vm/record.h"
 
-enum { CATCH_UP_MS = 60 * 1000 };
+enum {
+    CATCH_UP_MS = 60 * 1000,
+    SYNC_MS = 10 * 60 * 1000, /* large copies go to one member after another */
+};
 
 /* A host of the pool by what others know it by, for use over waits. */
 struct other_host {
@@ -261,7 +264,7 @@ int co_pool_sync_database(struct call *c, const struct pool_sync_database_args *
 
     leader_foreach(add_follower, &s);
     for (uint32_t i = 0; i < set_count(s.hosts); i++)
-        if (co_leader_wait(s.hosts->v[i].r, generation, clock_in_ms(CATCH_UP_MS)) < 0)
+        if (co_leader_wait(s.hosts->v[i].r, generation, clock_in_ms(SYNC_MS)) < 0)
             return err_host_offline(e, REF_TEXT(s.hosts->v[i].r));
     return 0;
 }
