@@ -154,7 +154,8 @@ static bool to_string(struct copying *c, const struct batch_value *v, union valu
     return ret->s != NULL;
 }
 
-static bool to_collection(struct copying *c, struct foreign_field *f, const struct batch_value *v, union value *ret)
+static bool to_collection(struct copying *c, struct foreign_field *f, const struct batch_value *v,
+                          union value *ret)
 {
     const char *empty = f->kind == KIND_SET ? "[]" : "{}";
 
@@ -174,7 +175,8 @@ static bool to_collection(struct copying *c, struct foreign_field *f, const stru
 }
 
 /* The value as ours; false when this model has none like it. */
-static bool to_value(struct copying *c, struct foreign_field *f, const struct batch_value *v, union value *ret)
+static bool to_value(struct copying *c, struct foreign_field *f, const struct batch_value *v,
+                     union value *ret)
 {
     *ret = (union value){0};
     switch (f->kind) {
@@ -201,7 +203,8 @@ static bool to_value(struct copying *c, struct foreign_field *f, const struct ba
     }
 }
 
-/* So that what a row has already, as nearly all have when a snapshot is loaded again, costs no more than a look. */
+/* So that what a row has already, as nearly all have when a snapshot is loaded again, costs no more than a
+ * look. */
 static bool has_text(const struct row *row, const struct foreign_field *f, const struct batch_value *v)
 {
     const char *now = f->kind == KIND_STRING ? cell_load(row, f->ours).s : NULL;

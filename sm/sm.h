@@ -79,8 +79,8 @@ const struct sm_driver *sm_driver_by_type(const char *type);
 /* A full copy from one attached disk to another that exists and is at least as large, through qemu-img. */
 int co_sm_copy(const struct sm_attachment *from, const struct sm_attachment *to, struct err *e);
 
-/* What a disk of so many bytes really has: whole sectors of 512. -1 with SR_BACKEND_FAILURE_79 for what no driver
- * makes: nothing, or more than 16 TiB. */
+/* What a disk of so many bytes really has: whole sectors of 512. -1 with SR_BACKEND_FAILURE_79 for what no
+ * driver makes: nothing, or more than 16 TiB. */
 int sm_disk_size(int64_t wanted, int64_t *ret, struct err *e);
 
 #endif

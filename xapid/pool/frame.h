@@ -49,9 +49,9 @@ void frame_put(struct buf *out, enum frame_kind kind, uint64_t generation, const
 /* The same but for the body, whose n bytes are for the caller to write after it. */
 void frame_put_head(struct buf *out, enum frame_kind kind, uint64_t generation, size_t n);
 
-/* The next frame. 0; -ETIMEDOUT when nothing comes for silence_ms (it may be asked again), -ETIME when a frame
- * stops halfway for as long, -ECONNRESET at the stream's end, -EMSGSIZE for a body beyond max, -EPROTO for a
- * kind that is none, or another -errno. */
+/* The next frame. 0; -ETIMEDOUT when nothing comes for silence_ms (it may be asked again), -ETIME when a
+ * frame stops halfway for as long, -ECONNRESET at the stream's end, -EMSGSIZE for a body beyond max, -EPROTO
+ * for a kind that is none, or another -errno. */
 int co_frame_read(const struct frame_end *end, size_t max, int silence_ms, struct frame *ret);
 
 #endif

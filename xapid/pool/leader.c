@@ -107,14 +107,16 @@ static int co_send_alive(struct follower *f, struct buf *out)
     return co_flush(f, out);
 }
 
-/* A member that takes a snapshot in answers nobody meanwhile. Many at a time, as after a start of the coordinator,
- * would want the wire, and the memory for it, at once, and be silent for longer than is believed. */
+/* A member that takes a snapshot in answers nobody meanwhile. Many at a time, as after a start of the
+ * coordinator, would want the wire, and the memory for it, at once, and be silent for longer than is
+ * believed. */
 static int co_wait_turn(struct follower *f, struct buf *out)
 {
     int r = 0;
 
     while (r == 0 && !may_send_snapshot()) {
-        r = co_cond_wait(&progress, clock_in_ms(frame_alive_ms(f->x->options.silence_ms)), "a turn to send all");
+        r = co_cond_wait(&progress, clock_in_ms(frame_alive_ms(f->x->options.silence_ms)),
+                         "a turn to send all");
         if (r == -ETIMEDOUT)
             r = co_send_alive(f, out);
     }
