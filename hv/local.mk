@@ -39,6 +39,7 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/receive.c \
 	hv/qemu/shape.c hv/qemu/shape.h \
 	hv/qemu/snapshot.c \
+	hv/qemu/sockets.c \
 	hv/qemu/spec.c \
 	hv/qemu/start.c hv/qemu/start.h \
 	hv/qemu/suspend.c \

@@ -9,6 +9,10 @@ scripts/xapid.service: scripts/xapid.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) scripts && sed -e 's,@sbindir@,$(sbindir),' -e 's,@sysconfdir@,$(sysconfdir),' \
 		$(srcdir)/scripts/xapid.service.in >$@.tmp && mv $@.tmp $@
 
+# The kernel is told at each boot, and by the unit before a start.
+sysctldir = $(prefix)/lib/sysctl.d
+dist_sysctl_DATA = scripts/60-xapid.conf
+
 # One that is there is the administrator's.
 install-data-local: install-config
 .PHONY: install-config

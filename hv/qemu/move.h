@@ -2,8 +2,8 @@
 #define HV_QEMU_MOVE_H
 /*
  * A guest's way to another host, as the driver's files on it share it: move.c (the source), receive.c (the
- * destination), mirror.c (disks), credentials.c (who may); private to this folder and its tests. 0 or -errno
- * with *e filled.
+ * destination), mirror.c (disks), sockets.c, credentials.c (who may); private to this folder and its tests. 0
+ * or -errno with *e filled.
  */
 #include "hv/qemu/devices.h"
 #include "hv/qemu/qemu.h"
@@ -45,6 +45,15 @@ char *qemu_tcp_uri(void *ctx, const char *address, unsigned port);
 
 int co_qemu_trust_source(struct qemu_vm *vm, const char *host, struct err *e);
 int co_qemu_trust_destination(struct qemu_vm *vm, const struct hv_passage *p, struct err *e);
+
+/* ---- sockets.c ---- */
+
+/* A socket that listens at a free port of this address, or one that is connected; or -errno. */
+int qemu_listen(const char *address, unsigned *ret_port);
+int co_qemu_connect(const char *address, unsigned port);
+
+/* Let QEMU have it, under a name; fd may be what those two failed with. It remains the caller's, too. */
+int co_qemu_pass_socket(struct qemu_vm *vm, int fd, const char *name, const char *address, struct err *e);
 
 /* ---- mirror.c ---- */
 

@@ -13,6 +13,7 @@
 #define ARRIVE_MS 60000 /* for the end of what the source calls complete */
 #define FATE_MS 5000    /* for QEMU to end or to be connected anew */
 #define LOOK_MS 10
+#define LISTENER "memory" /* the name of its socket in QEMU */
 
 /* ---- receive ---- */
 
@@ -29,6 +30,17 @@ static int co_set_parameters(struct qemu_vm *vm, const struct hv_passage *p, str
     return r;
 }
 
+/* QEMU 7.2 reads "fd:" behind "tcp:" as it does in other places; newer ones do not. */
+static int co_listen_for_it(struct qemu_vm *vm, const char *address, unsigned *ret_port, struct err *e)
+{
+    CLEANUP_FD int fd = qemu_listen(address, ret_port);
+    int r = co_qemu_pass_socket(vm, fd, LISTENER, address, e);
+
+    return r < 0
+               ? r
+               : co_qemu_ask(vm, "migrate-incoming", json_pack("{s:s}", "uri", "tcp:fd:" LISTENER), NULL, e);
+}
+
 static unsigned port_in(const json_t *answer)
 {
     const json_t *address = json_array_get(json_object_get(answer, "socket-address"), 0);
@@ -37,12 +49,12 @@ static unsigned port_in(const json_t *answer)
     return port ? (unsigned)atoi(port) : 0;
 }
 
-/* Listen at a port of QEMU's choice. */
-static int co_listen(struct qemu_vm *vm, const struct hv_passage *p, unsigned *ret_port, struct err *e)
+/* At a port of QEMU's choice: all is as well, but the handshake takes longer. */
+static int co_let_listen(struct qemu_vm *vm, const char *address, unsigned *ret_port, struct err *e)
 {
     CLEANUP_TALLOC void *ctx = talloc_new(NULL);
     json_t *answer = NULL;
-    int r = co_qemu_ask(vm, "migrate-incoming", json_pack("{s:s}", "uri", qemu_tcp_uri(ctx, p->address, 0)),
+    int r = co_qemu_ask(vm, "migrate-incoming", json_pack("{s:s}", "uri", qemu_tcp_uri(ctx, address, 0)),
                         NULL, e);
 
     if (r == 0)
@@ -53,6 +65,20 @@ static int co_listen(struct qemu_vm *vm, const struct hv_passage *p, unsigned *r
         err_internal(e, "QEMU does not say where it awaits %s", vm->uuid);
         return -EPROTO;
     }
+    return r;
+}
+
+static int co_listen(struct qemu_vm *vm, const struct hv_passage *p, unsigned *ret_port, struct err *e)
+{
+    CLEANUP_ERR struct err refusal = {0};
+    CLEANUP_ERR struct err none = {0};
+    int r = co_listen_for_it(vm, p->address, ret_port, &refusal);
+
+    if (r == -EREMOTEIO) {
+        co_qemu_ask(vm, "closefd", json_pack("{s:s}", "fdname", LISTENER), NULL, &none);
+        return co_let_listen(vm, p->address, ret_port, e);
+    }
+    err_move(e, &refusal);
     return r;
 }
 

@@ -29,7 +29,7 @@ int by_hand_console(const struct by_hand *h);
 /* A command that has to succeed; what it returned, to json_decref. arguments are taken over. */
 json_t *co_by_hand(struct by_hand *h, const char *command, json_t *arguments);
 
-/* Wait, by asking over and over, for a status of its move. */
-void co_by_hand_await(struct by_hand *h, const char *status);
+/* Wait, by asking over and over, for a status of its move; false when it is complete and so has missed it. */
+bool co_by_hand_await(struct by_hand *h, const char *status);
 
 #endif

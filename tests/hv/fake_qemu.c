@@ -18,6 +18,7 @@
  * if it stands still fails:0    every move that leaves it fails     full:0     so does every mirror
  *   restless:0 its guest closes the tray of a CD drive between commands    shut:0     its tray never opens
  *   crowded:n  has n of its slots for memory taken   choosy:0   its guest refuses memory, and lets go of it
+ *   newer:0    does not take a socket that listens in the place of "tcp:"'s address
  *   die:0      says why and ends before it answers anything
  */
 #include <errno.h>
@@ -512,13 +513,20 @@ static void shut_down(const char *name)
     exit(0);
 }
 
+static bool refuses_uri(const json_t *arguments)
+{
+    const char *uri = json_string_value(json_object_get(arguments, "uri"));
+
+    return uri && strncmp(uri, "tcp:fd:", 7) == 0 && told("newer", 0);
+}
+
 static void execute(const char *name, const json_t *arguments, json_int_t id)
 {
     const struct command *c = find_command(name);
     bool refuses, answers_first;
 
     received++;
-    refuses = told("error", received) || refuses_now(name);
+    refuses = told("error", received) || refuses_now(name) || refuses_uri(arguments);
     answers_first = told("odd", received);
     if (misbehave())
         return;

@@ -141,8 +141,8 @@ static void co_send_memory(struct hand_move *m)
         co_tell(m->from, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"));
     }
     if (m->post_copy) {
-        co_by_hand_await(m->from, "active");
-        co_tell(m->from, "migrate-start-postcopy", NULL);
+        if (co_by_hand_await(m->from, "active"))
+            co_tell(m->from, "migrate-start-postcopy", NULL);
         co_by_hand_await(m->to, "postcopy-active");
     } else {
         co_by_hand_await(m->from, "completed");

@@ -119,15 +119,21 @@ static void co_survive(struct attempt *t, const char *at_source, const char *at_
     err_clear(&t->error);
 }
 
-static void co_move_well(const char *at_source)
+static void co_move_to(const char *at_source, const char *at_destination)
 {
     struct attempt t = {0};
 
-    co_survive(&t, at_source, "", at_source);
+    co_survive(&t, at_source, at_destination, at_source);
     ck_assert(m->decided && !m->lost);
     ck_assert(m->progress == 1);
-    ck_assert_uint_eq(m->reception.memory_port, 4711);
+    ck_assert_uint_ne(m->reception.memory_port, 0);
     ck_assert_uint_ne(m->reception.disk_port, 0);
+    ck_assert_int_eq(m->reception.memory_port == 4711, strcmp(at_destination, "newer:0") == 0);
+}
+
+static void co_move_well(const char *at_source)
+{
+    co_move_to(at_source, "");
 }
 
 static void co_move_plainly(void *unused)
@@ -135,6 +141,7 @@ static void co_move_plainly(void *unused)
     faked_open(&a, "tcg");
     faked_open(&b, "tcg");
     co_move_well("");
+    co_move_to("", "newer:0");
     co_move_well("kvm:0");
     co_move_well("lingering:0");
     options.post_copy = true;

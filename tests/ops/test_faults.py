@@ -7,11 +7,14 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+import demo_guest
 from daemon import (Client, Daemon, Failure, Lost, add_disk, default_sr, make_vdi, make_vm, template, vbd, vif,
                     wait_until)
 from invariants import check
 
 SANITIZED = os.environ.get("XAPID_SANITIZED") == "yes"
+STEP = 128 << 20  # of memory that comes while a guest runs
+DEMO_MEMORY = 256 << 20
 KINDS = ("qmp+storage+network+db", "wait", "cancel")
 
 
@@ -104,6 +107,30 @@ def running_small(c, name):
     return vm
 
 
+def start_demo(c, vm):
+    c.VM.set_memory(vm, DEMO_MEMORY)
+    c.VM.start(vm, False, False)
+    wait_until(lambda: demo_guest.metrics(c, vm), "its agent answers", 300)
+
+
+def grows(c, name):
+    """A VM whose guest is to be given more, and what it has then. A real guest has to boot before it takes any, so the
+    tries share one while it has slots."""
+    if not c.VM.get_by_name_label("Demo guest"):
+        vm = running(c, name)
+    elif found := c.VM.get_by_name_label("grows"):
+        vm, = found
+        if int(c.VM.get_memory_static_max(vm)) > DEMO_MEMORY + 24 * STEP:
+            c.VM.hard_shutdown(vm)
+            start_demo(c, vm)
+    else:
+        vm = c.VM.clone(template(c, "Demo guest"), "grows")
+        c.VM.provision(vm)
+        c.VM.add_to_platform(vm, "memory-hotplug", "true")
+        start_demo(c, vm)
+    return vm, int(c.VM.get_memory_static_max(vm)) + STEP
+
+
 def squeezed(c, name):
     """A VM that only has room when a guest that holds most of the host gives memory back."""
     other, most = make_vm(c, f"{name} s"), 1 << 40
@@ -152,6 +179,8 @@ def operations(c, number):
         "VM.set_memory_dynamic_range": (lambda: running_small(c, n),
                                         lambda vm: c.VM.set_memory_dynamic_range(vm, 16 << 20, 32 << 20),
                                         lambda vm: int(c.VM.get_memory_target(vm)) == 32 << 20),
+        "VM.set_memory_static_max": (lambda: grows(c, n), lambda g: c.VM.set_memory_static_max(*g),
+                                     lambda g: int(c.VM.get_memory_static_max(g[0])) == g[1]),
         "VM.suspend": (lambda: running(c, n), c.VM.suspend, lambda vm: power(c, vm) == "Suspended"),
         "VM.resume": (lambda: suspended(c, n), lambda vm: c.VM.resume(vm, False, False),
                       lambda vm: power(c, vm) == "Running"),
@@ -273,7 +302,8 @@ def numbers_from(n):
 def sweep_operation(hypervisor, name):
     """On a daemon of its own. What was swept, as lines."""
     numbers, swept = numbers_from(1), []
-    with Daemon(hypervisor, options=["--fault-at", "control"]) as d:
+    demo = ["--demo-guest", demo_guest.folder()] if (hypervisor, name) == ("qemu", "VM.set_memory_static_max") else []
+    with Daemon(hypervisor, options=["--fault-at", "control", *demo]) as d:
         for kinds in KINDS:
             swept.append(f"ok {name} on {hypervisor}: {sweep(d, name, kinds, numbers)} points of {kinds}")
         if not SANITIZED:  # what dies frees nothing, and what mends is swept by the ordinary build
@@ -282,7 +312,7 @@ def sweep_operation(hypervisor, name):
 
 
 WITH_QEMU = ("VM.start", "VM.start paused", "VM.hard_shutdown", "VM.pause", "VBD.insert", "VBD.eject", "VBD.plug",
-             "VIF.plug", "VM.suspend", "VM.resume", "VM.snapshot running")
+             "VIF.plug", "VM.set_memory_static_max", "VM.suspend", "VM.resume", "VM.snapshot running")
 
 
 def main():

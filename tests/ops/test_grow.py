@@ -225,6 +225,7 @@ def real():
         wait_until(lambda: abs(total(console) - begun - 384) < 16, "it has all of it")
         assert limits(c, vm) == [640, 640, 640, 640], limits(c, vm)
         console.close()
+        back_to_a_checkpoint(d, c, vm, begun)
         c.VM.suspend(vm)
         c.VM.resume(vm, False, False)
         console = Console(d, c, vm)
@@ -248,6 +249,27 @@ def real():
         console.close()
         remove(c, vm)
         check(d, c, "memory was added")
+
+
+def back_to_a_checkpoint(d, c, vm, begun):
+    """Of a machine that had grown: it goes on with what it had then, however much it had been given since."""
+    console = Console(d, c, vm)
+    console.run("echo kept > /kept")
+    checkpoint = c.VM.checkpoint(vm, "has grown")
+    had = limits(c, vm)[0]
+    grow(c, vm, 256, had + 128)
+    wait_until(lambda: abs(total(console) - begun - had - 128 + 256) < 24, "it has another block")
+    console.run("echo lost > /kept")
+    console.close()
+    c.VM.revert(checkpoint)
+    assert c.VM.get_power_state(vm) == "Suspended" and limits(c, vm)[:2] == [had] * 2, limits(c, vm)
+    c.VM.resume(vm, False, False)
+    console = Console(d, c, vm)
+    said = console.run("cat /kept")
+    assert said == "kept", said
+    assert abs(total(console) - begun - had + 256) < 24 and limits(c, vm)[:3] == [had] * 3, limits(c, vm)
+    console.close()
+    remove(c, checkpoint)
 
 
 def moved():

@@ -293,6 +293,18 @@ def check(done):
     assert done[0] == 0, done
 
 
+def post_copy(m, vm, i):
+    """QEMU has a user of its own here, and the kernel does not let every one receive memory late."""
+    with open("/proc/sys/vm/unprivileged_userfaultfd") as f:
+        allowed = f.read().strip() == "1"
+    if not allowed:
+        text = fails("VM_MIGRATE_FAILED", m.c.VM.pool_migrate, vm, m.refs[i], {"post_copy": "true"})[3]
+        assert "ostcopy" in text, text
+        m.check_at(vm, 1 - i)
+        print("post-copy was refused by this kernel, and the guest stays")
+    move(m, vm, i, lambda: m.c.VM.pool_migrate(vm, m.refs[i], {"post_copy": "true"} if allowed else {}))
+
+
 def real(folder):
     path = demo_guest.folder()
     with Pool(2, "qemu", ["--demo-guest", path, *demo_guest.as_nobody()]) as hosts:
@@ -301,7 +313,7 @@ def real(folder):
         c.VM.start_on(vm, m.refs[0], False, False)
         demo_guest.wait_for_address(c, vm)
         move(m, vm, 1, lambda: c.VM.pool_migrate(vm, m.refs[1], {}))
-        move(m, vm, 0, lambda: c.VM.pool_migrate(vm, m.refs[0], {}))
+        post_copy(m, vm, 0)
         dest = {"host": m.refs[1]}
         move(m, vm, 1, lambda: c.VM.migrate_send(vm, dest, True, {m.disk(vm): m.local_sr(1)}, {}, {}))
         assert c.VDI.get_SR(m.disk(vm)) == m.local_sr(1)
