@@ -293,6 +293,22 @@ static int co_wait_for_turn(struct call *c, int64_t deadline, struct err *why, s
     return rc < 0 ? -1 : 0;
 }
 
+/* Would the caller wait for itself alone? */
+static bool is_own(const struct err *why)
+{
+    const struct op *op;
+    bool own = false;
+
+    TAILQ_FOREACH (op, &held, link) {
+        if (strcmp(REF_TEXT(op->ref), why->params[1]) != 0)
+            continue;
+        if (op->fiber != fiber_self())
+            return false;
+        own = true;
+    }
+    return own;
+}
+
 int co_op_begin(struct call *c, enum model_class_id cls, struct ref ref, int operation, struct op *ret,
                 struct err *e)
 {
@@ -305,7 +321,7 @@ int co_op_begin(struct call *c, enum model_class_id cls, struct ref ref, int ope
             return -1;
         if (op_check(c->db, row, operation, &why) == 0)
             return begin_now(c, cls, ref, operation, ret, e);
-        if (!err_is(&why, "OTHER_OPERATION_IN_PROGRESS")) {
+        if (!err_is(&why, "OTHER_OPERATION_IN_PROGRESS") || is_own(&why)) {
             err_move(e, &why);
             return -1;
         }

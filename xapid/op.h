@@ -26,8 +26,8 @@ struct op {
 
 /* Check that operation (an index of the class's operations enum) is allowed on ref now and mark it in
  * progress. When another operation is in the way, waits for that to end (protocol.md 9.2: up to 2 hours),
- * then checks again; anything else fails at once with the rule's error. ret must stay where it is while it is
- * held. */
+ * then checks again; one of the caller's own in the way, and anything else, fails at once with the rule's
+ * error. ret must stay where it is while it is held. */
 int co_op_begin(struct call *c, enum model_class_id cls, struct ref ref, int operation, struct op *ret,
                 struct err *e);
 

@@ -109,6 +109,7 @@ def disks(d, c):
     assert int(c.VDI.get_virtual_size(copy)) == 20 << 20
     fails("VDI_TOO_SMALL", c.VDI.copy, vdi, "OpaqueRef:NULL", "OpaqueRef:NULL", clone)
     assert c.VDI.copy(clone, "OpaqueRef:NULL", "OpaqueRef:NULL", copy) == copy
+    fails("VDI_IN_USE", c.VDI.copy, copy, "OpaqueRef:NULL", "OpaqueRef:NULL", copy)
     uuid, location = c.VDI.get_uuid(clone), c.VDI.get_location(clone)
     c.VDI.forget(clone)
     fails("HANDLE_INVALID", c.VDI.get_uuid, clone)

@@ -38,18 +38,38 @@ static int co_copy_new(struct call *c, struct ref source, struct ref sr, struct 
     return 0;
 }
 
+static bool comes_first(struct ref a, struct ref b)
+{
+    return a.hi != b.hi ? a.hi < b.hi : a.lo < b.lo;
+}
+
+/* In an order of their own, so that copies to and fro do not wait for each other. The target stands still as
+ * for a removal. */
+static int co_begin_both(struct call *c, struct ref source, struct ref target, struct op *from, struct op *to,
+                         struct err *e)
+{
+    if (ref_equal(source, target))
+        return err_vdi_in_use(e, REF_TEXT(source), "copy");
+    if (comes_first(source, target) && co_op_begin(c, CLASS_VDI, source, VDI_OPERATIONS_COPY, from, e) < 0)
+        return -1;
+    if (co_op_begin(c, CLASS_VDI, target, VDI_OPERATIONS_DESTROY, to, e) < 0)
+        return -1;
+    return from->db ? 0 : co_op_begin(c, CLASS_VDI, source, VDI_OPERATIONS_COPY, from, e);
+}
+
 /* The target must be free, writable and large enough. */
 static int co_copy_into(struct call *c, struct ref source, struct ref target, struct err *e)
 {
-    CLEANUP_OP struct op op = {0};
-    const struct vdi *from = db_vdi(c->db, source), *to;
+    CLEANUP_OP struct op from_op = {0};
+    CLEANUP_OP struct op to_op = {0};
     char size[32];
 
-    /* The target stands still as for a removal. */
-    if (co_op_begin(c, CLASS_VDI, target, VDI_OPERATIONS_DESTROY, &op, e) < 0)
+    if (co_begin_both(c, source, target, &from_op, &to_op, e) < 0)
         return -1;
-    from = db_vdi(c->db, source);
-    to = db_vdi(c->db, target);
+    const struct vdi *from = (const struct vdi *)call_row(c, CLASS_VDI, source, e);
+    const struct vdi *to = (const struct vdi *)call_row(c, CLASS_VDI, target, e);
+    if (!from || !to)
+        return -1;
     if (to->read_only)
         return err_vdi_readonly(e, REF_TEXT(target));
     snprintf(size, sizeof size, "%lld", (long long)from->virtual_size);
@@ -66,12 +86,12 @@ int co_vdi_copy(struct call *c, const struct vdi_copy_args *a, union value *ret,
 
     if (!call_row(c, CLASS_VDI, a->vdi, e))
         return -1;
-    if (co_op_begin(c, CLASS_VDI, a->vdi, VDI_OPERATIONS_COPY, &op, e) < 0)
-        return -1;
     if (!ref_is_null(a->into_vdi)) {
         ret->r = a->into_vdi;
         return co_copy_into(c, a->vdi, a->into_vdi, e);
     }
+    if (co_op_begin(c, CLASS_VDI, a->vdi, VDI_OPERATIONS_COPY, &op, e) < 0)
+        return -1;
     struct ref sr = ref_is_null(a->sr) ? db_vdi(c->db, a->vdi)->SR : a->sr;
     return co_copy_new(c, a->vdi, sr, &ret->r, e);
 }
