@@ -61,6 +61,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
 	tests/xapid/test_history.py \
+	tests/xapid/test_host_backup.py \
 	tests/xapid/test_host_itself.py \
 	tests/xapid/test_log.py \
 	tests/xapid/test_machine.py \
