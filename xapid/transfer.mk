@@ -28,6 +28,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/vhd_receive.c \
 	xapid/transfer/vhd_receive.h \
 	xapid/transfer/vhd_send.c \
+	xapid/transfer/web.c \
+	xapid/transfer/web.h \
 	xapid/transfer/xva_data.c \
 	xapid/transfer/xva_data.h \
 	xapid/transfer/xva_export.c \
