@@ -185,7 +185,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
 	xapid/vm/suspend.c \
-	xapid/vm/trigger.c \
+	xapid/vm/in_guest.c xapid/vm/trigger.c \
 	xapid/vm/vm.h \
 	xapid/vmss/messages.c \
 	xapid/vmss/run.c \

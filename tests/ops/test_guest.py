@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import demo_guest
-from daemon import Daemon, default_network, fails, small_folder, template, vif, wait_until
+from daemon import BUILD, Daemon, default_network, fails, small_folder, template, vif, wait_until
 from demo_guest import Console, metrics, wait_for_address
 from invariants import check
 
@@ -43,6 +43,42 @@ def is_watched(c, vm):
         wait_until(lambda: now("vif_0_tx") is not None, "the use of its NIC is known")
 
 
+PLUGINS = "/etc/xapi.d/plugins"
+
+
+def put_plugin(console, name, *lines):
+    text = "\\n".join(("#!/bin/sh", *lines)) + "\\n"
+    console.run(f"mkdir -p {PLUGINS}; printf '{text}' > {PLUGINS}/{name}; chmod 755 {PLUGINS}/{name}")
+
+
+def xe(d, *words):
+    done = subprocess.run([os.path.join(BUILD, "xe", "xe"), "-s", d.socket, *words], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def plugins_run_in_the_guest(d, c, vm, console):
+    call = lambda plugin, fn="f", **args: c.VM.call_plugin(vm, plugin, fn, args)
+    put_plugin(console, "echo", 'echo "$1 $XAPI_ARG_one"')
+    put_plugin(console, "bad", "echo half", "echo why >&2", "exit 4")
+    put_plugin(console, "slow", f"until [ -e {PLUGINS}/end ]; do sleep 1; done")
+    assert call("echo", "hello", one="a 'b' $c é") == "hello a 'b' $c é\n"
+    assert fails("XENAPI_PLUGIN_FAILURE", call, "bad") == ["non-zero exit", "half\n", "why\n"]
+    assert fails("XENAPI_MISSING_PLUGIN", call, "none") == ["none"]
+    for name in ("", "../echo", ".x", "a b"):
+        assert fails("INVALID_VALUE", call, name) == ["plugin", name]
+    assert fails("INVALID_VALUE", c.VM.call_plugin, vm, "echo", "f", {"a=b": "c"}) == ["args", "a=b"]
+    assert call("guest-agent-operation", "request-update") == ""
+    assert fails("XENAPI_PLUGIN_FAILURE", call, "guest-agent-operation", "fly")[1] == "fly"
+    code, out, err = xe(d, "vm-call-plugin", f"vm-uuid={c.VM.get_uuid(vm)}", "plugin=echo", "fn=f", "args:one=1")
+    assert (code, out, err) == (0, "f 1\n\n", ""), (code, out, err)
+    t = c.call("Async.VM.call_plugin", vm, "slow", "f", {})
+    wait_until(lambda: "call_plugin" in c.VM.get_current_operations(vm).values(), "it runs")
+    c.task.cancel(t)
+    wait_until(lambda: c.task.get_status(t) == "cancelled", "it is given up")
+    console.run(f"touch {PLUGINS}/end")
+    assert call("echo", "after") == "after \n"
+
+
 def lifecycle(d, c):
     vm = install(c, "guest")
     c.VM.start(vm, False, False)
@@ -58,6 +94,7 @@ def lifecycle(d, c):
     m = metrics(c, vm)
     assert m["live"] and m["PV_drivers_detected"] and m["os_version"].get("name"), m
 
+    plugins_run_in_the_guest(d, c, vm, console)
     log = os.path.join(d.state, "vm", record["uuid"], "console.log")
     for press, heard in ((lambda: c.VM.send_sysrq(vm, "s"), b"sysrq: Emergency Sync"),
                          (lambda: c.VM.send_trigger(vm, "nmi"), b"NMI received")):
