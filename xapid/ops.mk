@@ -62,6 +62,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/network/network.c \
 	xapid/network/network.h \
 	xapid/network/vif.h \
+	xapid/network/vif_address.c \
+	xapid/network/vif_address.h \
 	xapid/network/vif_create.c \
 	xapid/network/vif_plug.c \
 	xapid/network/vif_set.c \

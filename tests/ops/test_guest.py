@@ -79,6 +79,32 @@ def plugins_run_in_the_guest(d, c, vm, console):
     assert call("echo", "after") == "after \n"
 
 
+def guests_get_the_addresses_of_their_vifs(c, vm, console):
+    vif = c.VM.get_VIFs(vm)[0]
+    has = lambda address: address in (metrics(c, vm) or {"networks": {}})["networks"].values()
+    configure = c.VIF.configure_ipv4
+    for bad in ("10.0.0.1", "10.0.0.1/33", "10.0.0/24", "10.0.0.1/", "10.0.0.1/-1", "fd00::1/64", "", "1.2.3.4/24; reboot"):
+        assert fails("INVALID_CIDR_ADDRESS_SPECIFIED", configure, vif, "Static", bad, "") == ["address"]
+    assert fails("INVALID_IP_ADDRESS_SPECIFIED", configure, vif, "Static", "10.7.7.7/24", "x") == ["gateway"]
+    fails("INVALID_CIDR_ADDRESS_SPECIFIED", c.VIF.configure_ipv6, vif, "Static", "10.7.7.7/24", "")
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.configure_ipv6, vif, "Static", "fd07::7/64", "10.7.7.1")
+    assert c.VIF.get_ipv4_configuration_mode(vif) == "None" and c.VIF.get_ipv4_addresses(vif) == []
+    configure(vif, "Static", "10.7.7.7/24", "10.7.7.1")
+    c.VIF.configure_ipv6(vif, "Static", "fd07::7/64", "")
+    record = c.VIF.get_record(vif)
+    assert [record[f"ipv4_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["Static", ["10.7.7.7/24"], "10.7.7.1"]
+    assert [record[f"ipv6_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["Static", ["fd07::7/64"], ""]
+    wait_until(lambda: has("10.7.7.7") and has("fd07::7"), "the guest has its addresses")
+    assert "default via 10.7.7.1" in console.run("ip route")
+    c.VM.clean_reboot(vm)
+    wait_until(lambda: console.tick() < 100, "the counter begins anew")
+    wait_until(lambda: "10.7.7.7/24" in console.run("ip addr"), "a guest that starts gets them, too", 300)
+    configure(vif, "None", "", "")
+    c.VIF.configure_ipv6(vif, "None", "", "")
+    record = c.VIF.get_record(vif)
+    assert [record[f"ipv4_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["None", [], ""]
+
+
 def lifecycle(d, c):
     vm = install(c, "guest")
     c.VM.start(vm, False, False)
@@ -115,9 +141,10 @@ def lifecycle(d, c):
     assert c.VM_metrics.get_start_time(c.VM.get_metrics(vm)) >= started
     wait_until(lambda: console.tick() < 100, "the counter begins anew")
     wait_for_address(c, vm)
+    guests_get_the_addresses_of_their_vifs(c, vm, console)
     c.VM.clean_shutdown(vm)
     assert c.VM.get_power_state(vm) == "Halted" and c.VM.get_consoles(vm) == []
-    assert names(c, vm) == ["VM_STARTED", "VM_REBOOTED", "VM_SHUTDOWN"], names(c, vm)
+    assert names(c, vm) == ["VM_STARTED", "VM_REBOOTED", "VM_REBOOTED", "VM_SHUTDOWN"], names(c, vm)
     console.close()
     check(d, c, "a clean shutdown")
     return vm
