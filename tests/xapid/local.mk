@@ -67,6 +67,7 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_machine.py \
 	tests/xapid/test_plugins.py \
 	tests/xapid/test_pool_db.py \
+	tests/xapid/test_reports.py \
 	tests/xapid/test_service.py \
 	tests/xapid/test_sessions.py \
 	tests/xapid/test_settings.py \

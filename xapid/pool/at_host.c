@@ -18,6 +18,7 @@ static bool is_of_machine(const char *name)
         "VM.query_data_source",
         "VM.record_data_source",
         "host.backup_rrds",
+        "host.bugreport_upload",
         "host.call_extension",
         "host.call_plugin",
         "host.dmesg",

@@ -217,12 +217,24 @@ static struct set *set_of_vms(void *ctx, const struct xva *x)
     return vms;
 }
 
+static int co_open_web(struct transfer *t, const char *url, struct err *e)
+{
+    CLEANUP_ERR struct err why = {0};
+
+    if (co_web_get(t->call.x, t->call.mem, url, &t->web, &why) == 0)
+        return 0;
+    if (err_is(&why, "INTERNAL_ERROR"))
+        return err_import_error(e, why.params[0]);
+    err_move(e, &why);
+    return -1;
+}
+
 static int co_import_from(struct transfer *t, const struct vm_import_args *a, union value *ret, struct err *e)
 {
     struct xva_rules rules = {.restore = a->full_restore, .force = a->force};
     struct arriving arriving = {.tar.transfer = t};
 
-    if (choose_sr(t, a->sr, &rules.sr, e) < 0 || co_web_get(t->call.x, t->call.mem, a->url, &t->web, e) < 0)
+    if (choose_sr(t, a->sr, &rules.sr, e) < 0 || co_open_web(t, a->url, e) < 0)
         return -1;
     int64_t length = web_length(t->web);
     t->body_left = length >= 0 ? length : TRANSFER_UNKNOWN;
