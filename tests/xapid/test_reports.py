@@ -1,4 +1,4 @@
-"""host.bugreport_upload: the status archive goes to a web server, also through a proxy; what goes wrong is told."""
+"""What a host reports of itself. host.bugreport_upload: the status archive goes to a web server, also through a proxy; what goes wrong is told."""
 
 import base64
 import http.server
@@ -112,6 +112,19 @@ def reports_are_uploaded(d):
     same((done.returncode, done.stderr, Taker.seen.pop()[0]), (0, "", "/xe"))
 
 
+def calls_are_counted(d):
+    c = d.login()
+    host, = c.call("host.get_all")
+    fails("HANDLE_INVALID", c.call, "VM.get_uuid", "OpaqueRef:none")
+    fails("HANDLE_INVALID", c.call, "host.get_diagnostic_timing_stats", "OpaqueRef:none")
+    found = c.call("host.get_diagnostic_timing_stats", host)
+    assert "calls at_once" in found and "on average, 99% within" in found["calls at_once"], found
+    same(found["class VM"].split(", ")[1], "1 failed")
+    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", daemon.PASSWORD,
+                           "diagnostic-timing-stats"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "class host" in done.stdout, done
+
+
 def what_goes_wrong_is_told(d):
     c = d.login()
     host, = c.call("host.get_all")
@@ -137,5 +150,6 @@ if __name__ == "__main__":
     if not (os.path.exists(XAPID) and os.path.exists(XE)):
         sys.exit(77)
     with Daemon() as d:
+        calls_are_counted(d)
         reports_are_uploaded(d)
         what_goes_wrong_is_told(d)

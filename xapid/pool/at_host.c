@@ -25,6 +25,7 @@ static bool is_of_machine(const char *name)
         "host.dmesg_clear",
         "host.forget_data_source_archives",
         "host.get_data_sources",
+        "host.get_diagnostic_timing_stats",
         "host.get_log",
         "host.get_ntp_synchronized",
         "host.get_server_certificate",
