@@ -31,6 +31,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
 	xapid/host/interface.c \
+	xapid/host/interface_set.c \
 	xapid/host/interface_rows.c \
 	xapid/host/interface_rows.h \
 	xapid/host/log.c \
