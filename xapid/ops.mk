@@ -15,6 +15,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/field.h \
 	xapid/host/adopt.c \
 	xapid/host/agent.c \
+	xapid/host/crash_dumps.c \
+	xapid/host/crash_dumps.h \
 	xapid/host/cpu_features.c \
 	xapid/host/cpu_features.h \
 	xapid/host/cpuinfo.c \

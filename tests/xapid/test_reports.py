@@ -4,6 +4,7 @@ import base64
 import http.server
 import io
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -107,9 +108,8 @@ def reports_are_uploaded(d):
     same((connect, proxied, path, beyond), (tls, basic("you:word"), "/b", None))
     assert "database.json" in report_in(body)
     Taker.seen.clear()
-    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", daemon.PASSWORD,
-                           "host-bugreport-upload", f"url=http://{plain}/xe"], capture_output=True, text=True)
-    same((done.returncode, done.stderr, Taker.seen.pop()[0]), (0, "", "/xe"))
+    xe(d, "host-bugreport-upload", f"url=http://{plain}/xe")
+    same(Taker.seen.pop()[0], "/xe")
 
 
 def calls_are_counted(d):
@@ -120,9 +120,51 @@ def calls_are_counted(d):
     found = c.call("host.get_diagnostic_timing_stats", host)
     assert "calls at_once" in found and "on average, 99% within" in found["calls at_once"], found
     same(found["class VM"].split(", ")[1], "1 failed")
-    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", daemon.PASSWORD,
-                           "diagnostic-timing-stats"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "") and "class host" in done.stdout, done
+    assert "class host" in xe(d, "diagnostic-timing-stats")
+
+
+def xe(d, *words):
+    done = subprocess.run([XE, "-s", daemon.ADDRESS, "-p", str(d.port), "-u", "root", "-pw", daemon.PASSWORD, *words],
+                          capture_output=True, text=True)
+    same((done.returncode, done.stderr), (0, ""))
+    return done.stdout
+
+
+def crashes_of_the_host_are_known(d, crashes):
+    """As kdump-tools leave them; looked for at each start."""
+    c = d.login()
+    dumps = c.call("host_crashdump.get_all_records")
+    same(sorted(int(r["size"]) for r in dumps.values()), [3, 8])
+    (large, record), = [(ref, r) for ref, r in dumps.items() if int(r["size"]) == 8]
+    same(str(record["timestamp"]), "20260102T03:04:00Z")
+    Taker.seen.clear()
+    plain = serve()
+    xe(d, "host-crashdump-upload", f"uuid={record['uuid']}", f"url=http://{plain}/crash")
+    path, _, _, body = Taker.seen.pop()
+    same((path, report_in(body)), ("/crash", {"202601020304", "202601020304/dmesg.202601020304", "202601020304/dump.202601020304"}))
+    same(fails("INVALID_VALUE", c.call, "host_crashdump.upload", large, "", {}), ["url", ""])
+    assert "status 507" in fails("SYSTEM_STATUS_RETRIEVAL_FAILED", c.call, "host_crashdump.upload", large, f"http://{plain}/refused", {})[0]
+    xe(d, "host-crashdump-destroy", f"uuid={record['uuid']}")
+    same(sorted(os.listdir(crashes)), ["202601020305", "kdump_lock", "kexec_cmd"])
+    fails("HANDLE_INVALID", c.call, "host_crashdump.destroy", large)
+    shutil.rmtree(os.path.join(crashes, "202601020305"))
+    rest, = c.call("host_crashdump.get_all")
+    fails("INTERNAL_ERROR", c.call, "host_crashdump.upload", rest, f"http://{plain}/x", {})
+    d.stop()
+    d.start()
+    same(d.login().call("host_crashdump.get_all"), [])
+
+
+def make_crashes(folder):
+    crashes = os.path.join(folder, "var", "crash")
+    for name, files in (("202601020304", (b"dump", b"text")), ("202601020305", (b"d", b"mm"))):
+        os.makedirs(os.path.join(crashes, name))
+        for kind, content in zip(("dump", "dmesg"), files):
+            with open(os.path.join(crashes, name, f"{kind}.{name}"), "wb") as f:
+                f.write(content)
+    for name in ("kexec_cmd", "kdump_lock"):
+        open(os.path.join(crashes, name), "w").close()
+    return crashes
 
 
 def what_goes_wrong_is_told(d):
@@ -149,7 +191,11 @@ def what_goes_wrong_is_told(d):
 if __name__ == "__main__":
     if not (os.path.exists(XAPID) and os.path.exists(XE)):
         sys.exit(77)
-    with Daemon() as d:
-        calls_are_counted(d)
-        reports_are_uploaded(d)
-        what_goes_wrong_is_told(d)
+    os.environ["TZ"] = "UTC"
+    with tempfile.TemporaryDirectory() as root:
+        crashes = make_crashes(root)
+        with Daemon("--machine-root", root) as d:
+            calls_are_counted(d)
+            crashes_of_the_host_are_known(d, crashes)
+            reports_are_uploaded(d)
+            what_goes_wrong_is_told(d)

@@ -1,6 +1,5 @@
 #include "xapid/host/status.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
 #include "rpc/encode.h"
 #include "xapid/event/filter.h"
 #include "xapid/handlers.gen.h"
@@ -23,8 +21,7 @@
 #include "xapid/transfer/web.h"
 #include "xapid/transfer/send_tar.h"
 
-#define UPLOAD "upload"
-enum { IDLE_MS = 5 * 60 * 1000, PACK_MS = 10 * 60 * 1000, ROWS_A_SLICE = 200 };
+enum { IDLE_MS = 5 * 60 * 1000, ROWS_A_SLICE = 200 };
 
 /* ---- what there is ---- */
 
@@ -224,72 +221,22 @@ static int co_send_status(struct transfer *t, const char *wanted, const struct o
 
 /* ---- to a server ---- */
 
-static void tell_progress(double done, void *arg)
-{
-    call_progress(arg, done);
-}
-
-/* What the archive is while it is on its way: without a name. */
-static int open_nameless(const char *folder)
-{
-    CLEANUP_BUF struct buf path = {0};
-
-    buf_printf(&path, "%s/" UPLOAD, folder);
-    int fd = open(buf_cstr(&path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    unlink(buf_cstr(&path));
-    return fd < 0 ? -errno : fd;
-}
-
-static int co_pack(const char *folder, const char *state_dir, int fd, struct err *e)
-{
-    const char *const argv[] = {"tar", "-cj", "-C", folder, ".", "-C", state_dir, "log", NULL};
-    struct proc_result result = {0};
-    int r = co_proc_run_piped(argv, -1, fd, &result, clock_in_ms(PACK_MS));
-
-    if (r < 0)
-        err_errno(e, r, "packing the status");
-    else if (result.status > 1) /* 1: files grew meanwhile, as logs do */
-        err_system_status_retrieval_failed(e, buf_cstr(&result.err));
-    proc_result_free(&result);
-    return err_is_set(e) ? -1 : 0;
-}
-
-static int co_upload(struct call *c, const struct host_bugreport_upload_args *a, const char *folder, int fd,
-                     struct err *e)
-{
-    CLEANUP_ERR struct err why = {0};
-    struct stat st;
-
-    if (co_pack(folder, c->x->options.state_dir, fd, e) < 0)
-        return -1;
-    if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return err_errno(e, -errno, "reading the status");
-    if (co_web_put(c->x, c->mem, a->url, map_get(a->options, "http_proxy"), fd, st.st_size, tell_progress, c,
-                   &why) == 0)
-        return 0;
-    if (err_is(&why, "INTERNAL_ERROR"))
-        return err_system_status_retrieval_failed(e, why.params[0]);
-    err_move(e, &why);
-    return -1;
-}
-
-/* There is no vendor's server to send it to by default. */
 int co_host_bugreport_upload(struct call *c, const struct host_bugreport_upload_args *a, struct err *e)
 {
     char *folder = talloc_asprintf(c->mem, "%s/status-XXXXXX", c->x->options.state_dir);
 
     if (host_is_here(c, a->host, e) < 0)
         return -1;
-    if (!web_is_url(c->mem, a->url))
+    if (!web_is_url(c->mem, a->url)) /* before all the work */
         return err_invalid_value(e, "url", a->url);
     if (!mkdtemp(folder))
         return err_errno(e, -errno, "making %s", folder);
-    CLEANUP_FD int fd = open_nameless(folder);
-    int r = fd < 0 ? fd : co_gather(c, folder, NULL);
+    const char *const argv[] = {"tar", "-cj", "-C", folder, ".", "-C", c->x->options.state_dir, "log", NULL};
+    int r = co_gather(c, folder, NULL);
     if (r < 0)
         err_errno(e, r, "gathering the status");
     else
-        r = co_upload(c, a, folder, fd, e);
+        r = co_upload_tar(c, argv, a->url, a->options, e);
     fiber_mask_cancel();
     (void)co_run_worker(remove_folder, folder, "removing status files");
     fiber_unmask_cancel();

@@ -25,9 +25,6 @@ enum { ARCHIVE_FORMAT = 1 };
 /* What is taken from STATE as it is, ended by NULL: files and folders. */
 extern const char *const archive_parts[];
 
-/* Remove a folder and all that is in it; 0 when it is not there, or -errno. Blocks. */
-int archive_remove(const char *folder);
-
 /* Take the body as the new folder's content. Errors: IMPORT_ERROR, IMPORT_ERROR_PREMATURE_EOF,
  * RESTORE_SCRIPT_FAILED with what is wrong; the folder is to be removed then. */
 int co_archive_receive(struct transfer *t, const char *folder, struct err *e);

@@ -117,7 +117,7 @@ static int run(struct finish *f, struct err *e)
         r = take_config(f);
     CLEANUP_FD int state = open(f->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r == 0)
-        r = state < 0 || syncfs(state) < 0 ? -errno : archive_remove(f->from);
+        r = state < 0 || syncfs(state) < 0 ? -errno : fd_remove_tree(f->from);
     return r < 0 ? err_errno(e, r, "putting %s in place", f->from) : 0;
 }
 

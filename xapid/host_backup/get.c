@@ -66,7 +66,7 @@ static int gather(void *arg)
 
 static int remove_folder(void *arg)
 {
-    return archive_remove(arg);
+    return fd_remove_tree(arg);
 }
 
 /* ---- the archive ---- */

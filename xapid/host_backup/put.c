@@ -5,6 +5,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "model/errors.gen.h"
@@ -26,7 +27,7 @@ static int remove_received(void *arg)
 {
     const struct places *p = arg;
 
-    return archive_remove(p->received);
+    return fd_remove_tree(p->received);
 }
 
 /* One that was ready before gives way, and never do two or none of them lie there. */

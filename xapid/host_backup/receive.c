@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,18 +14,8 @@
 #include "xapid/host_backup/archive.h"
 #include "xapid/transfer/tar_stream.h"
 
-enum { PIECE = 256 * 1024, FILES_MAX = 20000, DEPTH_MAX = 3, TREE_FDS = 16 };
+enum { PIECE = 256 * 1024, FILES_MAX = 20000, DEPTH_MAX = 3 };
 static const int64_t small_file = 1 << 20, large_file = (int64_t)1 << 33, all_files = (int64_t)1 << 34;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-int archive_remove(const char *folder)
-{
-    return nftw(folder, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT ? -errno : 0;
-}
 
 /* ---- names ---- */
 

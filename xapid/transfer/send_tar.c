@@ -3,13 +3,17 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
+#include "xapid/server.h"
+#include "xapid/transfer/web.h"
 
-enum { PIECE = 64 * 1024, IDLE_MS = 5 * 60 * 1000 };
+#define UPLOAD "upload.tar"
+enum { PIECE = 64 * 1024, IDLE_MS = 5 * 60 * 1000, PACK_MS = 60 * 60 * 1000 };
 
 static ssize_t co_read_pipe(int fd, char *bytes, size_t n)
 {
@@ -52,4 +56,60 @@ int co_transfer_send_tar(struct transfer *t, const char *const *argv, const char
         return status >> 8 <= 1 ? 0 : err_internal(e, "tar ended with status %d", status >> 8);
     co_proc_end(pid, SIGKILL);
     return err_is_set(e) ? -1 : err_internal(e, "tar does not end");
+}
+
+/* ---- to a server ---- */
+
+static void tell_progress(double done, void *arg)
+{
+    call_progress(arg, done);
+}
+
+/* What the archive is while it is on its way: without a name. */
+static int open_nameless(const char *folder)
+{
+    CLEANUP_BUF struct buf path = {0};
+
+    buf_printf(&path, "%s/" UPLOAD, folder);
+    int fd = open(buf_cstr(&path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int r = fd < 0 ? -errno : fd;
+    unlink(buf_cstr(&path));
+    return r;
+}
+
+static int co_pack(const char *const *argv, int fd, struct err *e)
+{
+    struct proc_result result = {0};
+    int r = co_proc_run_piped(argv, -1, fd, &result, clock_in_ms(PACK_MS));
+
+    if (r < 0)
+        err_errno(e, r, "packing what is sent");
+    else if (result.status > 1) /* 1: files grew meanwhile, as logs do */
+        err_system_status_retrieval_failed(e, buf_cstr(&result.err));
+    proc_result_free(&result);
+    return err_is_set(e) ? -1 : 0;
+}
+
+int co_upload_tar(struct call *c, const char *const *argv, const char *url, const struct map *options,
+                  struct err *e)
+{
+    CLEANUP_ERR struct err why = {0};
+    CLEANUP_FD int fd = open_nameless(c->x->options.state_dir);
+    struct stat st;
+
+    if (!web_is_url(c->mem, url))
+        return err_invalid_value(e, "url", url);
+    if (fd < 0)
+        return err_errno(e, fd, "making the archive");
+    if (co_pack(argv, fd, e) < 0)
+        return -1;
+    if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_errno(e, -errno, "reading the archive");
+    if (co_web_put(c->x, c->mem, url, map_get(options, "http_proxy"), fd, st.st_size, tell_progress, c,
+                   &why) == 0)
+        return 0;
+    if (err_is(&why, "INTERNAL_ERROR"))
+        return err_system_status_retrieval_failed(e, why.params[0]);
+    err_move(e, &why);
+    return -1;
 }
