@@ -124,7 +124,34 @@ static void listing_fini(struct listing *l)
     free(l->entries);
 }
 
-/* Names sort by time. A folder that is not there is empty. */
+static const char *name_now(void *ctx)
+{
+    time_t now = (time_t)clock_wall();
+    struct tm tm;
+    char text[32];
+
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &tm);
+    return talloc_asprintf(ctx, "xapid-%s.db", text);
+}
+
+/* Names of times to come are from before the clock was set back, so those copies are the oldest. */
+static void put_future_last(struct listing *l)
+{
+    CLEANUP_TALLOC const char *now = name_now(NULL);
+    int future = 0;
+
+    while (future < l->n && strcmp(l->entries[future]->d_name, now) > 0)
+        future++;
+    for (; future > 0; future--) {
+        struct dirent *first = l->entries[0];
+
+        memmove(l->entries, l->entries + 1, (size_t)(l->n - 1) * sizeof first);
+        l->entries[l->n - 1] = first;
+    }
+}
+
+/* Newest first: names sort by time. A folder that is not there is empty. */
 static struct listing list_backups(const char *folder)
 {
     struct listing l = {0};
@@ -132,6 +159,7 @@ static struct listing list_backups(const char *folder)
     l.n = scandir(folder, &l.entries, is_backup, newest_first);
     if (l.n < 0)
         l = (struct listing){0};
+    put_future_last(&l);
     return l;
 }
 
@@ -142,13 +170,7 @@ static char *path_of(void *ctx, const char *folder, const struct listing *l, int
 
 static char *new_name(void *ctx, const char *folder)
 {
-    time_t now = (time_t)clock_wall();
-    struct tm tm;
-    char text[32];
-
-    gmtime_r(&now, &tm);
-    strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &tm);
-    return talloc_asprintf(ctx, "%s/xapid-%s.db", folder, text);
+    return talloc_asprintf(ctx, "%s/%s", folder, name_now(ctx));
 }
 
 static int generation_of(const char *path, int64_t *ret)

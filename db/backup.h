@@ -4,7 +4,8 @@
  * Copies of the database, made by SQLite's online backup while it is in use, each of one moment's state. A
  * copy is a single file that is there whole or not at all, and SQLite has found nothing wrong with it.
  *
- * Automatic ones stand in a folder as xapid-<UTC time>.db; what else is in it is left alone.
+ * Automatic ones stand in a folder as xapid-<UTC time>.db; what else is in it is left alone. Those that carry
+ * a time to come, because the clock was set back since, count as the oldest.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -207,6 +207,18 @@ struct hv_usage {
     } disk[HV_USAGE_DISKS];
 };
 
+/* A program to be run inside a guest. */
+struct hv_command {
+    const char *path;              /* NULL: none; the guest is to tell of itself now, if it has news */
+    const char *argument;          /* its only one, or NULL */
+    const struct map *environment; /* besides what it has there; or NULL */
+    const char *input;             /* for its standard input, or NULL */
+};
+struct hv_command_result {
+    int64_t status;        /* exit code, or 128 + signal */
+    const char *out, *err; /* UTF-8; some hundred KiB at most */
+};
+
 struct hv; /* a driver's state; its first member is its table */
 struct hv_driver {
     const char *name;
@@ -230,6 +242,13 @@ struct hv_driver {
     /* Press it, in a running guest; what the guest makes of it is its own affair. OPERATION_NOT_ALLOWED when
      * its machine does not have it, or not now. */
     int (*co_trigger)(struct hv *hv, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
+
+    /* Have the guest's agent run a program to its end; one at a time in a guest. The result is on ctx. One
+     * that does not end before the deadline, or when this is cancelled, goes on in the guest.
+     * VM_LACKS_FEATURE without an agent; XENAPI_MISSING_PLUGIN when there is no such program;
+     * OPERATION_NOT_ALLOWED when the agent does not run it, or not in time. NULL: no guest has one. */
+    int (*co_command)(struct hv *hv, const char *uuid, const struct hv_command *c, int64_t deadline,
+                      void *ctx, struct hv_command_result *ret, struct err *e);
 
     /* Devices of a guest that is up (else VM_BAD_POWER_STATE). A change that fails may have happened all the
      * same, when only its answer was lost: co_look tells. */

@@ -7,10 +7,12 @@ hv_libhv_a_SOURCES = \
 	hv/qemu/access.c hv/qemu/access.h \
 	hv/qemu/acl.c hv/qemu/acl.h \
 	hv/qemu/adopt.c \
+	hv/qemu/agent_exec.c hv/qemu/agent_exec.h \
 	hv/qemu/agent_facts.c hv/qemu/agent_facts.h \
 	hv/qemu/agent_proto.c hv/qemu/agent_proto.h \
 	hv/qemu/cgroup.c hv/qemu/cgroup.h \
 	hv/qemu/cmdline.c hv/qemu/cmdline.h \
+	hv/qemu/command.c \
 	hv/qemu/credentials.c \
 	hv/qemu/devices.c hv/qemu/devices.h \
 	hv/qemu/driver.c \

@@ -1,6 +1,7 @@
 #include "lib/fd.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -41,4 +42,16 @@ int fd_replace_file(const char *path, const void *bytes, size_t n)
     if (r == 0 && (fsync(fd) < 0 || rename(buf_cstr(&beside), path) < 0))
         r = -errno;
     return r < 0 ? r : sync_folder_of(path);
+}
+
+enum { TREE_FDS = 16 };
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+int fd_remove_tree(const char *path)
+{
+    return nftw(path, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -11,4 +11,7 @@ int fd_write_all(int fd, const void *bytes, size_t n);
  * lies beside it meanwhile, as path.new. 0, or -errno with the old content in place. */
 int fd_replace_file(const char *path, const void *bytes, size_t n);
 
+/* Remove a folder and all that is in it, following no link; 0 when it is not there, or -errno. */
+int fd_remove_tree(const char *path);
+
 #endif

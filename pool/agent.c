@@ -5,6 +5,7 @@
 #include "hv/shape.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
+#include "model/errors.gen.h"
 #include "pool/agent_state.h"
 #include "pool/attachments.h"
 #include "pool/image.h"
@@ -274,6 +275,14 @@ int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, co
 int co_local_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e)
 {
     return a->hv->driver->co_trigger(a->hv, uuid, trigger, key, e);
+}
+
+int co_local_vm_command(struct agent *a, const char *uuid, const struct hv_command *c, int64_t deadline,
+                        void *ctx, struct hv_command_result *ret, struct err *e)
+{
+    if (!a->hv->driver->co_command)
+        return err_vm_lacks_feature(e, uuid);
+    return a->hv->driver->co_command(a->hv, uuid, c, deadline, ctx, ret, e);
 }
 
 int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)

@@ -109,6 +109,9 @@ int co_agent_vm_unpause(struct agent *a, const char *uuid, struct err *e);
 int co_agent_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,
                                unsigned *ret_now, struct err *e);
 int co_agent_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
+/* As co_command of hv/hv.h; the result is on ctx. */
+int co_agent_vm_command(struct agent *a, const char *uuid, const struct hv_command *c, int64_t deadline,
+                        void *ctx, struct hv_command_result *ret, struct err *e);
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
 int co_agent_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e);
 

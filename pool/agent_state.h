@@ -100,6 +100,8 @@ int co_local_vm_receive(struct agent *a, const struct agent_vm_spec *spec, const
 int co_local_vm_reset(struct agent *a, const char *uuid, struct err *e);
 int co_local_vm_save(struct agent *a, const char *uuid, const struct agent_image *to,
                      hv_progress_fn *progress, void *arg, struct err *e);
+int co_local_vm_command(struct agent *a, const char *uuid, const struct hv_command *c, int64_t deadline,
+                        void *ctx, struct hv_command_result *ret, struct err *e);
 int co_local_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e);
 int co_local_vm_grow_memory(struct agent *a, const char *uuid, int64_t max, int64_t target, struct err *e);
 int co_local_vm_set_processors(struct agent *a, const char *uuid, unsigned n, const struct map *params,

@@ -26,6 +26,24 @@ static const struct codec_field trigger_fields[] = {
     {0}};
 static const struct codec_type trigger = CODEC_TYPE(struct trigger_args, trigger_fields);
 
+static const struct codec_field hv_command_fields[] = {CODEC_FIELD_TEXT(struct hv_command, path),
+                                                       CODEC_FIELD_TEXT(struct hv_command, argument),
+                                                       CODEC_FIELD_MAP(struct hv_command, environment),
+                                                       CODEC_FIELD_TEXT(struct hv_command, input),
+                                                       {0}};
+static const struct codec_type hv_command = CODEC_TYPE(struct hv_command, hv_command_fields);
+static const struct codec_field command_fields[] = {
+    CODEC_FIELD_UUID(struct command_args, uuid),
+    CODEC_FIELD_STRUCT(struct command_args, command, &hv_command),
+    CODEC_FIELD_INT(struct command_args, timeout_ms),
+    {0}};
+static const struct codec_type command = CODEC_TYPE(struct command_args, command_fields);
+static const struct codec_field command_result_fields[] = {CODEC_FIELD_INT(struct hv_command_result, status),
+                                                           CODEC_FIELD_TEXT(struct hv_command_result, out),
+                                                           CODEC_FIELD_TEXT(struct hv_command_result, err),
+                                                           {0}};
+static const struct codec_type command_result = CODEC_TYPE(struct hv_command_result, command_result_fields);
+
 static const struct codec_field memory_fields[] = {
     CODEC_FIELD_UUID(struct memory_args, uuid), CODEC_FIELD_INT(struct memory_args, bytes), {0}};
 static const struct codec_type memory = CODEC_TYPE(struct memory_args, memory_fields);
@@ -433,6 +451,13 @@ static int co_run_vm_trigger(struct agent *a, const struct agent_call *c, struct
     return co_local_vm_trigger(a, t->uuid, t->trigger, t->key[0], e);
 }
 
+static int co_run_vm_command(struct agent *a, const struct agent_call *c, struct err *e)
+{
+    const struct command_args *args = c->args;
+    return co_local_vm_command(a, args->uuid, &args->command, deadline_of(args->timeout_ms), c->ctx,
+                               c->result, e);
+}
+
 static int co_run_vm_set_memory(struct agent *a, const struct agent_call *c, struct err *e)
 {
     const struct memory_args *m = c->args;
@@ -517,6 +542,7 @@ const struct agent_operation agent_operations[AGENT_OPERATIONS] = {
     [AGENT_VDI_SNAPSHOT] = OPERATION(vdi_snapshot, &vdi, &codec_sm_vdi),
     [AGENT_VM_CHANGE_NIC] = OPERATION(vm_change_nic, &nic, NULL),
     [AGENT_VM_CLEAN] = OPERATION(vm_clean, &guest, NULL),
+    [AGENT_VM_COMMAND] = OPERATION(vm_command, &command, &command_result),
     [AGENT_VM_DEVICES] = OPERATION(vm_devices, &guest, &devices_result),
     [AGENT_VM_DUMP] = OPERATION(vm_dump, &save, NULL),
     [AGENT_VM_EJECT] = OPERATION(vm_eject, &disk, NULL),

@@ -30,6 +30,7 @@ enum agent_operation_id {
     AGENT_VDI_SNAPSHOT,
     AGENT_VM_CHANGE_NIC,
     AGENT_VM_CLEAN,
+    AGENT_VM_COMMAND,
     AGENT_VM_DEVICES,
     AGENT_VM_DUMP,
     AGENT_VM_EJECT,
@@ -82,6 +83,11 @@ struct trigger_args {
     char uuid[UUID_TEXT_SIZE];
     enum hv_trigger trigger;
     char key[2];
+};
+struct command_args {
+    char uuid[UUID_TEXT_SIZE];
+    struct hv_command command;
+    int64_t timeout_ms; /* -1: none */
 };
 struct memory_args {
     char uuid[UUID_TEXT_SIZE];

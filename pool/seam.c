@@ -179,6 +179,16 @@ int co_agent_vm_trigger(struct agent *a, const char *uuid, enum hv_trigger trigg
     return co_agent_do(a, AGENT_VM_TRIGGER, &(struct agent_call){.args = &args}, e);
 }
 
+int co_agent_vm_command(struct agent *a, const char *uuid, const struct hv_command *c, int64_t deadline,
+                        void *ctx, struct hv_command_result *ret, struct err *e)
+{
+    struct command_args args = {.command = *c, .timeout_ms = ms_until(deadline)};
+
+    put_uuid(args.uuid, uuid);
+    return co_agent_do(a, AGENT_VM_COMMAND, &(struct agent_call){.args = &args, .result = ret, .ctx = ctx},
+                       e);
+}
+
 int co_agent_vm_set_memory(struct agent *a, const char *uuid, int64_t bytes, struct err *e)
 {
     struct memory_args args = {.bytes = bytes};

@@ -53,6 +53,8 @@ struct rpc_client *rpc_client_new(const struct rpc_client_options *o)
     struct rpc_client *c = mem_zalloc(sizeof(*c));
     c->options = *o;
     c->options.host = copy(o->host);
+    c->options.proxy_host = copy(o->proxy_host);
+    c->options.proxy_headers = copy(o->proxy_headers);
     c->options.unix_path = copy(o->unix_path);
     c->options.server_name = copy(o->server_name);
     c->options.peer_name = copy(o->peer_name);
@@ -79,6 +81,8 @@ void rpc_client_free(struct rpc_client *c)
     link_close(&c->link);
     SSL_SESSION_free(c->session);
     free((char *)(uintptr_t)c->options.host);
+    free((char *)(uintptr_t)c->options.proxy_host);
+    free((char *)(uintptr_t)c->options.proxy_headers);
     free((char *)(uintptr_t)c->options.unix_path);
     free((char *)(uintptr_t)c->options.server_name);
     free((char *)(uintptr_t)c->options.peer_name);

@@ -15,7 +15,11 @@ struct rpc_client;
 struct rpc_client_options {
     const char *host; /* name or address; ignored with unix_path */
     uint16_t port;
-    const char *unix_path; /* connect to this socket instead, without TLS */
+    const char *unix_path;  /* connect to this socket instead, without TLS */
+    const char *proxy_host; /* connect to this HTTP proxy, and with TLS through it; NULL: to the server
+                             * itself. Without TLS, targets are to be whole URLs then. */
+    uint16_t proxy_port;
+    const char *proxy_headers; /* for it: whole lines, each ended by CR LF; or NULL */
     bool tls;
     SSL_CTX
     *tls_context; /* NULL: no verification (as xe does); one that verifies also checks the host's name */

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <talloc.h>
+#include <unistd.h>
 #include <openssl/x509v3.h>
 #include "lib/fiber.h"
 #include "lib/mem.h"
+#include "rpc/http_head.h"
 
 /* ---- names ---- */
 
@@ -98,7 +101,8 @@ static int co_connect_unix(const char *path, int64_t deadline)
 static int co_connect_tcp(const struct rpc_client_options *o, int64_t deadline)
 {
     struct addrinfo *all = NULL;
-    int r = co_look_up(o->host, o->port, &all);
+    int r =
+        o->proxy_host ? co_look_up(o->proxy_host, o->proxy_port, &all) : co_look_up(o->host, o->port, &all);
     if (r < 0)
         return r;
     r = -ENOENT;
@@ -109,6 +113,44 @@ static int co_connect_tcp(const struct rpc_client_options *o, int64_t deadline)
     }
     freeaddrinfo(all);
     return r;
+}
+
+/* ---- through a proxy ---- */
+
+enum { PROXY_HEAD_MAX = 8 * 1024 };
+
+/* Byte by byte, since what follows the head is the server's. */
+static int co_read_proxy(struct transport *t, struct buf *head, int64_t deadline)
+{
+    size_t scanned = 0;
+    while (http_head_find(head->data, head->len, &scanned) == 0) {
+        ssize_t n =
+            head->len < PROXY_HEAD_MAX ? co_transport_read(t, buf_reserve(head, 1), 1, deadline) : -EMSGSIZE;
+        if (n <= 0)
+            return n < 0 ? (int)n : -ECONNRESET;
+        head->len++;
+    }
+    return 0;
+}
+
+/* Have the proxy connect us with the server; fd is the connection with the proxy. */
+static int co_pass_proxy(const struct rpc_client_options *o, int fd, int64_t deadline)
+{
+    CLEANUP_TALLOC void *ctx = talloc_new(NULL);
+    CLEANUP_BUF struct buf text = {0};
+    struct transport t;
+    struct http_head head;
+    const char *open = strchr(o->host, ':') ? "[" : "", *end = *open ? "]" : "";
+    transport_init(&t, fd, NULL, false);
+    buf_printf(&text, "CONNECT %s%s%s:%u HTTP/1.1\r\nhost: %s%s%s:%u\r\n%s\r\n", open, o->host, end, o->port,
+               open, o->host, end, o->port, o->proxy_headers ? o->proxy_headers : "");
+    int r = co_transport_write(&t, text.data, text.len, deadline);
+    buf_reset(&text);
+    if (r == 0)
+        r = co_read_proxy(&t, &text, deadline);
+    if (r == 0)
+        r = http_head_parse_reply(ctx, text.data, text.len, &head);
+    return r < 0 ? r : head.status / 100 == 2 ? 0 : -ECONNREFUSED;
 }
 
 /* ---- TLS ---- */
@@ -162,6 +204,13 @@ int co_client_connect(const struct rpc_client_options *o, SSL_SESSION *session, 
     int fd = o->unix_path != NULL ? co_connect_unix(o->unix_path, deadline) : co_connect_tcp(o, deadline);
     if (fd < 0)
         return fd;
+    if (tls && o->proxy_host) {
+        int passed = co_pass_proxy(o, fd, deadline);
+        if (passed < 0) {
+            close(fd);
+            return passed;
+        }
+    }
     SSL_CTX *context = o->tls_context != NULL ? o->tls_context : unverified_context();
     transport_init(&t, fd, tls ? context : NULL, false);
     if (tls)

@@ -15,6 +15,7 @@ rpc_librpc_a_SOURCES = \
 	rpc/tls.c rpc/tls.h \
 	rpc/splice.c rpc/splice.h \
 	rpc/transport.c rpc/transport.h \
+	rpc/url.c rpc/url.h \
 	rpc/wire.c rpc/wire.h \
 	rpc/x509.c rpc/x509.h \
 	rpc/xml_read.c rpc/xml_tree.c rpc/xml_tree.h

@@ -1,5 +1,6 @@
 #include "xapid/call_stats.h"
 #include <inttypes.h>
+#include <talloc.h>
 
 /* Upper bounds of the buckets, in ms; one more bucket has no bound. */
 static const unsigned bounds[] = {1, 5, 20, 100, 500, 2000, 10000, 60000};
@@ -57,14 +58,48 @@ static void write_histogram(struct buf *page, const char *way, const struct hist
     buf_printf(page, "xapid_call_seconds_count{way=\"%s\"} %" PRIu64 "\n", way, h->count);
 }
 
+static const char *const ways[CALL_WAYS] = {
+    [CALL_AT_ONCE] = "at_once", [CALL_WAITING] = "waiting", [CALL_TASK] = "task"};
+
 void call_stats_write(struct buf *page)
 {
-    static const char *const ways[CALL_WAYS] = {
-        [CALL_AT_ONCE] = "at_once", [CALL_WAITING] = "waiting", [CALL_TASK] = "task"};
     write_classes(page);
     buf_add_lit(page,
                 "# HELP xapid_call_seconds How long calls took, waits for events among those that wait.\n"
                 "# TYPE xapid_call_seconds histogram\n");
     for (unsigned i = 0; i < CALL_WAYS; i++)
         write_histogram(page, ways[i], &by_way[i]);
+}
+
+/* ---- in words ---- */
+
+/* The bound that 99 of 100 calls kept. */
+static const char *most(void *ctx, const struct histogram *h)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < N_BOUNDS; i++) {
+        sum += h->buckets[i];
+        if (sum * 100 >= h->count * 99)
+            return talloc_asprintf(ctx, "99%% within %g s", bounds[i] / 1e3);
+    }
+    return talloc_asprintf(ctx, "more than 1%% over %g s", bounds[N_BOUNDS - 1] / 1e3);
+}
+
+const struct map *call_stats_map(void *ctx)
+{
+    const struct map *all = NULL;
+    for (unsigned i = 0; i < CALL_WAYS; i++) {
+        const struct histogram *h = &by_way[i];
+        double s = (double)h->ns / 1e9;
+        if (h->count > 0)
+            all = map_with(ctx, all, talloc_asprintf(ctx, "calls %s", ways[i]),
+                           talloc_asprintf(ctx, "%" PRIu64 " in %.3f s, %.4f s on average, %s", h->count, s,
+                                           s / (double)h->count, most(ctx, h)));
+    }
+    for (unsigned i = 0; i < CLASS_COUNT; i++)
+        if (by_class[i].calls > 0)
+            all = map_with(ctx, all, talloc_asprintf(ctx, "class %s", model_classes[i].name),
+                           talloc_asprintf(ctx, "%" PRIu64 " calls, %" PRIu64 " failed", by_class[i].calls,
+                                           by_class[i].failures));
+    return all;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "lib/buf.h"
 #include "model/model.h"
+#include "model/value.h"
 
 /* Calls that only read and never wait, those that may, and those that run as tasks. */
 enum call_way { CALL_AT_ONCE, CALL_WAITING, CALL_TASK, CALL_WAYS };
@@ -15,5 +16,9 @@ void call_stats_add(const struct model_message *m, enum call_way way, int64_t ns
 
 /* Append them in Prometheus' text format. */
 void call_stats_write(struct buf *page);
+
+/* The same in words, as a map on ctx: "calls at_once" "12 in 0.034 s, 0.0028 s on average, 99% within 0.005
+ * s", "class VM" "7 calls, 1 failed". */
+const struct map *call_stats_map(void *ctx);
 
 #endif

@@ -4,6 +4,7 @@
 #include "xapid/config_check.h"
 #include "xapid/daemonize.h"
 #include "xapid/handover.h"
+#include "xapid/host_backup/host_backup.h"
 #include "xapid/options.h"
 #include "xapid/restore_db.h"
 #include "xapid/set_password.h"
@@ -54,6 +55,9 @@ int main(int argc, char **argv)
         return 0;
     if (action == OPTIONS_SET_PASSWORD)
         return set_password(&options, &e) < 0 ? complain(&e) : 0;
+    int restored = host_restore_finish(&options, &e);
+    if (restored < 0 || (restored > 0 && options_read(argc, argv, &options, &action, &e) < 0))
+        return complain(&e);
     if (!options.foreground && daemonize(options.state_dir, handover_is_continued(), &e) < 0)
         return complain(&e);
     int status = server_run(&options, &e);

@@ -15,6 +15,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/field.h \
 	xapid/host/adopt.c \
 	xapid/host/agent.c \
+	xapid/host/crash_dumps.c \
+	xapid/host/crash_dumps.h \
 	xapid/host/cpu_features.c \
 	xapid/host/cpu_features.h \
 	xapid/host/cpuinfo.c \
@@ -31,6 +33,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/host/host_rows.c \
 	xapid/host/info.c \
 	xapid/host/interface.c \
+	xapid/host/interface_set.c \
 	xapid/host/interface_rows.c \
 	xapid/host/interface_rows.h \
 	xapid/host/log.c \
@@ -62,6 +65,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/network/network.c \
 	xapid/network/network.h \
 	xapid/network/vif.h \
+	xapid/network/vif_address.c \
+	xapid/network/vif_address.h \
 	xapid/network/vif_create.c \
 	xapid/network/vif_plug.c \
 	xapid/network/vif_set.c \
@@ -185,7 +190,7 @@ xapid_libxapid_a_SOURCES += \
 	xapid/vm/stop.c \
 	xapid/vm/stop.h \
 	xapid/vm/suspend.c \
-	xapid/vm/trigger.c \
+	xapid/vm/in_guest.c xapid/vm/trigger.c \
 	xapid/vm/vm.h \
 	xapid/vmss/messages.c \
 	xapid/vmss/run.c \

@@ -3,6 +3,7 @@
 #include "xapid/audit/get.h"
 #include "xapid/console/console.h"
 #include "xapid/host/status.h"
+#include "xapid/host_backup/host_backup.h"
 #include "xapid/metrics.h"
 #include "xapid/pool/forward.h"
 #include "xapid/pool/host_certificates.h"
@@ -52,6 +53,8 @@ static bool get_page(struct http_request *r, struct http_reply *reply, void *arg
         {.method = "CONNECT", .prefix = "/peer/feed", .co_raw = co_leader_serve},                 \
         {.method = "GET", .prefix = "/peer/host_logs_download", .co_raw = co_peer_archive_get},   \
         {.method = "GET", .prefix = "/peer/system-status", .co_raw = co_peer_archive_get},        \
+        {.method = "GET", .prefix = "/peer/host_backup", .co_raw = co_peer_host_backup_get},      \
+        {.method = "PUT", .prefix = "/peer/host_restore", .co_raw = co_peer_host_restore_put},    \
         {.method = "GET", .prefix = "/peer/place", .co_handle = co_peer_place_get},               \
         {.method = "GET", .prefix = "/peer/machine", .co_handle = co_peer_machine_get},           \
         {.method = "POST", .prefix = "/peer/follow", .co_handle = co_peer_follow_post},           \
@@ -98,7 +101,9 @@ const struct http_route routes[] = {
     {.method = "PUT", .prefix = "/import", .co_raw = co_import},
     {.method = "PUT", .prefix = "/import_metadata", .co_raw = co_import_metadata},
     {.method = "PUT", .prefix = "/import_raw_vdi", .co_raw = co_import_raw_vdi},
+    {.method = "GET", .prefix = "/host_backup", .co_raw = co_host_backup_get},
     {.method = "GET", .prefix = "/host_logs_download", .co_raw = co_host_logs_get},
+    {.method = "PUT", .prefix = "/host_restore", .co_raw = co_host_restore_put},
     {.method = "GET", .prefix = "/metrics", .co_handle = co_metrics_get},
     {.method = "POST", .prefix = "/pool/join", .co_handle = co_join_serve},
     {.method = "GET", .prefix = "/pool/xmldbdump", .co_raw = co_xmldb_get},

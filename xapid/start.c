@@ -34,6 +34,7 @@
 #include "xapid/reload.h"
 #include "xapid/role/role.h"
 #include "xapid/routes.h"
+#include "xapid/session/passwd.h"
 #include "xapid/rrd/collect.h"
 #include "xapid/rrd/store.h"
 #include "xapid/rpc.h"
@@ -206,6 +207,7 @@ static int co_start_coordinator(struct xapid *x, struct err *e)
     if (role_bootstrap(x->db, e) < 0 || co_host_bootstrap(x, e) < 0 || settle_membership(x, e) < 0 ||
         peers_open(x, e) < 0 || host_certificates_start(x, e) < 0)
         return -1;
+    passwd_worker_limit(db_pool(x->db, x->pool)->local_auth_max_threads);
     take_memory(x);
     co_crossings_settle(x);
     housekeeping_start(x);

@@ -22,14 +22,16 @@ int state_dir_make(const char *path, struct err *e)
 int state_dir_lock(const char *path, struct err *e)
 {
     CLEANUP_BUF struct buf name = {0};
+    static int held = -1;
     buf_printf(&name, "%s/lock", path);
-    int fd = open(buf_cstr(&name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = held >= 0 ? held : open(buf_cstr(&name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(e, -errno, "opening %s", buf_cstr(&name));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         close(fd);
         return err_internal(e, "another xapid runs in %s", path);
     }
+    held = fd;
     if (ftruncate(fd, 0) == 0)
         dprintf(fd, "%d\n", (int)getpid());
     return 0;

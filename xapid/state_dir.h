@@ -6,7 +6,7 @@
 int state_dir_make(const char *path, struct err *e);
 
 /* Take the lock that one daemon a state directory holds until it exits, and write its pid into STATE/lock.
- * Never blocks. */
+ * A process that has it (since before it went into the background, say) may ask again. Never blocks. */
 int state_dir_lock(const char *path, struct err *e);
 
 /* Write the port that was chosen to STATE/name ("port", "http-port"). */

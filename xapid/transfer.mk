@@ -15,6 +15,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/raw_format.c \
 	xapid/transfer/raw_vdi.c \
 	xapid/transfer/raw_vdi.h \
+	xapid/transfer/send_tar.c \
+	xapid/transfer/send_tar.h \
 	xapid/transfer/tar.c \
 	xapid/transfer/tar.h \
 	xapid/transfer/tar_stream.c \
@@ -26,6 +28,8 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/vhd_receive.c \
 	xapid/transfer/vhd_receive.h \
 	xapid/transfer/vhd_send.c \
+	xapid/transfer/web.c \
+	xapid/transfer/web.h \
 	xapid/transfer/xva_data.c \
 	xapid/transfer/xva_data.h \
 	xapid/transfer/xva_export.c \
@@ -40,3 +44,14 @@ xapid_libxapid_a_SOURCES += \
 	xapid/transfer/xva_records.c \
 	xapid/transfer/xva_records.h
 EXTRA_DIST += xapid/transfer/README.md
+
+# What a host needs to come back.
+xapid_libxapid_a_SOURCES += \
+	xapid/host_backup/archive.h \
+	xapid/host_backup/check.c \
+	xapid/host_backup/finish.c \
+	xapid/host_backup/get.c \
+	xapid/host_backup/host_backup.h \
+	xapid/host_backup/put.c \
+	xapid/host_backup/receive.c
+EXTRA_DIST += xapid/host_backup/README.md

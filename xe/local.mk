@@ -46,7 +46,6 @@ xe_libxe_a_SOURCES = \
 	xe/cmd/sr.c \
 	xe/cmd/subject.c \
 	xe/cmd/upload.c \
-	xe/cmd/url.c xe/cmd/url.h \
 	xe/cmd/vbd.c \
 	xe/cmd/vdi.c \
 	xe/cmd/pool_database.c \

@@ -30,13 +30,15 @@ void agent_proto_fini(struct agent_proto *p)
 {
     json_lines_fini(&p->in);
     buf_free(&p->out);
+    agent_exec_forget(&p->exec);
     talloc_free(p->known_ctx);
     talloc_free(p->round_ctx);
 }
 
 bool agent_proto_is_synced(const struct agent_proto *p)
 {
-    return p->state == AGENT_ASKING || p->state == AGENT_IDLE || p->state == AGENT_ORDERING;
+    return p->state == AGENT_ASKING || p->state == AGENT_IDLE || p->state == AGENT_ORDERING ||
+           p->state == AGENT_EXECUTING;
 }
 
 /* ---- sending ---- */
@@ -121,6 +123,22 @@ static int64_t pause_ms(const struct agent_proto *p)
     return map_count(p->known.addresses) > 0 || ms > ROUND_LATER_MS ? ROUND_LATER_MS : ms;
 }
 
+/* Between two rounds there is time for other things. */
+static void rest(struct agent_proto *p, int64_t now)
+{
+    int64_t exec_at = agent_exec_next(&p->exec);
+
+    p->state = AGENT_IDLE;
+    p->wake_at = exec_at < p->round_at ? exec_at : p->round_at;
+    if (p->order != ORDER_NONE) {
+        send_order(p, now);
+    } else if (agent_exec_is_due(&p->exec, now)) {
+        agent_exec_send(&p->exec, &p->out);
+        p->state = AGENT_EXECUTING;
+        p->wake_at = now + ANSWER_MS * MS;
+    }
+}
+
 static void end_round(struct agent_proto *p, int64_t now)
 {
     if (!agent_facts_equal(&p->known, &p->round)) {
@@ -134,10 +152,8 @@ static void end_round(struct agent_proto *p, int64_t now)
         p->order = ORDER_MEMORY;
     p->introduced = true;
     p->quiet_rounds = map_count(p->known.addresses) > 0 ? 0 : p->quiet_rounds + 1;
-    p->state = AGENT_IDLE;
-    p->wake_at = now + pause_ms(p) * MS;
-    if (p->order != ORDER_NONE)
-        send_order(p, now);
+    p->round_at = now + pause_ms(p) * MS;
+    rest(p, now);
 }
 
 static void take_answer(struct agent_proto *p, const json_t *value)
@@ -227,6 +243,9 @@ static void take_message(struct agent_proto *p, const json_t *message, int64_t n
     if (p->state == AGENT_SYNCING) {
         if (json_is_integer(value) && json_integer_value(value) == p->sync_id)
             begin_round(p, now);
+    } else if (p->state == AGENT_EXECUTING) {
+        agent_exec_take(&p->exec, message, now);
+        rest(p, now);
     } else if (p->state == AGENT_ORDERING) {
         take_obedience(p, is_error ? NULL : value, now);
     } else if (p->state == AGENT_ASKING) {
@@ -257,6 +276,7 @@ void agent_proto_closed(struct agent_proto *p)
     json_lines_reset(&p->in);
     buf_reset(&p->out);
     drop_round(p);
+    agent_exec_lose(&p->exec, true, 0);
     p->state = AGENT_CLOSED;
     p->order = ORDER_NONE;
     p->wake_at = CLOCK_NEVER;
@@ -282,11 +302,16 @@ void agent_proto_wake(struct agent_proto *p, int64_t now)
     p->wake_at = CLOCK_NEVER;
     switch (p->state) {
     case AGENT_IDLE:
-        begin_round(p, now);
+        if (now >= p->round_at)
+            begin_round(p, now);
+        else
+            rest(p, now);
         break;
+    case AGENT_EXECUTING:
     case AGENT_ASKING:
     case AGENT_SYNCING:
     case AGENT_ORDERING:
+        agent_exec_lose(&p->exec, false, now);
         send_sync(p, now, ++p->quiet_rounds < 5 ? SYNC_FIRST_MS : SYNC_LATER_MS);
         break;
     case AGENT_CLOSED:
@@ -307,4 +332,14 @@ void agent_proto_order_processors(struct agent_proto *p, unsigned online, unsign
     p->online = online;
     p->present = present;
     agent_proto_order(p, ORDER_PROCESSORS, now);
+}
+
+void agent_proto_run(struct agent_proto *p, const struct hv_command *c, int64_t now)
+{
+    if (c)
+        agent_exec_begin(&p->exec, c);
+    else
+        agent_exec_forget(&p->exec);
+    if (c && p->state == AGENT_IDLE)
+        rest(p, now);
 }

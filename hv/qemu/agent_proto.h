@@ -9,6 +9,7 @@
  * is bounded before it is kept: length of a line, nesting, numbers of addresses, length of each text.
  */
 #include "hv/hv.h"
+#include "hv/qemu/agent_exec.h"
 #include "hv/qemu/json_lines.h"
 
 /* What each MAC address of the guest belongs to. */
@@ -18,11 +19,12 @@ struct agent_nic_name {
 };
 
 enum agent_proto_state {
-    AGENT_CLOSED,   /* the guest has not opened its port */
-    AGENT_SYNCING,  /* a sync is sent */
-    AGENT_ASKING,   /* a question of the round is sent */
-    AGENT_IDLE,     /* until the next round */
-    AGENT_ORDERING, /* an order is sent; one to shut down is not answered when it succeeds */
+    AGENT_CLOSED,    /* the guest has not opened its port */
+    AGENT_SYNCING,   /* a sync is sent */
+    AGENT_ASKING,    /* a question of the round is sent */
+    AGENT_IDLE,      /* until the next round */
+    AGENT_EXECUTING, /* something for exec is sent */
+    AGENT_ORDERING,  /* an order is sent; one to shut down is not answered when it succeeds */
 };
 
 enum agent_order { ORDER_NONE, ORDER_POWERDOWN, ORDER_REBOOT, ORDER_PROCESSORS, ORDER_MEMORY };
@@ -45,7 +47,9 @@ struct agent_proto {
     bool order_done;          /* it was answered otherwise */
     const struct agent_nic_name *nics;
     unsigned n_nics;
-    void *known_ctx; /* owns what `known` points to */
+    struct agent_exec exec;
+    int64_t round_at; /* when the next begins */
+    void *known_ctx;  /* owns what `known` points to */
     struct hv_guest_info known;
     void *round_ctx; /* what this round has learnt so far */
     struct hv_guest_info round;
@@ -72,5 +76,8 @@ void agent_proto_order(struct agent_proto *p, enum agent_order order, int64_t no
 
 /* Have it use the first `online` of the processors that are there and switch the others off. */
 void agent_proto_order_processors(struct agent_proto *p, unsigned online, unsigned present, int64_t now);
+
+/* Have it run a program; p->exec tells what became of it. NULL: what one said is no longer wanted. */
+void agent_proto_run(struct agent_proto *p, const struct hv_command *c, int64_t now);
 
 #endif

@@ -144,6 +144,7 @@ static const struct hv_driver driver = {
     .co_stop = co_qemu_stop,
     .co_reset = co_qemu_reset,
     .co_trigger = co_qemu_trigger,
+    .co_command = co_qemu_command,
     .co_plug_disk = co_qemu_plug_disk,
     .co_plug_nic = co_qemu_plug_nic,
     .co_unplug = co_qemu_unplug,

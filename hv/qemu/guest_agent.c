@@ -18,7 +18,7 @@ struct guest_agent {
     struct agent_nic_name *nics;
     int dir_fd, fd;
     bool open, paused;
-    bool answer_told;
+    bool answer_told, end_told;
     size_t spent; /* of the budget */
     ev_io reader, writer;
     ev_timer wake, refill;
@@ -76,6 +76,10 @@ static void follow(struct guest_agent *a)
     }
     if ((a->proto.order_refused || a->proto.order_done) && !a->answer_told) {
         a->answer_told = true;
+        a->handlers.answered(a->arg);
+    }
+    if (a->proto.exec.state == EXEC_ENDED && !a->end_told) {
+        a->end_told = true;
         a->handlers.answered(a->arg);
     }
 }
@@ -202,7 +206,7 @@ void guest_agent_set_paused(struct guest_agent *a, bool paused)
     /* Nothing was heard while the guest stood still, so let it answer before losing patience; or ask it now.
      */
     if (!paused && a->proto.state == AGENT_IDLE)
-        agent_proto_wake(&a->proto, clock_now());
+        guest_agent_ask(a);
     else if (!paused && a->proto.state != AGENT_CLOSED)
         a->proto.wake_at = clock_in_ms(1000);
     follow(a);
@@ -240,4 +244,42 @@ bool guest_agent_obeyed(const struct guest_agent *a)
 bool guest_agent_refused(const struct guest_agent *a)
 {
     return a->proto.order_refused;
+}
+
+void guest_agent_ask(struct guest_agent *a)
+{
+    int64_t now = clock_now();
+
+    if (a->proto.state != AGENT_IDLE)
+        return;
+    a->proto.round_at = now;
+    agent_proto_wake(&a->proto, now);
+    follow(a);
+}
+
+void guest_agent_run(struct guest_agent *a, const struct hv_command *c)
+{
+    a->end_told = false;
+    agent_proto_run(&a->proto, c, clock_now());
+    follow(a);
+}
+
+bool guest_agent_ran(const struct guest_agent *a)
+{
+    return a->proto.exec.state == EXEC_ENDED;
+}
+
+int guest_agent_result(const struct guest_agent *a, void *ctx, struct hv_command_result *ret)
+{
+    return agent_exec_result(&a->proto.exec, ctx, ret);
+}
+
+const char *guest_agent_refusal(struct guest_agent *a)
+{
+    return buf_cstr(&a->proto.exec.refusal);
+}
+
+void guest_agent_forget(struct guest_agent *a)
+{
+    agent_proto_run(&a->proto, NULL, clock_now());
 }

@@ -10,7 +10,7 @@ struct guest_agent;
 
 struct guest_agent_handlers {
     void (*info)(const struct hv_guest_info *info, void *arg); /* there is news */
-    void (*answered)(void *arg);                               /* the last order was */
+    void (*answered)(void *arg); /* the last order was, or a program has ended */
 };
 
 /* dir_fd: the guest's folder, which must stay open. nics are copied. Never fails: without a connection the
@@ -34,5 +34,16 @@ void guest_agent_order_processors(struct guest_agent *a, unsigned online, unsign
 void guest_agent_set_grown(struct guest_agent *a, bool grown);
 bool guest_agent_refused(const struct guest_agent *a);
 bool guest_agent_obeyed(const struct guest_agent *a); /* only orders that leave it alive */
+
+/* Have it tell of itself now, unless it is at that. */
+void guest_agent_ask(struct guest_agent *a);
+
+/* Have it run a program, one at a time; answered is called once it has. guest_agent_result as
+ * agent_exec_result, with the reason of a refusal; both until guest_agent_forget. */
+void guest_agent_run(struct guest_agent *a, const struct hv_command *c);
+bool guest_agent_ran(const struct guest_agent *a);
+int guest_agent_result(const struct guest_agent *a, void *ctx, struct hv_command_result *ret);
+const char *guest_agent_refusal(struct guest_agent *a);
+void guest_agent_forget(struct guest_agent *a);
 
 #endif

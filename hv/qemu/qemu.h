@@ -72,6 +72,7 @@ struct qemu_vm {
     bool state_known; /* QEMU has told it on this connection */
     bool stop_requested;
     const char *shutdown_reason; /* as in QMP's SHUTDOWN event, one of the known ones; NULL before it */
+    bool commanded;              /* a program runs in it (command.c) */
     bool panicked;               /* its system has, and nothing has happened to it since */
     struct qemu_passage passage;
     unsigned moves;            /* news of a state that is being written or read */
@@ -181,6 +182,8 @@ int co_qemu_shutdown(struct hv *hv, const char *uuid, int64_t deadline, struct e
 int co_qemu_reboot(struct hv *hv, const char *uuid, int64_t deadline, struct err *e);
 int co_qemu_stop(struct hv *hv, const char *uuid, struct err *e);
 int co_qemu_reset(struct hv *hv, const char *uuid, struct err *e);
+int co_qemu_command(struct hv *hv, const char *uuid, const struct hv_command *c, int64_t deadline, void *ctx,
+                    struct hv_command_result *ret, struct err *e);
 int co_qemu_trigger(struct hv *hv, const char *uuid, enum hv_trigger trigger, char key, struct err *e);
 int co_qemu_set_processors(struct hv *hv, const char *uuid, unsigned n, const struct map *params,
                            unsigned *ret_now, struct err *e);

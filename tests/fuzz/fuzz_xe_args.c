@@ -10,7 +10,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "xe/args.h"
 #include "xe/cmd/provision.h"
-#include "xe/cmd/url.h"
+#include "rpc/url.h"
 #include "xe/options.h"
 
 /* Use every value in every way that commands do. */

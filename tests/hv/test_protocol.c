@@ -284,6 +284,101 @@ START_TEST(an_order_waits_for_the_question_under_way)
 }
 END_TEST
 
+/* ---- programs in the guest ---- */
+
+static void program_runs(void)
+{
+    agent_introduced();
+    agent_proto_run(&agent, &(struct hv_command){.path = "/x", .argument = "fn", .input = "in"}, now);
+    assert_sent("{\"execute\":\"guest-exec\",\"arguments\":{\"path\":\"/x\",\"capture-output\":true,"
+                "\"arg\":[\"fn\"],\"input-data\":\"aW4=\"}}\n");
+    agent_says("{\"return\":{\"pid\":7}}\n");
+    assert_sent("");
+    now = agent.wake_at;
+    agent_proto_wake(&agent, now);
+    assert_sent("{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":7}}\n");
+}
+
+START_TEST(a_program_is_asked_about_until_it_has_ended)
+{
+    struct hv_command_result result;
+    void *ctx = talloc_new(NULL);
+
+    program_runs();
+    agent_says("{\"return\":{\"exited\":false}}\n");
+    ck_assert_int_eq(agent.exec.state, EXEC_RUNNING);
+    now = agent.wake_at;
+    agent_proto_wake(&agent, now);
+    assert_sent("{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":7}}\n");
+    agent_says(
+        "{\"return\":{\"exited\":true,\"exitcode\":3,\"out-data\":\"aMO8/wcK\",\"err-data\":\"!\"}}\n");
+    ck_assert_int_eq(agent.exec.state, EXEC_ENDED);
+    ck_assert_int_eq(agent_exec_result(&agent.exec, ctx, &result), 0);
+    ck_assert_int_eq(result.status, 3);
+    ck_assert_str_eq(result.out, "h\xc3\xbc\n");
+    ck_assert_str_eq(result.err, "");
+    talloc_free(ctx);
+    agent_proto_fini(&agent);
+}
+END_TEST
+
+START_TEST(orders_and_rounds_go_on_while_a_program_runs)
+{
+    program_runs();
+    agent_proto_order(&agent, ORDER_POWERDOWN, now);
+    agent_says("{\"return\":{\"exited\":false}}\n");
+    assert_sent("{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"powerdown\"}}\n");
+    agent_proto_fini(&agent);
+
+    program_runs();
+    now = agent.round_at;
+    agent_says("{\"return\":{\"exited\":false}}\n");
+    agent_proto_wake(&agent, now);
+    assert_sent("{\"execute\":\"guest-network-get-interfaces\"}\n");
+    now += 100 * MS;
+    agent_says("{\"return\":[]}\n");
+    assert_sent("{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":7}}\n");
+    agent_proto_fini(&agent);
+}
+END_TEST
+
+START_TEST(what_becomes_of_a_program_is_always_heard_of)
+{
+    void *ctx = talloc_new(NULL);
+    struct hv_command_result result;
+
+    agent_introduced();
+    agent_proto_run(&agent, &(struct hv_command){.path = "/x"}, now);
+    agent_says("{\"error\":{\"class\":\"GenericError\",\"desc\":\"No such file\"}}\n");
+    ck_assert_int_eq(agent.exec.state, EXEC_ENDED);
+    ck_assert_int_eq(agent_exec_result(&agent.exec, ctx, &result), -EREMOTEIO);
+    ck_assert_str_eq(buf_cstr(&agent.exec.refusal), "No such file");
+    agent_proto_run(&agent, &(struct hv_command){.path = "/x"}, now);
+    agent_says("{\"return\":{\"pid\":\"seven\"}}\n");
+    ck_assert_str_eq(buf_cstr(&agent.exec.refusal), "the answer makes no sense");
+    agent_proto_run(&agent, &(struct hv_command){.path = "/x"}, now);
+    now = agent.wake_at;
+    agent_proto_wake(&agent, now); /* no answer in time */
+    ck_assert_int_eq(agent.state, AGENT_SYNCING);
+    ck_assert_str_eq(buf_cstr(&agent.exec.refusal), "the agent does not answer");
+    agent_proto_fini(&agent);
+
+    program_runs();
+    agent_proto_closed(&agent);
+    ck_assert_int_eq(agent.exec.state, EXEC_ENDED);
+    ck_assert_str_eq(buf_cstr(&agent.exec.refusal), "the agent has gone");
+    agent_proto_fini(&agent);
+
+    program_runs();
+    agent_proto_run(&agent, NULL, now);
+    agent_says("{\"return\":{\"exited\":true}}\n");
+    ck_assert_int_eq(agent.exec.state, EXEC_NONE);
+    ck_assert_int_eq(agent.state, AGENT_IDLE);
+    agent_proto_fini(&agent);
+    talloc_free(ctx);
+}
+END_TEST
+
 START_TEST(an_order_is_sent_at_the_end_of_a_round_too_and_at_once_when_idle)
 {
     agent_introduced();
@@ -627,6 +722,9 @@ int main(void)
     tcase_add_test(c, an_agent_that_falls_silent_is_synchronised_anew);
     tcase_add_test(c, a_sync_that_is_not_answered_is_tried_again_ever_slower);
     tcase_add_test(c, an_agent_that_is_back_is_news_even_if_it_says_the_same);
+    tcase_add_test(c, a_program_is_asked_about_until_it_has_ended);
+    tcase_add_test(c, orders_and_rounds_go_on_while_a_program_runs);
+    tcase_add_test(c, what_becomes_of_a_program_is_always_heard_of);
     tcase_add_test(c, an_order_waits_for_the_question_under_way);
     tcase_add_test(c, memory_that_is_off_is_switched_on);
     tcase_add_test(c, an_agent_that_comes_to_a_grown_guest_switches_its_memory_on);

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import demo_guest
-from daemon import Daemon, default_network, fails, small_folder, template, vif, wait_until
+from daemon import BUILD, Daemon, default_network, fails, small_folder, template, vif, wait_until
 from demo_guest import Console, metrics, wait_for_address
 from invariants import check
 
@@ -43,6 +43,68 @@ def is_watched(c, vm):
         wait_until(lambda: now("vif_0_tx") is not None, "the use of its NIC is known")
 
 
+PLUGINS = "/etc/xapi.d/plugins"
+
+
+def put_plugin(console, name, *lines):
+    text = "\\n".join(("#!/bin/sh", *lines)) + "\\n"
+    console.run(f"mkdir -p {PLUGINS}; printf '{text}' > {PLUGINS}/{name}; chmod 755 {PLUGINS}/{name}")
+
+
+def xe(d, *words):
+    done = subprocess.run([os.path.join(BUILD, "xe", "xe"), "-s", d.socket, *words], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def plugins_run_in_the_guest(d, c, vm, console):
+    call = lambda plugin, fn="f", **args: c.VM.call_plugin(vm, plugin, fn, args)
+    put_plugin(console, "echo", 'echo "$1 $XAPI_ARG_one"')
+    put_plugin(console, "bad", "echo half", "echo why >&2", "exit 4")
+    put_plugin(console, "slow", f"until [ -e {PLUGINS}/end ]; do sleep 1; done")
+    assert call("echo", "hello", one="a 'b' $c é") == "hello a 'b' $c é\n"
+    assert fails("XENAPI_PLUGIN_FAILURE", call, "bad") == ["non-zero exit", "half\n", "why\n"]
+    assert fails("XENAPI_MISSING_PLUGIN", call, "none") == ["none"]
+    for name in ("", "../echo", ".x", "a b"):
+        assert fails("INVALID_VALUE", call, name) == ["plugin", name]
+    assert fails("INVALID_VALUE", c.VM.call_plugin, vm, "echo", "f", {"a=b": "c"}) == ["args", "a=b"]
+    assert call("guest-agent-operation", "request-update") == ""
+    assert fails("XENAPI_PLUGIN_FAILURE", call, "guest-agent-operation", "fly")[1] == "fly"
+    code, out, err = xe(d, "vm-call-plugin", f"vm-uuid={c.VM.get_uuid(vm)}", "plugin=echo", "fn=f", "args:one=1")
+    assert (code, out, err) == (0, "f 1\n\n", ""), (code, out, err)
+    t = c.call("Async.VM.call_plugin", vm, "slow", "f", {})
+    wait_until(lambda: "call_plugin" in c.VM.get_current_operations(vm).values(), "it runs")
+    c.task.cancel(t)
+    wait_until(lambda: c.task.get_status(t) == "cancelled", "it is given up")
+    console.run(f"touch {PLUGINS}/end")
+    assert call("echo", "after") == "after \n"
+
+
+def guests_get_the_addresses_of_their_vifs(c, vm, console):
+    vif = c.VM.get_VIFs(vm)[0]
+    has = lambda address: address in (metrics(c, vm) or {"networks": {}})["networks"].values()
+    configure = c.VIF.configure_ipv4
+    for bad in ("10.0.0.1", "10.0.0.1/33", "10.0.0/24", "10.0.0.1/", "10.0.0.1/-1", "fd00::1/64", "", "1.2.3.4/24; reboot"):
+        assert fails("INVALID_CIDR_ADDRESS_SPECIFIED", configure, vif, "Static", bad, "") == ["address"]
+    assert fails("INVALID_IP_ADDRESS_SPECIFIED", configure, vif, "Static", "10.7.7.7/24", "x") == ["gateway"]
+    fails("INVALID_CIDR_ADDRESS_SPECIFIED", c.VIF.configure_ipv6, vif, "Static", "10.7.7.7/24", "")
+    fails("INVALID_IP_ADDRESS_SPECIFIED", c.VIF.configure_ipv6, vif, "Static", "fd07::7/64", "10.7.7.1")
+    assert c.VIF.get_ipv4_configuration_mode(vif) == "None" and c.VIF.get_ipv4_addresses(vif) == []
+    configure(vif, "Static", "10.7.7.7/24", "10.7.7.1")
+    c.VIF.configure_ipv6(vif, "Static", "fd07::7/64", "")
+    record = c.VIF.get_record(vif)
+    assert [record[f"ipv4_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["Static", ["10.7.7.7/24"], "10.7.7.1"]
+    assert [record[f"ipv6_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["Static", ["fd07::7/64"], ""]
+    wait_until(lambda: has("10.7.7.7") and has("fd07::7"), "the guest has its addresses")
+    assert "default via 10.7.7.1" in console.run("ip route")
+    c.VM.clean_reboot(vm)
+    wait_until(lambda: console.tick() < 100, "the counter begins anew")
+    wait_until(lambda: "10.7.7.7/24" in console.run("ip addr"), "a guest that starts gets them, too", 300)
+    configure(vif, "None", "", "")
+    c.VIF.configure_ipv6(vif, "None", "", "")
+    record = c.VIF.get_record(vif)
+    assert [record[f"ipv4_{f}"] for f in ("configuration_mode", "addresses", "gateway")] == ["None", [], ""]
+
+
 def lifecycle(d, c):
     vm = install(c, "guest")
     c.VM.start(vm, False, False)
@@ -58,6 +120,7 @@ def lifecycle(d, c):
     m = metrics(c, vm)
     assert m["live"] and m["PV_drivers_detected"] and m["os_version"].get("name"), m
 
+    plugins_run_in_the_guest(d, c, vm, console)
     log = os.path.join(d.state, "vm", record["uuid"], "console.log")
     for press, heard in ((lambda: c.VM.send_sysrq(vm, "s"), b"sysrq: Emergency Sync"),
                          (lambda: c.VM.send_trigger(vm, "nmi"), b"NMI received")):
@@ -78,9 +141,10 @@ def lifecycle(d, c):
     assert c.VM_metrics.get_start_time(c.VM.get_metrics(vm)) >= started
     wait_until(lambda: console.tick() < 100, "the counter begins anew")
     wait_for_address(c, vm)
+    guests_get_the_addresses_of_their_vifs(c, vm, console)
     c.VM.clean_shutdown(vm)
     assert c.VM.get_power_state(vm) == "Halted" and c.VM.get_consoles(vm) == []
-    assert names(c, vm) == ["VM_STARTED", "VM_REBOOTED", "VM_SHUTDOWN"], names(c, vm)
+    assert names(c, vm) == ["VM_STARTED", "VM_REBOOTED", "VM_REBOOTED", "VM_SHUTDOWN"], names(c, vm)
     console.close()
     check(d, c, "a clean shutdown")
     return vm

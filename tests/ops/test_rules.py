@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What may be done to a VM in which state: the errors, and that allowed_operations says the same as the calls."""
 
+import os
+import subprocess
 import threading
 
-from daemon import (Daemon, Failure, add_disk, default_network, default_sr, fails, make_vdi, make_vm, template, vbd,
+from daemon import (BUILD, Daemon, Failure, add_disk, default_network, default_sr, fails, make_vdi, make_vm, template, vbd,
                     vif, wait_until)
 
 # Which power states each operation starts from, stated here independently of the daemon's own table.
@@ -412,6 +414,57 @@ def hosts_and_pools(c):
     assert vm in fails("CANNOT_EVACUATE_HOST", c.host.assert_can_evacuate, host)[0]
 
 
+def interfaces(c, d):
+    """Records of interfaces, by hand; the one that the host is managed by stays."""
+    host, network = c.host.get_all()[0], c.network.get_all()[0]
+    own = c.host.get_management_interface(host)
+    for name in ("forget", "db_forget"):
+        assert fails("PIF_IS_MANAGEMENT_INTERFACE", getattr(c.PIF, name), own) == [own]
+        fails("HANDLE_INVALID", getattr(c.PIF, name), "OpaqueRef:none")
+
+    def new(device="eth7", mac="02:00:00:00:00:07", vlan=-1, management=False, network=network, host=host):
+        return c.PIF.db_introduce(device, network, host, mac, 1500, vlan, True, "Static", "10.1.1.7", "255.255.255.0", "10.1.1.1",
+                                  "", "OpaqueRef:NULL", "OpaqueRef:NULL", management, {"a": "b"})
+
+    pif = new()
+    record = c.PIF.get_record(pif)
+    assert [record[k] for k in ("device", "MAC", "IP", "MTU", "ip_configuration_mode", "other_config", "managed")] == [
+        "eth7", "02:00:00:00:00:07", "10.1.1.7", 1500, "Static", {"a": "b"}, True], record
+    assert c.PIF_metrics.get_device_name(record["metrics"]) == "eth7"
+    assert fails("DUPLICATE_PIF_DEVICE_NAME", new) == ["eth7"]
+    assert fails("MAC_INVALID", new, "eth8", "02") == ["02"]
+    assert fails("VLAN_TAG_INVALID", new, "eth8", "02:00:00:00:00:08", 4096) == ["4096"]
+    fails("INVALID_VALUE", new, "")
+    fails("INVALID_VALUE", new, "eth8", "02:00:00:00:00:08", -1, True)
+    fails("HANDLE_INVALID", new, "eth8", "02:00:00:00:00:08", -1, False, "OpaqueRef:none")
+    c.PIF.set_property(pif, "gro", "off")
+    assert c.PIF.get_properties(pif) == {"gro": "off"}
+    assert fails("INVALID_VALUE", c.PIF.set_property, pif, "speed", "1") == ["name", "speed"]
+    assert fails("INVALID_VALUE", c.PIF.set_property, pif, "gro", "1") == ["value", "1"]
+    c.PIF.set_disallow_unplug(pif, True)
+    assert c.PIF.get_disallow_unplug(pif) and fails("PIF_DOES_NOT_ALLOW_UNPLUG", c.PIF.forget, pif) == [pif]
+    c.PIF.set_disallow_unplug(pif, False)
+    code = subprocess.run([os.path.join(BUILD, "xe", "xe"), "-s", d.socket, "pif-forget", f"uuid={record['uuid']}"]).returncode
+    assert code == 0 and pif not in c.PIF.get_all() and record["metrics"] not in c.PIF_metrics.get_all()
+    c.PIF.db_forget(new("eth8", "02:00:00:00:00:08"))
+
+
+def small_answers(c, d):
+    host, pool, sr = c.host.get_all()[0], c.pool.get_all()[0], default_sr(c)
+    fails("LICENSE_PROCESSING_ERROR", c.host.license_add, host, "eA==")
+    c.host.license_remove(host)
+    assert fails("SR_OPERATION_NOT_SUPPORTED", c.SR.assert_can_host_ha_statefile, sr) == [sr]
+    assert fails("SR_OPERATION_NOT_SUPPORTED", c.SR.assert_supports_database_replication, sr) == [sr]
+    assert fails("VALUE_NOT_SUPPORTED", c.pool.set_local_auth_max_threads, pool, 0)[:2] == ["local_auth_max_threads", "0"]
+    c.pool.set_local_auth_max_threads(pool, 1)
+    assert int(c.pool.get_local_auth_max_threads(pool)) == 1
+    seen = set()
+    for _ in range(2):
+        c.pool.reset_telemetry_uuid(pool)
+        seen.add((c.pool.get_telemetry_uuid(pool), c.secret.get_value(c.pool.get_telemetry_uuid(pool))))
+    assert len(seen) == 2 and len([s for s, _ in seen if s in c.secret.get_all()]) == 1
+
+
 def waiting_its_turn(c, d):
     """Operations that are in each other's way wait instead of failing; all of them run."""
     vm = make_vm(c, "turns", disks=1, nics=0)
@@ -444,8 +497,9 @@ def main():
             test(d.client())
             print(f"ok {test.__name__}")
     with Daemon("sim") as d:
-        waiting_its_turn(d.client(), d)
-        print("ok waiting_its_turn")
+        for test in (interfaces, small_answers, waiting_its_turn):
+            test(d.client(), d)
+            print(f"ok {test.__name__}")
 
 
 if __name__ == "__main__":

@@ -204,6 +204,28 @@ def archives_come_from_the_host_that_is_meant(hosts):
     assert exchange(hosts[0], c.session, "GET", "/host_logs_download?host_id=OpaqueRef:none")[0] == 500
 
 
+def hosts_are_backed_up_and_restored_wherever_they_are(hosts):
+    """A member by the coordinator and by itself; which host an archive is of is looked at."""
+    c = hosts[0].client()
+    refs = [h.me(c) for h in hosts[:2]]
+    archives = []
+    for host, query, of in ((hosts[0], f"?host_id={refs[1]}", 1), (hosts[1], "", 1), (hosts[1], f"?host_id={refs[0]}", 0)):
+        status, data = exchange(host, c.session, "GET", f"/host_backup{query}")
+        assert status == 200, data
+        assert f"host = {c.host.get_uuid(refs[of])}\n".encode() in archived(data)["manifest"]
+        archives.append(data)
+    ready = os.path.join(hosts[1].state, "host-restore")
+    for body, words in ((archives[2], b"another host's"), (archives[0][:5000], b"PREMATURE"), (b"", b"PREMATURE"), (archives[0], b"")):
+        assert not os.path.exists(ready)
+        status, text = exchange(hosts[0], c.session, "PUT", f"/host_restore?host_id={refs[1]}", body)
+        assert status == 200 and words in text and (words or not text), (words, status, text)
+    assert os.path.exists(ready)
+    hosts[1].stop()
+    hosts[1].start()
+    assert not os.path.exists(ready)
+    wait_until(lambda: is_live(hosts[0], hosts[1]), "the member is back")
+
+
 def disks_are_transferred_wherever_they_are(hosts):
     """On storage that only the member has, through either host."""
     c = hosts[0].client()
@@ -251,6 +273,7 @@ def everything(folder):
     with Pool(2, options=("--plugin-dir", folder, "--http-port", "0")) as hosts:
         certificates_are_replaced_at_other_hosts(hosts)
         archives_come_from_the_host_that_is_meant(hosts)
+        hosts_are_backed_up_and_restored_wherever_they_are(hosts)
         disks_are_transferred_wherever_they_are(hosts)
         plain_http_is_closed_everywhere(hosts)
         hosts_are_switched_on(hosts, folder)

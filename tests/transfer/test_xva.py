@@ -2,15 +2,22 @@
 """VMs out of and into the host as XVA: what comes back, whose uuids and addresses it has, and what hostile or damaged
 archives do (nothing)."""
 
+import base64
 import hashlib
+import http.server
 import io
 import os
 import random
 import re
 import socket
+import ssl
+import subprocess
 import tarfile
+import tempfile
+import threading
+import urllib.parse
 
-from bulk import MIB, cut_put, default_sr, disk_bytes, get, image, put, servers, task
+from bulk import MIB, cut_put, default_sr, disk_bytes, get, image, put, servers, task, xe
 from daemon import Daemon, Failure, add_disk, fails, make_vdi, make_vm, vbd, wait_until
 from invariants import check
 
@@ -209,9 +216,9 @@ def damaged(d, c, archive):
     refused(error, b"not a tar archive " * 100)
     refused(error, b"\x1f\x8b" + b"garbage" * 1000)
     refused(error, b"\x28\xb5\x2f\xfd" + b"garbage" * 1000)
-    latin = packed([xml, ("aaa", b"x")]).replace(b"aaa", b"a\xffa", 1)
+    latin = packed([xml, ("z-z", b"x")]).replace(b"z-z", b"z\xffz", 1)
     bad = bytearray(latin)
-    at = latin.index(b"a\xffa")
+    at = latin.index(b"z\xffz")
     total = sum(b" "[0] if 148 <= i < 156 else bad[at + i] for i in range(512))
     bad[at + 148:at + 156] = b"%06o\0 " % total
     refused(wrong, bytes(bad))
@@ -350,6 +357,97 @@ def refusals(d, c, vm, archive):
     remove(c, re.search(r"OpaqueRef:[0-9a-f-]+", c.task.get_result(t))[0])
 
 
+class Files(http.server.BaseHTTPRequestHandler):
+    """What paths of a web server say; /silent sends half of the archive and waits until it is told to end."""
+
+    archive, told = b"", threading.Event()
+
+    def do_GET(self):
+        if self.path.startswith("/go?"):
+            self.send_response(302)
+            self.send_header("Location", urllib.parse.unquote(self.path[4:]))
+            return self.end_headers()
+        if self.path == "/private" and self.headers["Authorization"] != "Basic " + base64.b64encode(b"me:p@ss").decode():
+            return self.send_error(401)
+        sent = {"/half": self.archive[:len(self.archive) // 2], "/silent": self.archive[:3 * MIB], "/page": b"<html>" * 999}
+        data = sent.get(self.path, None if self.path == "/missing" else self.archive)
+        if data is None:
+            return self.send_error(404)
+        self.send_response(200)
+        if self.path != "/endless":
+            self.send_header("Content-Length", str(len(data if self.path == "/page" else self.archive)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+        if self.path == "/silent":
+            self.told.wait(60)
+
+    def log_message(self, *words):
+        pass
+
+
+def serve(context=None):
+    server = http.server.ThreadingHTTPServer(("127.0.27.12", 0), Files)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"{'https' if context else 'http'}://127.0.27.12:{server.server_port}"
+
+
+def from_a_server(d, c, archive, packed):
+    """VM.import fetches what /import takes; servers that are no good leave nothing behind."""
+    server, url = serve()
+    for Files.archive, path in ((archive, "/x.xva"), (packed, "/x.xva.gz"), (archive, "/endless"), (archive, "/go?x.xva"),
+                                (archive, "/go?/go%3f" + urllib.parse.quote(url + "/x"))):
+        vm, = c.call("VM.import", url + path, "OpaqueRef:NULL", False, False)
+        assert len(disks(c, vm)) == 2
+        remove(c, vm)
+    vm, = c.call("VM.import", url.replace("//", "//me:p%40ss@") + "/go?private", default_sr(c), False, False)
+    code, out, err = xe(d, "vm-import", f"url={url}/x")
+    assert (code, err) == (0, ""), err
+    remove(c, c.VM.get_by_uuid(out.decode().strip()))
+    before = counts(c), folder_of_disks(d, c)
+    for path, words in (("/missing", "status 404"), ("/private", "status 401"), ("/half", "ended before all had come"),
+                        ("/page", "no tar archive"), ("/go?ftp://x/y", "where we do not go"), ("/go?", "where we do not go")):
+        problem = fails("IMPORT_ERROR", c.call, "VM.import", url + path, default_sr(c), False, False)
+        assert words in str(problem), (path, problem)
+    assert "without end" in str(fails("IMPORT_ERROR", c.call, "VM.import", url + "/go?" + "/go%3f" * 9, default_sr(c), False, False))
+    for bad in ("", "ftp://x/y", "file:///etc/passwd", "http://", "http://x y/", "http://127.0.27.12/a\r\nb: c", "/x"):
+        assert fails("INVALID_VALUE", c.call, "VM.import", bad, default_sr(c), False, False) == ["url", bad]
+    assert "cannot contact" in str(fails("IMPORT_ERROR", c.call, "VM.import", "http://127.0.27.12:1/", default_sr(c), False, False))
+    fails("HANDLE_INVALID", c.call, "VM.import", url, "OpaqueRef:none", False, False)
+    t = c.call("Async.VM.import", url + "/silent", default_sr(c), False, False)
+    wait_until(lambda: c.task.get_progress(t) > 0 and len(folder_of_disks(d, c)[0]) > len(before[1][0]), "it has begun")
+    c.task.cancel(t)
+    assert finished(c, t) == "cancelled", c.task.get_error_info(t)
+    Files.told.set()
+    assert (counts(c), folder_of_disks(d, c)) == before
+    remove(c, vm)
+    server.shutdown()
+
+
+def from_a_server_that_is_believed(d, c, archive):
+    """As the pool has it: any, until verification is on; then only what it trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        pem = os.path.join(folder, "server.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=files", "-addext",
+                        "subjectAltName=IP:127.0.27.12", "-keyout", pem, "-out", pem + ".crt"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem + ".crt", pem)
+        certificate = open(pem + ".crt").read()
+    server, url = serve(context)
+    Files.archive = archive
+    remove(c, c.call("VM.import", url + "/x", default_sr(c), False, False)[0])
+    plain, address = serve()
+    assert "where we do not go" in str(fails("IMPORT_ERROR", c.call, "VM.import", f"{url}/go?{address}/x", default_sr(c), False, False))
+    c.pool.enable_tls_verification()
+    assert "not believed" in str(fails("IMPORT_ERROR", c.call, "VM.import", url + "/x", default_sr(c), False, False))
+    c.pool.install_ca_certificate("files.pem", certificate)
+    remove(c, c.call("VM.import", url + "/x", default_sr(c), False, False)[0])
+    server.shutdown()
+    plain.shutdown()
+
+
 def a_killed_daemon(d, c, archive):
     """What an import had made when the daemon was killed goes at its next start."""
     before = folder_of_disks(d, c), counts(c)
@@ -380,6 +478,8 @@ with Daemon(address="127.0.27.12") as daemon:
     metadata(daemon, client, source)
     networks_and_snapshots(daemon, client, source)
     refusals(daemon, client, source, plain)
+    from_a_server(daemon, client, plain, gzipped)
+    from_a_server_that_is_believed(daemon, client, plain)
     client = a_killed_daemon(daemon, client, plain)
     wait_until(lambda: not servers(daemon), "no program is left")
     check(daemon, client, "VMs went out and in")

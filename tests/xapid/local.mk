@@ -61,11 +61,13 @@ XAPID_SCRIPT_TESTS = \
 	tests/xapid/test_full_disk.py \
 	tests/xapid/test_handover.py \
 	tests/xapid/test_history.py \
+	tests/xapid/test_host_backup.py \
 	tests/xapid/test_host_itself.py \
 	tests/xapid/test_log.py \
 	tests/xapid/test_machine.py \
 	tests/xapid/test_plugins.py \
 	tests/xapid/test_pool_db.py \
+	tests/xapid/test_reports.py \
 	tests/xapid/test_service.py \
 	tests/xapid/test_sessions.py \
 	tests/xapid/test_settings.py \

@@ -78,7 +78,8 @@ class Files(Rare):
         with open(saved) as f:
             self.assertEqual(f.read(), "all of it")
         self.prints("", "host-restore", "file-name=" + saved)
-        self.assertEqual(self.seen, [("/host_restore", {}, b"all of it")])
+        same_host = {"host_id": ref(HOST)}
+        self.assertEqual(self.seen, [("/host_restore", same_host, b"all of it")])
 
     def test_an_update_is_a_disk_named_after_the_file(self):
         self.put("/import_raw_vdi", ref(DISK))

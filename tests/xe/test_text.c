@@ -5,7 +5,7 @@
 #include <talloc.h>
 #include "tests/in_fiber.h"
 #include "xe/cmd/provision.h"
-#include "xe/cmd/url.h"
+#include "rpc/url.h"
 #include "xe/out.h"
 #include "xe/record.h"
 
@@ -189,6 +189,30 @@ START_TEST(urls_have_a_host_a_port_and_a_path)
     ck_assert_uint_eq(u.port, 80);
     ck_assert_str_eq(u.target, "/?a=b");
     ck_assert(url_parse(ctx, "https://h", &u) && u.port == 443 && strcmp(u.target, "/") == 0);
+    ck_assert(!u.credentials);
+    ck_assert(url_parse(ctx, "http://me:p%40ss@[::2]:8080/x?y#z", &u));
+    ck_assert_str_eq(u.credentials, "me:p@ss");
+    ck_assert_str_eq(u.host, "::2");
+    ck_assert_str_eq(u.target, "/x?y");
+}
+END_TEST
+
+START_TEST(redirections_lead_from_a_url_to_another)
+{
+    static const char *const ways[][2] = {{"http://other/y", "http://other/y"},
+                                          {"//other/y", "https://other/y"},
+                                          {"/y?u=http://v", "https://[::1]:44/y?u=http://v"},
+                                          {"y", "https://[::1]:44/a/y"},
+                                          {"ftp://x", NULL},
+                                          {"javascript:x", NULL},
+                                          {"", NULL}};
+    struct url u;
+
+    ck_assert(url_parse(ctx, "https://[::1]:44/a/b?c=/d", &u));
+    for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        const char *to = url_resolve(ctx, &u, ways[i][0]);
+        ck_assert_pstr_eq(to, ways[i][1]);
+    }
 }
 END_TEST
 
@@ -207,6 +231,8 @@ START_TEST(other_urls_are_refused)
                                       "http://h /",
                                       "http://h/a b",
                                       "http://h/\r\nX: y",
+                                      "http://a%zz@h/",
+                                      "http://a@b@h/",
                                       "https://h:12a/"};
     struct url u;
 
@@ -234,6 +260,7 @@ int main(void)
     tcase_add_test(t, broken_provisioning_does_no_harm);
     tcase_add_test(t, urls_have_a_host_a_port_and_a_path);
     tcase_add_test(t, other_urls_are_refused);
+    tcase_add_test(t, redirections_lead_from_a_url_to_another);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

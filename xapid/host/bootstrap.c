@@ -17,6 +17,7 @@
 #include "lib/log.h"
 #include "xapid/certificate/server.h"
 #include "xapid/certificate/trusted.h"
+#include "xapid/host/crash_dumps.h"
 #include "xapid/host/faults.h"
 #include "xapid/host/upgrade.h"
 #include "xapid/op.h"
@@ -74,6 +75,7 @@ static int make_rows(struct xapid *x, const char *state_dir, struct err *e)
 
     repair_rows(t);
     own_rows(t, x);
+    crash_dump_rows(t, x);
     trusted_rows(t, x);
     pool_rows(t, x);
     absent_rows(t, x);

@@ -18,4 +18,8 @@ int elsewhere_host(struct transfer *t, struct ref *ret, struct err *e);
 int co_elsewhere_send(struct transfer *t, struct ref host, const char *type, const char *file_name,
                       struct err *e);
 
+/* Pass the request's body on to that other host, as PUT /peer/<the same>, which answers with nothing or with
+ * what is wrong. Errors as above, and RESTORE_SCRIPT_FAILED with that text. */
+int co_elsewhere_take(struct transfer *t, struct ref host, struct err *e);
+
 #endif

@@ -2,8 +2,9 @@
 #include <talloc.h>
 #include <time.h>
 #include "lib/clock.h"
+#include "xapid/call_stats.h"
 #include "xapid/handlers.gen.h"
-#include "xapid/reftext.h"
+#include "xapid/host/here.h"
 #include "xapid/vm/share.h"
 
 static const struct host *host_of(struct call *c, struct ref ref, struct err *e)
@@ -90,6 +91,26 @@ int co_host_sync_data(struct call *c, const struct host_sync_data_args *a, struc
 }
 
 int co_host_refresh_pack_info(struct call *c, const struct host_refresh_pack_info_args *a, struct err *e)
+{
+    return host_of(c, a->host, e) ? 0 : -1;
+}
+
+int co_host_get_diagnostic_timing_stats(struct call *c, const struct host_get_diagnostic_timing_stats_args *a,
+                                        union value *ret, struct err *e)
+{
+    if (host_is_here(c, a->host, e) < 0)
+        return -1;
+    ret->map = call_stats_map(c->mem);
+    return 0;
+}
+
+/* There are no licence files here, so none is accepted and there is none to remove. */
+int co_host_license_add(struct call *c, const struct host_license_add_args *a, struct err *e)
+{
+    return host_of(c, a->host, e) ? err_license_processing_error(e) : -1;
+}
+
+int co_host_license_remove(struct call *c, const struct host_license_remove_args *a, struct err *e)
 {
     return host_of(c, a->host, e) ? 0 : -1;
 }

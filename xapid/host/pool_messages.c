@@ -3,6 +3,7 @@
 #include <talloc.h>
 #include "xapid/field.h"
 #include "xapid/handlers.gen.h"
+#include "xapid/session/passwd.h"
 
 static int set(struct call *c, struct ref pool, unsigned field, union value v, struct err *e)
 {
@@ -36,4 +37,36 @@ int co_pool_get_guest_secureboot_readiness(struct call *c,
 {
     ret->i = POOL_GUEST_SECUREBOOT_READINESS_NOT_READY;
     return call_row(c, CLASS_POOL, a->self, e) ? 0 : -1;
+}
+
+/* Never more than a host of its own accord has (passwd_worker.c). */
+int co_pool_set_local_auth_max_threads(struct call *c, const struct pool_set_local_auth_max_threads_args *a,
+                                       struct err *e)
+{
+    if (a->value < 1)
+        return err_value_not_supported(e, "local_auth_max_threads",
+                                       talloc_asprintf(c->mem, "%lld", (long long)a->value), "at least 1");
+    if (set(c, a->self, POOL_F_LOCAL_AUTH_MAX_THREADS, (union value){.i = a->value}, e) < 0)
+        return -1;
+    passwd_worker_limit(a->value);
+    return 0;
+}
+
+int co_pool_reset_telemetry_uuid(struct call *c, const struct pool_reset_telemetry_uuid_args *a,
+                                 struct err *e)
+{
+    const struct pool *pool = (const struct pool *)call_row(c, CLASS_POOL, a->self, e);
+    char uuid[UUID_TEXT_SIZE];
+
+    if (!pool)
+        return -1;
+    const struct secret *old = db_secret(c->db, pool->telemetry_uuid);
+    uuid_new(uuid);
+    struct txn *t = db_begin(c->db);
+    const struct secret *secret = secret_create(t);
+    secret_set_value(t, secret, uuid);
+    pool_set_telemetry_uuid(t, pool, secret->row.ref);
+    if (old)
+        db_delete(t, &old->row);
+    return db_commit(t, e);
 }

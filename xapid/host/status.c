@@ -1,18 +1,15 @@
 #include "xapid/host/status.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
-#include <ev.h>
 #include <unistd.h>
 #include "lib/clock.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
 #include "rpc/encode.h"
 #include "xapid/event/filter.h"
 #include "xapid/handlers.gen.h"
@@ -21,9 +18,10 @@
 #include "xapid/host/log.h"
 #include "xapid/implicit.h"
 #include "xapid/pool/peers.h"
-#include "xapid/transfer/transfer.h"
+#include "xapid/transfer/web.h"
+#include "xapid/transfer/send_tar.h"
 
-enum { PIECE = 64 * 1024, IDLE_MS = 5 * 60 * 1000, ROWS_A_SLICE = 200 };
+enum { IDLE_MS = 5 * 60 * 1000, ROWS_A_SLICE = 200 };
 
 /* ---- what there is ---- */
 
@@ -167,54 +165,11 @@ static int co_gather(struct call *c, const char *folder, const char *wanted)
 
 /* ---- the archive ---- */
 
-static ssize_t co_read_pipe(int fd, char *bytes, size_t n)
-{
-    ssize_t r;
-    while ((r = read(fd, bytes, n)) < 0 && errno == EAGAIN) {
-        int w = co_wait_fd(fd, EV_READ, clock_in_ms(IDLE_MS), "an archive to be written");
-        if (w < 0)
-            return w;
-    }
-    return r < 0 ? -errno : r;
-}
-
-static int co_send_output(struct transfer *t, int fd, struct err *e)
-{
-    CLEANUP_FREE char *bytes = mem_zalloc(PIECE);
-    ssize_t n;
-    while ((n = co_read_pipe(fd, bytes, PIECE)) > 0)
-        if (co_transfer_write(t, bytes, (size_t)n, e) < 0)
-            return -1;
-    return n < 0 ? err_errno(e, (int)n, "reading an archive") : 0;
-}
-
-/* tar's exit status 1 tells of files that grew meanwhile, as logs do. */
-static int co_send_tar(struct transfer *t, const char *const *argv, const char *type, const char *name,
-                       struct err *e)
-{
-    int ends[2], status = 0;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return err_errno(e, -errno, "making an archive");
-    CLEANUP_FD int out = ends[0];
-    fcntl(out, F_SETFL, O_NONBLOCK);
-    pid_t pid = proc_spawn_fds(argv, (int[]){-1, ends[1], STDERR_FILENO}, 3);
-    close(ends[1]);
-    if (pid < 0)
-        return err_errno(e, pid, "starting tar");
-    int r = co_transfer_answer(t, type, -1, name, e);
-    if (r == 0)
-        r = co_send_output(t, out, e);
-    if (r == 0 && co_wait_child(pid, &status, clock_in_ms(IDLE_MS), "tar to end") == 0)
-        return status >> 8 <= 1 ? 0 : err_internal(e, "tar ended with status %d", status >> 8);
-    co_proc_end(pid, SIGKILL);
-    return err_is_set(e) ? -1 : err_internal(e, "tar does not end");
-}
-
 static int co_send_logs(struct transfer *t, struct err *e)
 {
     const char *const argv[] = {"tar", "-C", t->call.x->options.state_dir, "-cz", "log", NULL};
 
-    return co_send_tar(t, argv, "application/gzip", "logs.tar.gz", e);
+    return co_transfer_send_tar(t, argv, "application/gzip", "logs.tar.gz", e);
 }
 
 void co_host_logs_get(struct http_request *r, struct http_stream *s, void *arg)
@@ -257,12 +212,38 @@ static int co_send_status(struct transfer *t, const char *wanted, const struct o
     if (r < 0)
         err_errno(e, r, "gathering the status");
     else
-        r = co_send_tar(t, argv, o->type, o->file, e);
+        r = co_transfer_send_tar(t, argv, o->type, o->file, e);
     fiber_mask_cancel();
     (void)co_run_worker(remove_folder, folder, "removing status files");
     fiber_unmask_cancel();
     return r;
 }
+
+/* ---- to a server ---- */
+
+int co_host_bugreport_upload(struct call *c, const struct host_bugreport_upload_args *a, struct err *e)
+{
+    char *folder = talloc_asprintf(c->mem, "%s/status-XXXXXX", c->x->options.state_dir);
+
+    if (host_is_here(c, a->host, e) < 0)
+        return -1;
+    if (!web_is_url(c->mem, a->url)) /* before all the work */
+        return err_invalid_value(e, "url", a->url);
+    if (!mkdtemp(folder))
+        return err_errno(e, -errno, "making %s", folder);
+    const char *const argv[] = {"tar", "-cj", "-C", folder, ".", "-C", c->x->options.state_dir, "log", NULL};
+    int r = co_gather(c, folder, NULL);
+    if (r < 0)
+        err_errno(e, r, "gathering the status");
+    else
+        r = co_upload_tar(c, argv, a->url, a->options, e);
+    fiber_mask_cancel();
+    (void)co_run_worker(remove_folder, folder, "removing status files");
+    fiber_unmask_cancel();
+    return r;
+}
+
+/* ---- what there is, over HTTP ---- */
 
 static int co_send_capabilities(struct transfer *t, struct err *e)
 {

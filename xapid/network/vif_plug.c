@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "xapid/handlers.gen.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/network/vif_address.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
 #include "xapid/unplug.h"
@@ -73,7 +74,11 @@ int co_vif_plug(struct call *c, const struct vif_plug_args *a, struct err *e)
     if (co_op_begin(c, CLASS_VIF, a->self, VIF_OPERATIONS_PLUG, &op, e) < 0 ||
         describe(c, a->self, &p, e) < 0 || co_give(c, &p, e) < 0)
         return -1;
-    return co_record_plugged(c, a->self, &p.unplug, e);
+    int r = co_record_plugged(c, a->self, &p.unplug, e);
+    const struct vm *vm = db_vm(c->db, p.unplug.vm);
+    if (r == 0 && vm)
+        vif_addresses_apply(c->x, vm, false);
+    return r;
 }
 
 static void co_plug_again(struct call *c, const struct plug *p)

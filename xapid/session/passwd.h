@@ -6,6 +6,7 @@
  * Keys are made by OpenSSL's EVP_PBE_scrypt. The blocking functions take tens of milliseconds.
  */
 #include <stdbool.h>
+#include <stdint.h>
 #include "lib/err.h"
 
 /* Set user's password, leaving the other lines alone; the file is replaced at once and durably. Blocks.
@@ -27,5 +28,8 @@ int co_passwd_set(const char *path, const char *user, const char *password);
 
 /* Run another such check on a worker, counted among the few. */
 int co_passwd_worker(int (*fn)(void *arg), void *arg);
+
+/* How many those are at most, if that is fewer than there would be by themselves; at least 1. */
+void passwd_worker_limit(int64_t most);
 
 #endif

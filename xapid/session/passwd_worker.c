@@ -24,7 +24,7 @@ static struct {
     unsigned n, next;
 } remembered;
 
-static unsigned running;
+static unsigned running, limit = AT_A_TIME;
 static struct fiber_cond finished = FIBER_COND_INIT(finished);
 
 static bool digest(const char *user, const char *password, unsigned char ret[DIGEST_SIZE])
@@ -82,9 +82,15 @@ static int set_job(void *arg)
     return passwd_set(j->path, j->user, j->password);
 }
 
+void passwd_worker_limit(int64_t most)
+{
+    limit = most < 1 ? 1 : most < AT_A_TIME ? (unsigned)most : AT_A_TIME;
+    fiber_cond_broadcast(&finished);
+}
+
 int co_passwd_worker(int (*fn)(void *arg), void *arg)
 {
-    while (running >= AT_A_TIME) {
+    while (running >= limit) {
         int r = co_cond_wait(&finished, clock_in_ms(60 * 1000), "other logins");
         if (r < 0)
             return r;

@@ -4,6 +4,7 @@
 #include <talloc.h>
 #include "xapid/handlers.gen.h"
 #include "xapid/host/host_agent.h"
+#include "xapid/reftext.h"
 #include "xapid/storage/sr.h"
 
 int co_sr_probe(struct call *c, const struct sr_probe_args *a, union value *ret, struct err *e)
@@ -23,4 +24,25 @@ int co_sr_probe(struct call *c, const struct sr_probe_args *a, union value *ret,
                              "<utilisation>%lld</utilisation></SR></SRlist>",
                              (long long)stat.physical_size, (long long)stat.physical_utilisation);
     return rc;
+}
+
+/* ---- what an SR could be used for beside disks ---- */
+
+/* No driver here has disks that several hosts may write without a guest. */
+static int refuse(struct call *c, struct ref sr, struct err *e)
+{
+    return call_row(c, CLASS_SR, sr, e) ? err_sr_operation_not_supported(e, REF_TEXT(sr)) : -1;
+}
+
+int co_sr_assert_can_host_ha_statefile(struct call *c, const struct sr_assert_can_host_ha_statefile_args *a,
+                                       struct err *e)
+{
+    return refuse(c, a->sr, e);
+}
+
+int co_sr_assert_supports_database_replication(struct call *c,
+                                               const struct sr_assert_supports_database_replication_args *a,
+                                               struct err *e)
+{
+    return refuse(c, a->sr, e);
 }

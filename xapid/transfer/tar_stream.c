@@ -47,7 +47,7 @@ int co_tar_next(struct tar_stream *s, struct err *e)
             return rc < 0 ? err_import_error(e, "The upload is no tar archive, or damaged") : 0;
         }
         s->left = s->entry.size;
-        if (s->entry.type == '0')
+        if (s->entry.type == '0' || s->every_entry)
             return 1;
         if (s->left > SKIP_MAX)
             return err_import_error(e, "The archive holds something that is no plain file");

@@ -12,6 +12,7 @@
 #include "xapid/server.h"
 #include "xapid/task/task.h"
 #include "xapid/transfer/filter.h"
+#include "xapid/transfer/web.h"
 
 enum { IDLE_MS = 15 * 60 * 1000, REFUSAL_MS = 60 * 1000, ZEROS = 64 * 1024 };
 /* Clients that do not know how much they will send claim a petabyte and end the connection after it. */
@@ -190,10 +191,14 @@ static ssize_t co_read_some(struct transfer *t, void *bytes, size_t n, struct er
     }
     if (want == 0)
         return 0;
-    ssize_t r = co_stream_read(t->stream, bytes, want, clock_in_ms(IDLE_MS));
+    ssize_t r = t->web ? co_web_read(t->web, bytes, want)
+                       : co_stream_read(t->stream, bytes, want, clock_in_ms(IDLE_MS));
     bool ended = r == 0 || r == -ECONNRESET || r == -EPIPE || r == -EPROTO;
     if (ended && t->body_left == TRANSFER_UNKNOWN)
         return 0;
+    if (r <= 0 && t->web)
+        return err_import_error(e, r == -ETIMEDOUT ? "The server is silent"
+                                                   : "The server ended before all had come");
     if (r <= 0)
         return err_set(e, "VDI_IO_ERROR", 1, "The upload ended before all had come");
     if (t->body_left != TRANSFER_UNKNOWN)

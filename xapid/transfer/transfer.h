@@ -11,6 +11,7 @@
 #include "xapid/call.h"
 
 struct filter;
+struct web;
 struct task_worker;
 
 struct transfer {
@@ -21,6 +22,7 @@ struct transfer {
     bool answered;         /* a head was sent: errors show on the task only */
     int64_t body_left;     /* of the request's body; TRANSFER_UNKNOWN: as much as comes */
     struct filter *filter; /* xapid/transfer/filter.h; NULL: none */
+    struct web *web;       /* xapid/transfer/web.h, where the body comes from instead; NULL: nowhere */
     struct buf ahead;      /* read, to be read again */
     const char *result;    /* of the task: an XML-RPC value, on the request's mem */
 };

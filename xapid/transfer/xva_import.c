@@ -7,7 +7,9 @@
 #include "lib/fiber.h"
 #include "xapid/op.h"
 #include "xapid/reftext.h"
+#include "xapid/handlers.gen.h"
 #include "xapid/transfer/filter.h"
+#include "xapid/transfer/web.h"
 #include "xapid/transfer/xva.h"
 #include "xapid/transfer/xva_receive.h"
 #include "xapid/transfer/xva_rows.h"
@@ -133,11 +135,9 @@ static void tell_vms(struct transfer *t, const struct xva *x, bool none)
     t->result = talloc_asprintf_append(out, "</data></array></value>");
 }
 
-/* The SR that the query names, or the pool's default. */
-static int choose_sr(struct transfer *t, struct ref *ret, struct err *e)
+/* That SR, or for null the pool's default. */
+static int choose_sr(struct transfer *t, struct ref sr, struct ref *ret, struct err *e)
 {
-    struct ref sr = transfer_object(t, CLASS_SR, "sr_id", "sr_uuid", e);
-
     if (err_is_set(e))
         return -1;
     if (ref_is_null(sr))
@@ -151,25 +151,33 @@ static int choose_sr(struct transfer *t, struct ref *ret, struct err *e)
     return 0;
 }
 
+static int co_take_archive(struct arriving *a, const struct xva_rules *rules, struct err *e)
+{
+    struct transfer *t = a->tar.transfer;
+
+    if (co_open_filter(t, e) < 0 || co_read_records(a, e) < 0 || xva_check(&t->call, &a->xva, rules, e) < 0)
+        return -1;
+    return rules->metadata ? import_records(a, rules, e) : co_import_full(a, rules, e);
+}
+
 static int co_import_archive(struct transfer *t, struct xva_rules *rules, struct err *e)
 {
     struct arriving a = {.tar.transfer = t};
 
     if (http_header(t->request, "transfer-encoding"))
         return err_import_error_cannot_handle_chunked(e);
-    if (!rules->metadata && choose_sr(t, &rules->sr, e) < 0)
+    if (!rules->metadata &&
+        choose_sr(t, transfer_object(t, CLASS_SR, "sr_id", "sr_uuid", e), &rules->sr, e) < 0)
         return -1;
     /* Clients wait for this before they send anything. */
     if (co_transfer_answer(t, NULL, transfer_is_probe(t) ? 0 : -1, NULL, e) < 0)
         return -1;
     if (transfer_is_probe(t))
         return 0;
-    if (co_open_filter(t, e) < 0 || co_read_records(&a, e) < 0 || xva_check(&t->call, &a.xva, rules, e) < 0)
+    if (co_take_archive(&a, rules, e) < 0)
         return -1;
-    int rc = rules->metadata ? import_records(&a, rules, e) : co_import_full(&a, rules, e);
-    if (rc == 0)
-        tell_vms(t, &a.xva, rules->dry_run);
-    return rc;
+    tell_vms(t, &a.xva, rules->dry_run);
+    return 0;
 }
 
 static void co_import_request(struct http_request *r, struct http_stream *s, struct xapid *x, bool metadata)
@@ -195,4 +203,55 @@ void co_import(struct http_request *r, struct http_stream *s, void *x)
 void co_import_metadata(struct http_request *r, struct http_stream *s, void *x)
 {
     co_import_request(r, s, x, true);
+}
+
+/* ---- from a server ---- */
+
+static struct set *set_of_vms(void *ctx, const struct xva *x)
+{
+    struct set *vms = set_of_refs(ctx, NULL, 0);
+
+    XVA_FOREACH(x, r, VM)
+    if (!ref_is_null(r->ref))
+        vms = set_with_ref(ctx, vms, r->ref);
+    return vms;
+}
+
+static int co_open_web(struct transfer *t, const char *url, struct err *e)
+{
+    CLEANUP_ERR struct err why = {0};
+
+    if (co_web_get(t->call.x, t->call.mem, url, &t->web, &why) == 0)
+        return 0;
+    if (err_is(&why, "INTERNAL_ERROR"))
+        return err_import_error(e, why.params[0]);
+    err_move(e, &why);
+    return -1;
+}
+
+static int co_import_from(struct transfer *t, const struct vm_import_args *a, union value *ret, struct err *e)
+{
+    struct xva_rules rules = {.restore = a->full_restore, .force = a->force};
+    struct arriving arriving = {.tar.transfer = t};
+
+    if (choose_sr(t, a->sr, &rules.sr, e) < 0 || co_open_web(t, a->url, e) < 0)
+        return -1;
+    int64_t length = web_length(t->web);
+    t->body_left = length >= 0 ? length : TRANSFER_UNKNOWN;
+    int r = co_take_archive(&arriving, &rules, e);
+    if (r == 0)
+        ret->set = set_of_vms(t->call.mem, &arriving.xva);
+    return r;
+}
+
+int co_vm_import(struct call *c, const struct vm_import_args *a, union value *ret, struct err *e)
+{
+    struct http_request none = {.mem = c->mem};
+    struct transfer t = {.request = &none, .call = *c, .result = ""};
+    int r = co_import_from(&t, a, ret, e);
+
+    co_filter_close(&t);
+    buf_free(&t.ahead);
+    web_close(t.web);
+    return r;
 }

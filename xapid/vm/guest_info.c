@@ -4,6 +4,7 @@
 #include <talloc.h>
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "xapid/network/vif_address.h"
 #include "xapid/reftext.h"
 
 /* "7.2.1" as clients expect a driver version: major, minor, micro, build. */
@@ -72,4 +73,6 @@ void guest_info_record(struct xapid *x, const struct vm *vm, const struct hv_gue
         db_abort(t);
     else if (db_commit(t, &e) < 0)
         log_error("recording what the guest of VM %s says: %s", vm->uuid, e.code);
+    else
+        vif_addresses_apply(x, vm, false);
 }

@@ -11,7 +11,7 @@
 #include "lib/fd.h"
 #include "lib/fiber.h"
 #include "xe/cmd/common.h"
-#include "xe/cmd/url.h"
+#include "rpc/url.h"
 #include "xe/cmd/verbs.h"
 #include "xe/failure.h"
 #include "xe/select.h"

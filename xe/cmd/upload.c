@@ -10,7 +10,8 @@
 
 static int co_backup(struct xe *x, const struct record *r, const char **ret_item, struct err *e)
 {
-    return co_download(x, "/host_backup", args_get(x->args, "file-name"), e);
+    return co_download(x, bulk_target(x, "/host_backup", "host_id", r->ref), args_get(x->args, "file-name"),
+                       e);
 }
 
 static int co_host_backup(struct xe *x, struct err *e)
@@ -29,7 +30,9 @@ const struct command cmd_host_backup = {
 
 static int co_restore(struct xe *x, const struct record *r, const char **ret_item, struct err *e)
 {
-    return co_upload(x, "/host_restore", args_get(x->args, "file-name"), e) ? 0 : -1;
+    return co_upload(x, bulk_target(x, "/host_restore", "host_id", r->ref), args_get(x->args, "file-name"), e)
+               ? 0
+               : -1;
 }
 
 static int co_host_restore(struct xe *x, struct err *e)
