@@ -245,6 +245,11 @@ def memory_and_processors(c):
     fails("INVALID_VALUE", c.VM.set_VCPUs_at_startup, vm, 0)
     c.VM.set_VCPUs_max(vm, 4)
     fails("INVALID_VALUE", c.VM.set_VCPUs_at_startup, vm, 5)
+    most = (1 << 63) - 1
+    fails("INVALID_VALUE", c.VM.set_VCPUs_max, vm, most)
+    fails("MEMORY_CONSTRAINT_VIOLATION", c.VM.set_memory_limits, vm, 0, most, 64 << 20, 64 << 20)
+    fails("INVALID_VALUE", c.VM.maximise_memory, vm, most, False)
+    assert int(c.VM.maximise_memory(vm, -1 << 63, False)) == 0
     host = c.host.get_all()[0]
     huge = int(c.host.compute_free_memory(host)) + 1
     c.VM.set_memory_limits(vm, 0, huge, huge, huge)

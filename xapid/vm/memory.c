@@ -9,8 +9,13 @@
 #include "xapid/vm/share.h"
 #include "xapid/vm/squeeze.h"
 
+/* 1 PiB: more than any machine has, and sums of it stay what they are. */
+static const int64_t most_memory = (int64_t)1 << 50;
+
 int memory_check_limits(const struct memory_limits *m, struct err *e)
 {
+    if (m->static_max > most_memory)
+        return err_memory_constraint_violation(e, "Memory limits must satisfy: static_max <= 1 PiB");
     if (m->static_min < 0 || m->static_min > m->dynamic_min || m->dynamic_min > m->dynamic_max ||
         m->dynamic_max > m->static_max)
         return err_memory_constraint_violation(
@@ -224,9 +229,11 @@ int co_vm_maximise_memory(struct call *c, const struct vm_maximise_memory_args *
 
     if (!vm)
         return -1;
+    if (a->total > most_memory)
+        return err_invalid_value(e, "total", "more than 1 PiB");
     struct vm largest = *vm;
     largest.memory_static_max = a->total;
-    int64_t left = a->total - vm_memory_overhead(&largest);
+    int64_t left = a->total > 0 ? a->total - vm_memory_overhead(&largest) : 0;
     ret->i = left > 0 ? left & ~(int64_t)0xfffff : 0;
     return 0;
 }
