@@ -29,8 +29,9 @@ extern const char *const archive_parts[];
  * RESTORE_SCRIPT_FAILED with what is wrong; the folder is to be removed then. */
 int co_archive_receive(struct transfer *t, const char *folder, struct err *e);
 
-/* Is it a host that can be started? RESTORE_SCRIPT_FAILED with what is wrong. archive_check blocks and may
- * run on a worker; archive_check_settings never blocks for long and is the loop's. ret_host: whose it is. */
+/* Is it a host that can be started? RESTORE_SCRIPT_FAILED with what is wrong. Both log, so they are the
+ * loop's, which archive_check holds up for as long as a start needs to load the database. ret_host: whose it
+ * is. */
 int archive_check(const char *folder, char ret_host[UUID_TEXT_SIZE], struct err *e);
 int archive_check_settings(const struct xapid_options *o, const char *folder, struct err *e);
 
