@@ -262,6 +262,8 @@ def make_vm(c, name="vm", disks=1, nics=1, base="Other install media", memory=No
     """A halted VM from a template, with empty disks and NICs."""
     vm = c.VM.clone(template(c, base), name)
     c.VM.provision(vm)
+    if base == "Other install media":  # its network card would keep a processor busy with looking for a server
+        c.VM.set_HVM_boot_params(vm, {"order": "c"})
     if memory:
         c.VM.set_memory_limits(vm, min(memory, 16 << 20), memory, memory, memory)
     for i in range(disks):
