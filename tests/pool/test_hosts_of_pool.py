@@ -200,6 +200,7 @@ def archives_come_from_the_host_that_is_meant(hosts):
         assert status == 200 and ("joins the pool" in log) == (of == 0), (host.address, query, log[-500:])
         status, data = exchange(host, c.session, "GET", f"/host_logs_download?x{query}")
         assert status == 200 and archived(data).keys() == {"log/audit.log"}, (host.address, query)
+        assert "xapid-log" in host.client().host.get_system_status_capabilities(refs[of])
     assert exchange(hosts[1], "OpaqueRef:none", "GET", "/host_logs_download")[0] == 401
     assert exchange(hosts[0], c.session, "GET", "/host_logs_download?host_id=OpaqueRef:none")[0] == 500
 

@@ -44,7 +44,6 @@ static bool is_local(const char *name)
         "host.emergency_ha_disable",
         "host.emergency_reenable_tls_verification",
         "host.emergency_reset_server_certificate",
-        "host.get_system_status_capabilities",
         "host.ha_xapi_healthcheck",
         "host.is_in_emergency_mode",
         "host.local_assert_healthy",
@@ -57,6 +56,16 @@ static bool is_local(const char *name)
         if (strcmp(names[i], name) == 0)
             return true;
     return false;
+}
+
+/* A member tells this of itself also when its coordinator has gone. */
+static bool is_of_this_host(const struct request *q)
+{
+    const struct wire *second = q->rpc.n_params > 1 ? &q->rpc.params[1] : NULL;
+    struct ref ref;
+
+    return strcmp(q->rpc.method, "host.get_system_status_capabilities") == 0 && second &&
+           second->kind == WIRE_STRING && ref_parse(second->s, &ref) && ref_equal(ref, q->call.x->host);
 }
 
 static bool reads_only(const struct model_message *m)
@@ -81,7 +90,7 @@ bool forward_wants(struct request *q)
 {
     const struct model_message *m = model_message_by_name(q->rpc.method);
 
-    if (m && is_local(m->full_name))
+    if ((m && is_local(m->full_name)) || is_of_this_host(q))
         return false;
     return !m || !reads_only(m) || !knows_session(q);
 }
