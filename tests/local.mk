@@ -1,9 +1,9 @@
 EXTRA_DIST += tests/README.md
 # Tests begin in this order. Those that take minutes come first, so that no processor idles while the last of them ends.
-include tests/pool/local.mk
-include tests/ops/local.mk
-include tests/transfer/local.mk
 include tests/hv/local.mk
+include tests/ops/local.mk
+include tests/pool/local.mk
+include tests/transfer/local.mk
 include tests/soak/local.mk
 include tests/xapid/local.mk
 include tests/auth/local.mk

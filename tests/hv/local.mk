@@ -2,7 +2,7 @@ if HAVE_CHECK
 check_PROGRAMS += $(HV_TESTS) tests/hv/fake_qemu
 TESTS += $(HV_TESTS)
 endif
-HV_TESTS = tests/hv/test_hardware tests/hv/test_shape tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qmp_live tests/hv/test_qemu tests/hv/test_move_qmp tests/hv/test_move
+HV_TESTS = tests/hv/test_move tests/hv/test_move_qmp tests/hv/test_qemu tests/hv/test_hardware tests/hv/test_shape tests/hv/test_protocol tests/hv/test_sim tests/hv/test_sim_move tests/hv/test_qmp tests/hv/test_qmp_live
 HV_LIBS = hv/libhv.a model/libmodel.a lib/libbase.a $(JANSSON_LIBS) $(TALLOC_LIBS) $(OPENSSL_LIBS) $(EV_LIBS) $(ACL_LIBS) -lpthread
 HV_FIXTURE = tests/hv/fixture.c tests/hv/fixture.h
 HV_DEMO = $(HV_FIXTURE) tests/hv/demo.c tests/hv/demo.h
