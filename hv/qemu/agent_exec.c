@@ -156,16 +156,23 @@ static const char *decoded(void *ctx, const json_t *value)
     return length > 0 ? clean(ctx, (char *)bytes, (size_t)length - padding) : "";
 }
 
+/* Guests may say any number. */
+static int64_t status_of(const json_t *outcome)
+{
+    const json_t *signal = json_object_get(outcome, "signal");
+    int64_t number = json_integer_value(signal);
+
+    if (!json_is_integer(signal))
+        return json_integer_value(json_object_get(outcome, "exitcode"));
+    return number > 0 && number < SIGNALLED ? SIGNALLED + number : SIGNALLED;
+}
+
 int agent_exec_result(const struct agent_exec *x, void *ctx, struct hv_command_result *ret)
 {
-    const json_t *signal = json_object_get(x->outcome, "signal");
-
     if (!x->outcome)
         return -EREMOTEIO;
-    *ret = (struct hv_command_result){
-        .status = json_is_integer(signal) ? SIGNALLED + json_integer_value(signal)
-                                          : json_integer_value(json_object_get(x->outcome, "exitcode")),
-        .out = decoded(ctx, json_object_get(x->outcome, "out-data")),
-        .err = decoded(ctx, json_object_get(x->outcome, "err-data"))};
+    *ret = (struct hv_command_result){.status = status_of(x->outcome),
+                                      .out = decoded(ctx, json_object_get(x->outcome, "out-data")),
+                                      .err = decoded(ctx, json_object_get(x->outcome, "err-data"))};
     return 0;
 }

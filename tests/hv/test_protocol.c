@@ -322,6 +322,29 @@ START_TEST(a_program_is_asked_about_until_it_has_ended)
 }
 END_TEST
 
+START_TEST(a_program_that_ended_by_a_signal_has_failed_whatever_its_number)
+{
+    static const struct {
+        const char *answer;
+        int64_t status;
+    } cases[] = {{"{\"return\":{\"exited\":true,\"signal\":9}}\n", 137},
+                 {"{\"return\":{\"exited\":true,\"signal\":9223372036854775807}}\n", 128},
+                 {"{\"return\":{\"exited\":true,\"signal\":-128}}\n", 128}};
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hv_command_result result;
+        void *ctx = talloc_new(NULL);
+
+        program_runs();
+        agent_says(cases[i].answer);
+        ck_assert_int_eq(agent_exec_result(&agent.exec, ctx, &result), 0);
+        ck_assert_int_eq(result.status, cases[i].status);
+        talloc_free(ctx);
+        agent_proto_fini(&agent);
+    }
+}
+END_TEST
+
 START_TEST(orders_and_rounds_go_on_while_a_program_runs)
 {
     program_runs();
@@ -723,6 +746,7 @@ int main(void)
     tcase_add_test(c, a_sync_that_is_not_answered_is_tried_again_ever_slower);
     tcase_add_test(c, an_agent_that_is_back_is_news_even_if_it_says_the_same);
     tcase_add_test(c, a_program_is_asked_about_until_it_has_ended);
+    tcase_add_test(c, a_program_that_ended_by_a_signal_has_failed_whatever_its_number);
     tcase_add_test(c, orders_and_rounds_go_on_while_a_program_runs);
     tcase_add_test(c, what_becomes_of_a_program_is_always_heard_of);
     tcase_add_test(c, an_order_waits_for_the_question_under_way);
