@@ -5,7 +5,6 @@
 #include <talloc.h>
 #include "tests/in_fiber.h"
 #include "xe/cmd/provision.h"
-#include "rpc/url.h"
 #include "xe/out.h"
 #include "xe/record.h"
 
@@ -174,73 +173,6 @@ START_TEST(broken_provisioning_does_no_harm)
 }
 END_TEST
 
-START_TEST(urls_have_a_host_a_port_and_a_path)
-{
-    struct url u;
-
-    ck_assert(url_parse(ctx, "https://127.0.0.11:8443/console?uuid=x", &u));
-    ck_assert(u.tls);
-    ck_assert_str_eq(u.host, "127.0.0.11");
-    ck_assert_uint_eq(u.port, 8443);
-    ck_assert_str_eq(u.target, "/console?uuid=x");
-    ck_assert(url_parse(ctx, "http://[::1]?a=b", &u));
-    ck_assert(!u.tls);
-    ck_assert_str_eq(u.host, "::1");
-    ck_assert_uint_eq(u.port, 80);
-    ck_assert_str_eq(u.target, "/?a=b");
-    ck_assert(url_parse(ctx, "https://h", &u) && u.port == 443 && strcmp(u.target, "/") == 0);
-    ck_assert(!u.credentials);
-    ck_assert(url_parse(ctx, "http://me:p%40ss@[::2]:8080/x?y#z", &u));
-    ck_assert_str_eq(u.credentials, "me:p@ss");
-    ck_assert_str_eq(u.host, "::2");
-    ck_assert_str_eq(u.target, "/x?y");
-}
-END_TEST
-
-START_TEST(redirections_lead_from_a_url_to_another)
-{
-    static const char *const ways[][2] = {{"http://other/y", "http://other/y"},
-                                          {"//other/y", "https://other/y"},
-                                          {"/y?u=http://v", "https://[::1]:44/y?u=http://v"},
-                                          {"y", "https://[::1]:44/a/y"},
-                                          {"ftp://x", NULL},
-                                          {"javascript:x", NULL},
-                                          {"", NULL}};
-    struct url u;
-
-    ck_assert(url_parse(ctx, "https://[::1]:44/a/b?c=/d", &u));
-    for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        const char *to = url_resolve(ctx, &u, ways[i][0]);
-        ck_assert_pstr_eq(to, ways[i][1]);
-    }
-}
-END_TEST
-
-START_TEST(other_urls_are_refused)
-{
-    static const char *const bad[] = {"",
-                                      "ftp://h/",
-                                      "https://",
-                                      "https:///x",
-                                      "https://h:/x",
-                                      "https://h:0/",
-                                      "https://h:65536/",
-                                      "https://h:99999999999/",
-                                      "https://[::1/x",
-                                      "https://[::1]x/",
-                                      "http://h /",
-                                      "http://h/a b",
-                                      "http://h/\r\nX: y",
-                                      "http://a%zz@h/",
-                                      "http://a@b@h/",
-                                      "https://h:12a/"};
-    struct url u;
-
-    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        ck_assert_msg(!url_parse(ctx, bad[i], &u), "%s", bad[i]);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("xe texts");
@@ -258,9 +190,6 @@ int main(void)
     tcase_add_test(t, every_class_table_is_whole);
     tcase_add_test(t, provisioned_disks_go_to_the_sr);
     tcase_add_test(t, broken_provisioning_does_no_harm);
-    tcase_add_test(t, urls_have_a_host_a_port_and_a_path);
-    tcase_add_test(t, other_urls_are_refused);
-    tcase_add_test(t, redirections_lead_from_a_url_to_another);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
