@@ -7,6 +7,7 @@
 #include <talloc.h>
 #include <unistd.h>
 #include "lib/clock.h"
+#include "lib/fd.h"
 #include "lib/fiber.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -132,13 +133,7 @@ static int write_file(void *arg)
 
 static int remove_folder(void *arg)
 {
-    for (const struct entry *n = entries; n->key; n++) {
-        CLEANUP_BUF struct buf path = {0};
-        buf_printf(&path, "%s/%s", (const char *)arg, n->file ? n->file : "");
-        if (n->file)
-            unlink(buf_cstr(&path));
-    }
-    return rmdir(arg) < 0 ? -errno : 0;
+    return fd_remove_tree(arg);
 }
 
 static bool is_wanted(const char *wanted, const char *key)
